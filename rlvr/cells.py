@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rlvr.config import AnswerFormat, DType, Prompt, Sampling, Settings, Training
+from rlvr.config import AnswerFormat, DType, Fault, Grader, Prompt, Sampling, Settings, Training
 from rlvr.config_files import parse
 from rlvr.files import read_json
 
@@ -27,6 +27,10 @@ class TrainCell(Settings):
     model: str
     method: str
     preset: str
+    trains_as: str
+    """The method that is really trained; another than ``method`` in some presets ``released``."""
+    faults: tuple[Fault, ...]
+    """Faults of the released code that are repeated."""
     setting: str
     train_seed: int
     parameters: dict[str, Any]
@@ -35,6 +39,12 @@ class TrainCell(Settings):
     prompt: Prompt
     answer_format: AnswerFormat
     training: Training
+
+    @model_validator(mode="after")
+    def _only_released_may_be_wrong(self) -> "TrainCell":
+        if self.preset != "released" and (self.faults or self.trains_as != self.method):
+            raise ValueError(f"preset {self.preset!r} must train {self.method!r}, and without faults")
+        return self
 
 
 class GenerateCell(Settings):
@@ -50,6 +60,8 @@ class GenerateCell(Settings):
     batch_size: int
     dtype: DType
     seed: int
+    shared_seed: bool
+    """Every sample has ``seed`` itself."""
 
 
 class GradeCell(Settings):
@@ -61,6 +73,7 @@ class GradeCell(Settings):
     dataset: str
     samples_per_problem: int
     answer_format: AnswerFormat
+    grader: Grader
 
 
 @dataclass(frozen=True, order=True)
@@ -82,6 +95,10 @@ class RunEntry(Settings):
     preset: str
     setting: str
     train_seed: int | None
+    trains_as: str | None = None
+    """The method that was really trained under this name, where it is another."""
+    faults: tuple[Fault, ...] = ()
+    """Faults of the released code that were repeated."""
 
     @property
     def variant(self) -> Variant:

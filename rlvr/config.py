@@ -7,7 +7,16 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that may stand in a path and in a table."""
@@ -17,6 +26,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 DType = Literal["float32", "bfloat16", "float16"]
 AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
+Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
+"""Whose rules judge stored answers: ours, or those of others (`rlvr/verify/released.py`)."""
 
 
 class Settings(BaseModel):
@@ -28,6 +39,10 @@ class Settings(BaseModel):
 # --- methods ------------------------------------------------------------------------------------
 
 
+Fault = Literal["in_place_merge", "pissa_reload", "milora_reload"]
+"""A fault of the authors' released code that no setting can express (`rlvr/methods/released.py`)."""
+
+
 class Preset(Settings):
     """One way to run a method."""
 
@@ -35,8 +50,20 @@ class Preset(Settings):
     """The method's own settings; a wrong one is answered with the known ones."""
     learning_rate_factor: PositiveFloat = 1.0
     """Learning rate of this method as a multiple of the study's (which is LoRA's)."""
+    training: dict[str, Any] = {}
+    """Keys of the study's `training` that it replaces; a study's `settings` replace them in turn."""
+    trains_as: Name | None = None
+    """The method that is really trained under this name; only in `released`, whose code mixed methods up."""
+    faults: tuple[Fault, ...] = ()
+    """Faults of the released code to repeat; only in `released`."""
     reason: str = ""
     """Why a value departs from the preset `paper`, with its source."""
+
+    @model_validator(mode="after")
+    def _leaves_the_sync_to_the_study(self) -> "Preset":
+        if shared := sorted({"sync", "rollout_dtype"} & self.training.keys()):
+            raise ValueError(f"training.{shared[0]} belongs to the study: it is the same for all of its methods")
+        return self
 
 
 class MethodFile(Settings):
@@ -44,6 +71,13 @@ class MethodFile(Settings):
 
     presets: dict[Literal["paper", "released", "recommended"], Preset] = Field(min_length=1)
     """`paper`: as the text says; `released`: as the released code did; `recommended`: as its authors say."""
+
+    @model_validator(mode="after")
+    def _only_released_may_be_wrong(self) -> "MethodFile":
+        for name, preset in self.presets.items():
+            if name != "released" and (preset.trains_as or preset.faults):
+                raise ValueError(f"presets.{name}: trains_as and faults stand in the preset `released` alone")
+        return self
 
 
 class MethodChoice(Settings):
@@ -86,6 +120,27 @@ class Prompt(Settings):
         return self
 
 
+class NamedPrompt(Prompt):
+    """One entry of the catalogue of prompts."""
+
+    source: str
+    """Who asks like this, and where it is written."""
+
+
+class PromptCatalogue(Settings):
+    """`config/prompts.yaml`: prompts that a study may name instead of writing them out."""
+
+    prompts: dict[Name, NamedPrompt]
+    """Name -> prompt."""
+
+
+PromptChoice = Annotated[
+    Annotated[Prompt, Tag("prompt")] | Annotated[Name, Tag("name")],
+    Discriminator(lambda choice: "name" if isinstance(choice, str) else "prompt"),
+]
+"""A prompt written out, or the name of one in `prompts.yaml`."""
+
+
 class SoftOverlong(Settings):
     """Soft overlong punishment (DAPO, arXiv 2503.14476, Eq. 13)."""
 
@@ -125,6 +180,8 @@ class Training(Settings):
     """Lower clip range of the probability ratio."""
     clip_high: PositiveFloat = 0.28
     """Upper clip range (clip-higher)."""
+    importance_cap: PositiveFloat | None = None
+    """Weigh each token by its probability under trainer over engine, cut here (truncated importance sampling)."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
     """Replace uninformative groups; `null` keeps them, as in GRPO."""
     soft_overlong: SoftOverlong | None = None
@@ -141,6 +198,10 @@ class Training(Settings):
     """Precision of the frozen weights and the forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the weights that sample; the same for all methods of a study."""
+    sync: Literal["merged", "adapter"] = "merged"
+    """What the engine gets: merged weights, or the frozen base with the exact low-rank form of every method."""
+    mismatch_alarm: PositiveFloat | None = None
+    """KL per token between trained and serving policy, nats, that stops a run; `null`: 1e-4 in float32, else 0.1."""
     tokens_per_microbatch: PositiveInt = 16384
     """Tokens (padding counted) per forward and backward pass."""
     rollout_batch_size: PositiveInt = 256
@@ -149,6 +210,17 @@ class Training(Settings):
     """Recompute activations in the backward pass, to save memory."""
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
+
+    @property
+    def optimizer_steps(self) -> int:
+        """How often the optimizer steps in the whole run."""
+        return self.steps * self.updates_per_step
+
+    @property
+    def largest_mismatch(self) -> float:
+        """KL per token, in nats, above which the serving policy is not the trained one."""
+        exact = self.dtype == self.rollout_dtype == "float32"
+        return self.mismatch_alarm or (1e-4 if exact else 0.1)
 
 
 # --- evaluation and study -----------------------------------------------------------------------
@@ -165,19 +237,59 @@ class Benchmark(Settings):
     """Completions drawn for each problem, k."""
 
 
+class EvaluationPreset(Settings):
+    """How answers are drawn and judged."""
+
+    sampling: Sampling
+    """How answers are drawn."""
+    prompt: PromptChoice | None = None
+    """What is asked; `null` asks as in training."""
+    shared_seed: bool = False
+    """Give every sample the study's seed, as the authors' script does; else each has a seed of its own."""
+    grader: Grader = "rlvr"
+    """Whose rules judge; another grader costs no new samples."""
+    answer_format: AnswerFormat | None = None
+    """Where the answer stands, for the grader `rlvr`; `null` is the study's."""
+    reason: str = ""
+    """Where the values come from."""
+
+
+class EvaluationCatalogue(Settings):
+    """`config/evaluations.yaml`: ways to measure that a study may name and change."""
+
+    evaluations: dict[Name, EvaluationPreset]
+    """Name -> preset."""
+
+
 class Evaluation(Settings):
     """How checkpoints are measured."""
 
+    preset: Name | None = None
+    """A name in `evaluations.yaml`; what is given below replaces its values one by one."""
     benchmarks: dict[Name, Benchmark] = Field(min_length=1)
     """Name -> benchmark."""
-    sampling: Sampling
-    """How answers are drawn."""
-    prompt: Prompt | None = None
-    """Evaluation prompt; by default the training prompt."""
+    sampling: Sampling | None = None
+    """How answers are drawn; needed where no preset is named."""
+    prompt: PromptChoice | None = None
+    """Evaluation prompt; by default the preset's, or else the training prompt."""
+    shared_seed: bool = False
+    """Give every sample the study's seed, as the authors' script does; by default the preset's choice."""
+    grader: Grader = "rlvr"
+    """Whose rules judge; by default the preset's choice. Another grader costs no new samples."""
+    answer_format: AnswerFormat | None = None
+    """Where the answer stands, for the grader `rlvr`; by default the preset's, or else the study's."""
     batch_size: PositiveInt = 256
     """Sequences generated at once."""
     dtype: DType = "float32"
     """Precision of the weights that answer."""
+    contamination_similarity: Fraction = 0.8
+    """A benchmark problem at least this similar to a training problem was seen in training (docs/data.md)."""
+
+    @model_validator(mode="after")
+    def _says_how_to_sample(self) -> "Evaluation":
+        if self.preset is None and self.sampling is None:
+            raise ValueError("needs sampling, or a preset of evaluations.yaml")
+        return self
 
 
 class Compute(Settings):
@@ -214,8 +326,8 @@ class Study(Settings):
     """Seeds of training: prompt order, rollouts, initialisation of adapters."""
     train_dataset: Name
     """Key of `datasets.yaml`."""
-    prompt: Prompt = Prompt()
-    """Training prompt."""
+    prompt: PromptChoice = Prompt()
+    """Training prompt: written out, or a name in `prompts.yaml`."""
     answer_format: AnswerFormat = "boxed"
     """Where the answer stands in a completion; the same rule for reward and evaluation."""
     training: Training

@@ -8,12 +8,24 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlvr.cells import BASE, BenchmarkEntry, GenerateCell, GradeCell, RunEntry, StudyCell, TrainCell
-from rlvr.config import MethodChoice, MethodFile, Preset, Selection, Study, Training
+from rlvr.config import (
+    Evaluation,
+    EvaluationCatalogue,
+    EvaluationPreset,
+    MethodChoice,
+    MethodFile,
+    Preset,
+    Prompt,
+    PromptCatalogue,
+    Selection,
+    Study,
+    Training,
+)
 from rlvr.config_files import load_yaml, nearest, parse, unknown_name
 from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.methods import get_method, method_parameters
-from rlvr.sources import DataCatalogue, GgufModel, LocalData, LocalModel, ModelCatalogue
+from rlvr.sources import DataCatalogue, GgufModel, HubData, LocalData, LocalModel, ModelCatalogue
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,9 @@ class Plan:
     study: Study
     models: ModelCatalogue
     datasets: DataCatalogue
+    prompts: PromptCatalogue
+    evaluation: EvaluationPreset
+    """How answers are drawn and judged: the study's own values over those of its preset."""
     presets: dict[tuple[str, str], Preset]
     """(method, preset) -> its settings."""
     source: str
@@ -46,11 +61,15 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         UserError: anything is wrong; the message names file, line, key, value and the nearest known name.
     """
     path = config / "studies" / f"{name}.yaml"
+    study = load_yaml(path, Study)
+    evaluations = load_yaml(config / "evaluations.yaml", EvaluationCatalogue)
     plan = Plan(
         name=name,
-        study=load_yaml(path, Study),
+        study=study,
         models=load_yaml(config / "models.yaml", ModelCatalogue),
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
+        prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
+        evaluation=_evaluation(study.evaluation, evaluations, str(path)),
         presets={},
         source=str(path),
     )
@@ -59,6 +78,7 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         place = f"{path}: methods[{position}]"
         plan.presets[choice.method, choice.preset] = _preset(config, choice, place)
     _ = [cell.run for cell in train_cells(plan)]  # checks the parameters of every method
+    _ = [cell.benchmark for cell in generate_cells(plan)]  # checks the name of the evaluation prompt
     return plan
 
 
@@ -74,18 +94,19 @@ def train_cells(plan: Plan) -> Iterator[TrainCell]:
 
 def generate_cells(plan: Plan) -> Iterator[GenerateCell]:
     """Yield, for every benchmark, how answers are drawn."""
-    evaluation = plan.study.evaluation
-    for name, benchmark in evaluation.benchmarks.items():
+    study, evaluation = plan.study.evaluation, plan.evaluation
+    for name, benchmark in study.benchmarks.items():
         yield GenerateCell(
             study=plan.name,
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
             sampling=evaluation.sampling,
-            prompt=evaluation.prompt or plan.study.prompt,
-            batch_size=evaluation.batch_size,
-            dtype=evaluation.dtype,
+            prompt=_asked(plan, "evaluation.prompt", evaluation.prompt or plan.study.prompt),
+            batch_size=study.batch_size,
+            dtype=study.dtype,
             seed=plan.study.seed,
+            shared_seed=evaluation.shared_seed,
         )
 
 
@@ -97,7 +118,8 @@ def grade_cells(plan: Plan) -> Iterator[GradeCell]:
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
-            answer_format=plan.study.answer_format,
+            answer_format=plan.evaluation.answer_format or plan.study.answer_format,
+            grader=plan.evaluation.grader,
         )
 
 
@@ -108,7 +130,13 @@ def study_cell(plan: Plan) -> StudyCell:
         for model in plan.study.models
     ]
     fields = set(RunEntry.model_fields)
-    trained = [RunEntry(**cell.model_dump(include=fields)) for cell in train_cells(plan)]
+    trained = [
+        RunEntry(
+            **cell.model_dump(include=fields - {"trains_as"}),
+            trains_as=None if cell.trains_as == cell.method else cell.trains_as,
+        )
+        for cell in train_cells(plan)
+    ]
     return StudyCell(
         study=plan.name,
         title=plan.study.title,
@@ -144,6 +172,8 @@ def source_files(source: BaseModel) -> list[str]:
     """Return the files or folders of this machine that a catalogue entry reads."""
     if isinstance(source, LocalData | LocalModel):
         return [source.path]
+    if isinstance(source, HubData) and source.local and Path(source.local.path).exists():
+        return [source.local.path]
     if isinstance(source, GgufModel) and source.package is None:
         return [source.file]
     return []
@@ -158,24 +188,54 @@ def _train_cell(
     plan: Plan, model: str, choice: MethodChoice, setting: str, override: dict[str, Any], seed: int
 ) -> TrainCell:
     preset = plan.presets[choice.method, choice.preset]
-    changed = {**plan.study.training.model_dump(), **override}
+    changed = {**plan.study.training.model_dump(), **preset.training, **override}
     training = parse(Training, changed, f"{plan.source}: settings.{setting}")
     values = {**preset.parameters, **choice.parameters}
+    trains_as = preset.trains_as or choice.method
+    if training.sync == "adapter" and not get_method(trains_as).exact_lora:
+        raise UserError(
+            f"{plan.source}: training.sync: adapter needs an exact low-rank form of every method, and "
+            f"{trains_as!r} has none; use sync: merged, or leave the method out"
+        )
     return TrainCell(
         study=plan.name,
         run=f"{model}--{choice.method}--{choice.preset}--{setting}--s{seed}",
         model=model,
         method=choice.method,
         preset=choice.preset,
+        trains_as=trains_as,
+        faults=preset.faults,
         setting=setting,
         train_seed=seed,
-        parameters=method_parameters(choice.method, values, plan.source).model_dump(mode="json"),
+        parameters=method_parameters(trains_as, values, plan.source).model_dump(mode="json"),
         learning_rate=training.learning_rate * preset.learning_rate_factor,
         dataset=plan.study.train_dataset,
-        prompt=plan.study.prompt,
+        prompt=_asked(plan, "prompt", plan.study.prompt),
         answer_format=plan.study.answer_format,
         training=training,
     )
+
+
+def _evaluation(study: Evaluation, catalogue: EvaluationCatalogue, source: str) -> EvaluationPreset:
+    """Return the study's own values over those of the preset that it names; sampling is mixed key by key."""
+    own = study.model_dump(exclude_unset=True, include=set(EvaluationPreset.model_fields))
+    if study.preset is None:
+        return parse(EvaluationPreset, own, f"{source}: evaluation")
+    if study.preset not in catalogue.evaluations:
+        raise unknown_name(source, "evaluation.preset", study.preset, catalogue.evaluations.keys())
+    preset = catalogue.evaluations[study.preset].model_dump()
+    sampling = {**preset["sampling"], **(own.get("sampling") or {})}
+    return parse(EvaluationPreset, {**preset, **own, "sampling": sampling}, f"{source}: evaluation")
+
+
+def _asked(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
+    """Return a prompt as words, whether written out or named; where it comes from is no part of it."""
+    if isinstance(choice, Prompt):
+        return choice
+    named = plan.prompts.prompts.get(choice)
+    if named is None:
+        raise unknown_name(plan.source, key, choice, plan.prompts.prompts.keys())
+    return Prompt(system=named.system, user=named.user)
 
 
 def _preset(config: Path, choice: MethodChoice, source: str) -> Preset:

@@ -101,8 +101,9 @@ def _split_optimizer(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str
 
 
 def _join_optimizer(tensors: dict[str, Tensor], rest: dict[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {}
+    state: dict[int | str, dict[str, Any]] = {}
     for name, value in {**tensors, **rest["scalars"]}.items():
         index, key = name.split("/", 1)
-        state.setdefault(int(index), {})[key] = value
+        # LoRA-FA's optimizer keeps its state under names, all others under positions.
+        state.setdefault(int(index) if index.isdigit() else index, {})[key] = value
     return {"state": state, "param_groups": rest["param_groups"]}

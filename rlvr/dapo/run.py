@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.cells import TrainCell, read_cell
 from rlvr.config import AnswerFormat
+from rlvr.dapo.canary import canary_answers, canary_kl, require_served
 from rlvr.dapo.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from rlvr.dapo.sampling import (
     GroupSampler,
@@ -27,15 +28,19 @@ from rlvr.data.chat import prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json, write_parquet
-from rlvr.methods import get_method, method_parameters
+from rlvr.methods import method_parameters
 from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
+from rlvr.methods.released import trained_method
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.provenance import code_and_machine, peak_memory_bytes
 from rlvr.rollout.engine import Completion
-from rlvr.rollout.sync import merged_weights
+from rlvr.rollout.sync import WeightSync
 from rlvr.rollout.transformers_engine import TransformersEngine
 from rlvr.seeds import derive_seed
 from rlvr.verify import Item, Verifier
+
+IDENTITY = {"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
+"""Fields of the cell that say which run this is."""
 
 
 @dataclass
@@ -45,6 +50,10 @@ class Run:
     cell: TrainCell
     learner: Learner
     engine: TransformersEngine
+    sync: WeightSync
+    """Brings the learner's weights to the engine."""
+    canary: list[tuple[list[int], list[int]]]
+    """(prompt ids, answer ids) that trainer and engine score after each sync."""
     sampler: GroupSampler
     verifier: Verifier
     folder: Path
@@ -62,8 +71,7 @@ class Run:
     earlier_commits: list[str] = field(default_factory=list)
     """Commits of earlier attempts, where they were others."""
     earlier_seconds: float = 0.0
-    """Of the attempts before this one."""
-    """Up to their last checkpoints; what a killed attempt did after that is not counted."""
+    """Of the attempts before this one, up to their last checkpoints; what came after is not counted."""
     attempts: int = 1
 
     def __enter__(self) -> "Run":
@@ -106,6 +114,8 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
         cell,
         learner,
         engine,
+        WeightSync(learner.spec, learner.policy, engine, cell.training.sync),
+        canary_answers(chosen, engine),
         sampler,
         verifier,
         checkpoints / fingerprint,
@@ -114,17 +124,29 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
         len(problems) - len(chosen),
     )
     resume(run)
-    engine.load_weights(merged_weights(learner.spec, learner.policy))
+    synchronise(run)
     return run
+
+
+def synchronise(run: Run) -> dict[str, float]:
+    """Bring the current weights to the engine and return what arrived, measured.
+
+    Raises:
+        UserError: the engine does not serve the policy that is trained.
+    """
+    metrics = run.sync()
+    kl = canary_kl(run.learner, run.engine, run.canary)
+    require_served(kl, run.cell.training, "on the canary after the sync")
+    return {**metrics, "sync/canary_kl": kl}
 
 
 def build_learner(cell: TrainCell, model: Path) -> Learner:
     """Load the base, apply the method, make its optimizer."""
     training = cell.training
-    spec = get_method(cell.method)
-    parameters = method_parameters(cell.method, cell.parameters, cell.run)
+    spec = trained_method(cell)
+    parameters = method_parameters(cell.trains_as, cell.parameters, cell.run)
     torch.manual_seed(derive_seed(cell.train_seed, "adapter"))
-    policy = build_policy(spec, load_model(model, training.dtype), parameters)
+    policy = build_policy(spec, load_model(model, training.dtype), parameters, training.optimizer_steps)
     policy.train()
     if training.gradient_checkpointing:
         model_of_policy = cast(PreTrainedModel, policy)  # PEFT's wrapper hands both calls on
@@ -143,7 +165,7 @@ def refuse_rounding(cell: TrainCell, model: Path) -> None:
     An adapter is evaluated on the base as it is stored; trained on a rounded one it would be another model.
     """
     stored = read_json(model / "config.json").get("dtype", "float32")
-    if stored == "float32" and cell.training.dtype != "float32" and get_method(cell.method).keeps_base:
+    if stored == "float32" and cell.training.dtype != "float32" and trained_method(cell).keeps_base:
         raise UserError(
             f"{cell.run}: training.dtype is {cell.training.dtype}, but {model} holds float32 weights, which "
             "that would round; store the model in that precision (dtype in models.yaml) or train in float32"
@@ -198,7 +220,7 @@ def remember(run: Run) -> None:
     """Write a checkpoint."""
     state = TrainingState(
         step=len(run.log),
-        trained=trained_state(run.learner.policy),
+        trained=trained_state(run.learner.spec, run.learner.policy),
         optimizer=run.learner.optimizer.state_dict(),
         scheduler=_plain(run.learner.scheduler.state_dict()),
         progress={
@@ -222,7 +244,7 @@ def resume(run: Run) -> None:
     if state is None:
         return
     print(f"resuming {run.cell.run} after step {state.step}")
-    load_trained_state(run.learner.policy, state.trained, str(run.folder))
+    load_trained_state(run.learner.spec, run.learner.policy, state.trained, str(run.folder))
     run.learner.optimizer.load_state_dict(state.optimizer)
     scheduler = run.learner.scheduler
     functions = [None] * len(run.learner.optimizer.param_groups)  # stand for "keep yours"
@@ -247,7 +269,7 @@ def resume(run: Run) -> None:
 def publish(run: Run, output: Path) -> None:
     """Write the run's small final files; `run.json` last, since it says that the rest is there."""
     with replacing(output / "trained.safetensors") as temporary:
-        state = trained_state(run.learner.policy)
+        state = trained_state(run.learner.spec, run.learner.policy)
         save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
     write_parquet(output / "train_log.parquet", pd.DataFrame(run.log))
     write_json(output / "run.json", describe(run))
@@ -259,7 +281,7 @@ def describe(run: Run) -> dict[str, Any]:
     rewards = log["reward/mean"].dropna()
     return {
         "run_info": {
-            **cell.model_dump(include={"run", "study", "model", "method", "preset", "setting", "train_seed"}),
+            **cell.model_dump(include=IDENTITY),
             "config": cell.model_dump(),
             "config_sha256": content_hash(cell.model_dump()),
             "status": "finished",

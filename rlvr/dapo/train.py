@@ -30,12 +30,12 @@ from pathlib import Path
 
 import torch
 
-from rlvr.dapo.run import Run, publish, remember, start
+from rlvr.dapo.canary import require_served
+from rlvr.dapo.run import Run, publish, remember, start, synchronise
 from rlvr.dapo.sampling import Reward, StepGroups, mixed
 from rlvr.dapo.update import remember_logprobs, update
 from rlvr.progress import Steps
 from rlvr.provenance import peak_memory_bytes
-from rlvr.rollout.sync import merged_weights
 from rlvr.seeds import derive_seed
 
 
@@ -53,7 +53,7 @@ def train(
         reward: replaces the verifier (for controls such as a coin toss).
 
     Raises:
-        UserError: an input is wrong, or the loss is not finite.
+        UserError: an input is wrong, the loss is not finite, or the engine serves another policy.
     """
     run = start(cell, model, data, checkpoints, reward)
     total = run.cell.training.steps
@@ -77,13 +77,15 @@ def train_step(run: Run, step: int) -> dict[str, float]:
     clock.append(time.perf_counter())
     remember_logprobs(run.learner, run.sampler.surplus)
     metrics = update(run.learner, drawn.groups)
+    require_served(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
     clock.append(time.perf_counter())
-    run.engine.load_weights(merged_weights(run.learner.spec, run.learner.policy))
+    served = synchronise(run)
     clock.append(time.perf_counter())
     return {
         "step": step,
         **group_metrics(drawn),
         **metrics,
+        **served,
         "time/rollout_seconds": clock[1] - clock[0] - drawn.reward_seconds,
         "time/reward_seconds": drawn.reward_seconds,
         "time/update_seconds": clock[2] - clock[1],

@@ -102,24 +102,31 @@ def flatten(groups: list[Group], training: Training) -> Sequences:
     )
 
 
-@torch.no_grad()
 def remember_logprobs(learner: Learner, groups: list[Group]) -> None:
     """Store the current policy's log-probabilities in groups that will outlive it."""
     fresh = [group for group in groups if group.old_logprobs is None]
-    learner.policy.eval()  # the policy that sampled had no dropout
-    sequences = list(iterate_sequences(fresh))
-    flat: list[list[float]] = [[] for _ in sequences]
+    remaining = iter(policy_logprobs(learner, list(iterate_sequences(fresh))))
+    for group in fresh:
+        group.old_logprobs = [next(remaining) for _ in group.completions]
+
+
+@torch.no_grad()
+def policy_logprobs(learner: Learner, sequences: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+    """Return the log-probability of each completion token under the current policy, without dropout.
+
+    ``sequences`` holds (prompt ids, completion ids).
+    """
+    learner.policy.eval()  # the policy that samples has no dropout
+    rows_of_values: list[list[float]] = [[] for _ in sequences]
     for rows in microbatches(sequences, learner.training.tokens_per_microbatch):
         with autocast(learner.policy, learner.training.dtype):
             logprobs, _ = completion_logprobs(
                 learner.policy, [sequences[i] for i in rows], learner.training.sampling.temperature
             )
         for i, values in zip(rows, logprobs.split([len(sequences[i][1]) for i in rows]), strict=True):
-            flat[i] = values.tolist()
+            rows_of_values[i] = values.tolist()
     learner.policy.train()
-    remaining = iter(flat)
-    for group in fresh:
-        group.old_logprobs = [next(remaining) for _ in group.completions]
+    return rows_of_values
 
 
 def microbatches(sequences: list[tuple[list[int], list[int]]], budget: int) -> Iterator[list[int]]:
@@ -161,7 +168,7 @@ def _optimizer_step(learner: Learner, batch: Sequences) -> dict[str, float]:
         )
     totals |= {"grad_norm": norm, "learning_rate": learner.scheduler.get_last_lr()[0]}
     learner.optimizer.step()
-    learner.spec.after_step(learner.policy, learner.scheduler.last_epoch)
+    learner.spec.after_step(learner.policy, learner.optimizer, learner.scheduler.last_epoch)
     learner.scheduler.step()
     return {name: float(value) for name, value in totals.items()}
 
@@ -185,6 +192,9 @@ def _backward(learner: Learner, batch: Sequences, rows: list[int]) -> dict[str, 
         weights_N=batch.weights[rows].repeat_interleave(counts).to(device),
     )
     engine_N = torch.cat([torch.tensor(batch.engine_logprobs[i], device=device) for i in rows])
+    if training.importance_cap is not None:
+        trust_N = importance_weights(inputs.old_logprobs_N, engine_N, training.importance_cap)
+        inputs = inputs._replace(weights_N=inputs.weights_N * trust_N)
     loss, metrics = clipped_surrogate(inputs, training.clip_low, training.clip_high)
     loss.backward()
     return {
@@ -204,6 +214,14 @@ def mismatch_kl(trainer_N: Tensor, engine_N: Tensor) -> Tensor:
     """
     log_ratio_N = trainer_N - engine_N
     return log_ratio_N.exp() - 1 - log_ratio_N
+
+
+def importance_weights(trainer_N: Tensor, engine_N: Tensor, cap: float) -> Tensor:
+    """Return min(trainer / engine, cap) per token [N]: truncated importance sampling.
+
+    Yao et al., Your Efficient RL Framework Secretly Brings You Off-Policy RL Training, 2025.
+    """
+    return (trainer_N - engine_N).exp().clamp(max=cap)
 
 
 def _old(stored: list[float] | None, current: Tensor) -> Tensor:

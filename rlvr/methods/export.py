@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from rlvr.cells import TrainCell, read_cell
 from rlvr.methods.policy import build_policy, load_trained_state
-from rlvr.methods.registry import get_method, method_parameters
+from rlvr.methods.registry import method_parameters
+from rlvr.methods.released import trained_method
 
 
 def export(cell_path: Path, model: Path, trained: Path, output: Path) -> None:
@@ -24,10 +25,11 @@ def export(cell_path: Path, model: Path, trained: Path, output: Path) -> None:
     from rlvr.models.load import load_model
 
     cell = read_cell(cell_path, TrainCell)
-    spec = get_method(cell.method)
-    parameters = method_parameters(cell.method, cell.parameters, str(cell_path))
-    policy = build_policy(spec, load_model(model, cell.training.dtype), parameters)
-    load_trained_state(policy, load_file(trained), str(trained))
+    spec = trained_method(cell)
+    parameters = method_parameters(cell.trains_as, cell.parameters, str(cell_path))
+    base = load_model(model, cell.training.dtype)
+    policy = build_policy(spec, base, parameters, cell.training.optimizer_steps)
+    load_trained_state(spec, policy, load_file(trained), str(trained))
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:

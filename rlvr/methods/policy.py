@@ -3,25 +3,31 @@
 from typing import TYPE_CHECKING, Any
 
 from rlvr.errors import UserError
-from rlvr.methods.spec import PEFT_PREFIX, MethodSpec
+from rlvr.methods.spec import PEFT_PREFIX, TUNER_PREFIX, MethodSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
 
-def build_policy(spec: MethodSpec, model: "PreTrainedModel", parameters: Any) -> "nn.Module":
+METHOD_STATE = "method_state/"
+"""Prefix of what a method remembers outside its model, among the saved tensors."""
+
+
+def build_policy(
+    spec: MethodSpec, model: "PreTrainedModel", parameters: Any, total_steps: int
+) -> "nn.Module":
     """Wrap ``model`` by ``spec`` and prove that what is trained is what was declared.
 
     Trainable parameters become float32, whatever the precision of the base: Adam's small steps vanish
-    in bfloat16.
+    in bfloat16. ``total_steps`` is the number of optimizer steps of the run.
 
     Raises:
         UserError: the adapted modules or the number of trainable parameters are not the declared ones.
     """
     config = model.config
     model.requires_grad_(False)
-    policy = spec.wrap(model, parameters)
+    policy = spec.wrap(model, parameters, total_steps)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -35,46 +41,52 @@ def trainable_parameters(policy: "nn.Module") -> int:
     return sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
 
 
-def trained_state(policy: "nn.Module") -> dict[str, "Tensor"]:
-    """Return every tensor that is trained or that the method added, by its name in the policy."""
+def trained_state(spec: MethodSpec, policy: "nn.Module") -> dict[str, "Tensor"]:
+    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once."""
     trainable = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
-    return {
-        name: tensor.detach()
-        for name, tensor in policy.state_dict().items()
-        if name in trainable or _is_added(name, policy)
+    adapted = {name for name, _ in spec.adapted_layers(policy)}
+    unique = {
+        (tensor.data_ptr(), tensor.shape): (name, tensor.detach())
+        for name, tensor in reversed(policy.state_dict().items())
+        if name in trainable or not _is_base(name, adapted)
     }
+    tensors = dict(reversed(unique.values()))
+    memory = {METHOD_STATE + name: tensor for name, tensor in spec.method_state(policy).items()}
+    return {**tensors, **memory}
 
 
-def load_trained_state(policy: "nn.Module", state: dict[str, "Tensor"], source: str) -> None:
+def load_trained_state(
+    spec: MethodSpec, policy: "nn.Module", state: dict[str, "Tensor"], source: str
+) -> None:
     """Put a saved state back.
 
     Raises:
         UserError: the names are not those of this policy.
     """
-    expected = trained_state(policy).keys()
+    memory = {name.removeprefix(METHOD_STATE): state[name] for name in state if name.startswith(METHOD_STATE)}
+    spec.load_method_state(policy, memory)
+    expected = trained_state(spec, policy).keys()
     if state.keys() != expected:
         odd = sorted(state.keys() ^ expected)[0]
         raise UserError(
             f"{source}: tensor {odd!r} has no partner; the file belongs to another method or model"
         )
-    policy.load_state_dict(state, strict=False)
+    policy.load_state_dict(
+        {name: state[name] for name in state if not name.startswith(METHOD_STATE)}, strict=False
+    )
 
 
-def _is_added(name: str, policy: "nn.Module") -> bool:
-    """Tell whether a tensor stands in no plain model: it is inside a tuner layer but not its base."""
-    if not name.startswith(PEFT_PREFIX):
-        return False
-    module = name.removeprefix(PEFT_PREFIX)
-    adapted = getattr(policy, "targeted_module_names", ())
-    return ".base_layer." not in module and any(module.startswith(f"{layer}.") for layer in adapted)
+def _is_base(name: str, adapted: set[str]) -> bool:
+    """Tell whether a tensor of a policy is one that the plain model has and the method does not train."""
+    if name.startswith(TUNER_PREFIX) and not name.startswith(PEFT_PREFIX):
+        return False  # shared by all layers of a tuner, as VeRA's projections are
+    plain = name.removeprefix(PEFT_PREFIX)
+    inside = any(plain.startswith(f"{layer}.") for layer in adapted)
+    return not inside or ".base_layer." in plain
 
 
 def _check_modules(spec: MethodSpec, policy: "nn.Module", declared: set[str]) -> None:
-    adapted = {
-        name
-        for name, layer in spec.adapted_layers(policy)
-        if any(parameter.requires_grad for parameter in layer.parameters())
-    }
+    adapted = {name for name, _ in spec.adapted_layers(policy)}
     if adapted == declared:
         return
     missing, extra = sorted(declared - adapted), sorted(adapted - declared)

@@ -1,6 +1,5 @@
 """What the project knows about a method: one class, one instance per entry of the registry."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,16 @@ from rlvr.methods.shapes import linear_layers
 if TYPE_CHECKING:
     import torch
     from peft import PeftConfig, PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
 
 Category = Literal["Baseline", "Structural", "Initialization", "Efficiency", "Other"]
+"""The groups of the paper's Table 1."""
 
-PEFT_PREFIX = "base_model.model."
+TUNER_PREFIX = "base_model."
+"""How PEFT names its tuner inside a wrapped model."""
+PEFT_PREFIX = TUNER_PREFIX + "model."
+"""How PEFT names the base model inside its tuner."""
 
 
 class MethodSpec(ABC):
@@ -31,13 +33,20 @@ class MethodSpec(ABC):
     name: ClassVar[str]
     category: ClassVar[Category]
     citation: ClassVar[str]
+    formula: ClassVar[str]
+    """How the method's weight W follows from the base weight W0, in one line."""
     Parameters: ClassVar[type[Settings]]
     keeps_base: ClassVar[bool] = True
     """Whether what is exported stands on the frozen base, as an adapter does."""
+    exact_lora: ClassVar[bool] = False
+    """Whether every update has a low-rank form B A without loss (:meth:`to_lora`), and so can be hot-loaded."""
 
     @abstractmethod
-    def wrap(self, model: "PreTrainedModel", parameters: Any) -> "nn.Module":
-        """Return the model with what the method trains, everything else frozen."""
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Return the model with what the method trains, everything else frozen.
+
+        ``total_steps`` is the number of optimizer steps of the run, for methods with a schedule of their own.
+        """
 
     @abstractmethod
     def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
@@ -50,6 +59,10 @@ class MethodSpec(ABC):
     @abstractmethod
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield ``(name in the base model, module)`` for every adapted module of a wrapped model."""
+
+    @abstractmethod
+    def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the tensors that :meth:`merged` replaces, as they stand now in the wrapped model."""
 
     @abstractmethod
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
@@ -73,8 +86,16 @@ class MethodSpec(ABC):
             trainable, lr=learning_rate, betas=training.betas, weight_decay=training.weight_decay
         )
 
-    def after_step(self, model: "nn.Module", step: int) -> None:
-        """Hook after each optimizer step, before gradients are cleared (AdaLoRA's rank allocation)."""
+    def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
+        """Hook after optimizer step ``step`` (from 0), before gradients are cleared (AdaLoRA's ranks)."""
+        return None
+
+    def method_state(self, model: "nn.Module") -> dict[str, "Tensor"]:
+        """Return what the method must remember besides its tensors in the model (AdaLoRA's importances)."""
+        return {}
+
+    def load_method_state(self, model: "nn.Module", state: dict[str, "Tensor"]) -> None:
+        """Put back what :meth:`method_state` returned."""
         return None
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":
@@ -93,7 +114,7 @@ class PeftMethod(MethodSpec):
     def peft_config(self, parameters: Any) -> "PeftConfig":
         """Return the PEFT configuration."""
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Inject the adapter; PEFT keeps its weights in float32 whatever the base's precision."""
         from peft import get_peft_model
 
@@ -105,25 +126,21 @@ class PeftMethod(MethodSpec):
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield PEFT's tuner layers under their names in the base model."""
-        from peft.tuners.tuners_utils import BaseTunerLayer
+        from rlvr.methods.peft_layers import tuner_layers
 
-        modules: Iterator[tuple[str, nn.Module]] = model.named_modules()
-        for name, module in modules:
-            if isinstance(module, BaseTunerLayer):
-                yield name.removeprefix(PEFT_PREFIX), module
+        yield from tuner_layers(model)
+
+    def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the frozen tensors under the adapter."""
+        from rlvr.methods.peft_layers import base_tensors
+
+        return base_tensors(layer)
 
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
-        """Merge a float32 copy of the layer by PEFT's own rule.
+        """Merge a float32 copy of the layer by PEFT's own rule."""
+        from rlvr.methods.peft_layers import merged_copy
 
-        A copy, because PEFT merges in place and in the base's precision: in bfloat16 that loses most of
-        a small update and corrupts the frozen weights for good.
-        """
-        import torch
-
-        with torch.no_grad():
-            twin = cast("BaseTunerLayer", copy.deepcopy(layer).float())
-            twin.merge(safe_merge=True)
-            return {name: tensor.detach() for name, tensor in twin.get_base_layer().named_parameters()}
+        return merged_copy(layer)
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write the adapter in PEFT's format, for ``PeftModel.from_pretrained`` on the original base."""

@@ -42,5 +42,25 @@ class Engine(Protocol):
     def load_weights(self, weights: "Iterable[tuple[str, Tensor]]") -> None:
         """Replace the named weights; names are those of the plain base model."""
 
+    def held_weight(self, name: str) -> "Tensor":
+        """Return a weight as it is served, in the engine's precision."""
+
+    def load_update(self, layer: str, down: "Tensor", up: "Tensor") -> None:
+        """Serve a layer as W + B A without merging; replaces the update that it had.
+
+        Args:
+            layer: name of a linear layer in the plain base model.
+            down: A [r, in].
+            up: B [out, r].
+        """
+
+    def held_update(self, layer: str) -> "tuple[Tensor, Tensor]":
+        """Return A and B of a layer as they are served, in the engine's precision."""
+
+    def score(
+        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float
+    ) -> list[float]:
+        """Return the log-probability of each completion token under the served weights."""
+
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Draw one completion for each request, in order."""

@@ -23,7 +23,7 @@ from rlvr.rollout.engine import Completion, Request
 
 
 class TransformersEngine:
-    """Holds a plain model of its own; adapters never enter it, only merged weights do."""
+    """Holds a plain model of its own; what enters it are merged weights or low-rank updates, never an adapter."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> None:
         """Take over ``model``; ``batch_size`` completions are drawn at once."""
@@ -31,6 +31,7 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.end_ids = end_token_ids(model, tokenizer)
+        self.updates: dict[str, tuple[Tensor, Tensor]] = {}
         # A model's own defaults (a repetition penalty, say) would change what is sampled behind our back.
         model.generation_config = GenerationConfig()
 
@@ -45,6 +46,37 @@ class TransformersEngine:
             if name not in own:
                 raise UserError(f"weight {name!r} is not one of the served model's")
             own[name].data.copy_(weight)
+
+    def held_weight(self, name: str) -> Tensor:
+        """Return a weight as it is served."""
+        return self.model.get_parameter(name).data
+
+    def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
+        """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
+        module = self.model.get_submodule(layer)
+        if layer not in self.updates:
+            module.register_forward_hook(self._adds_update(layer))
+        self.updates[layer] = (down.to(module.weight), up.to(module.weight))
+
+    def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+            down, up = self.updates[layer]
+            return output + inputs[0] @ down.T @ up.T
+
+        return hook
+
+    def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
+        """Return the factors of a layer as they are served."""
+        return self.updates[layer]
+
+    @torch.no_grad()
+    def score(
+        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float
+    ) -> list[float]:
+        """Return the log-probability of each completion token under the served weights."""
+        ids = torch.tensor([[*prompt_ids, *completion_ids]], device=self.model.device)
+        logits = self.model(input_ids=ids).logits[0, len(prompt_ids) - 1 : -1].float() / temperature
+        return logits.log_softmax(dim=-1).gather(1, ids[0, len(prompt_ids) :, None]).squeeze(1).tolist()
 
     def generate(
         self,

@@ -13,6 +13,8 @@ from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems
 from rlvr.errors import UserError
 from rlvr.files import write_json
+from rlvr.methods import get_method
+from rlvr.rollout.transformers_engine import TransformersEngine
 
 COLUMNS = [
     "step",
@@ -28,6 +30,9 @@ COLUMNS = [
     "loss/policy",
     "loss/clip_fraction",
     "rollout/mismatch_kl",
+    "sync/noise_to_signal",
+    "sync/update_norm",
+    "sync/canary_kl",
     "policy/entropy",
     "optim/grad_norm",
     "optim/lr",
@@ -40,6 +45,7 @@ COLUMNS = [
     "tokens/trained",
     "memory/peak_bytes",
 ]
+SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3}
 
 
 def even_sum(problems, completions):
@@ -68,9 +74,10 @@ def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) ->
         **training,
     }
     cell = TrainCell(
-        study="test", run=f"run-{method}", model="tiny", method=method, preset="recommended", setting="main",
-        train_seed=1, learning_rate=1e-3,
-        parameters={} if method == "full" else {"rank": 4, "alpha": 8, "dropout": dropout},
+        study="test", run=f"run-{method}", model="tiny", method=method, preset="recommended",
+        trains_as=method, faults=(), setting="main", train_seed=1, learning_rate=1e-3,
+        parameters={key: value for key, value in SMALL.items() if key in get_method(method).Parameters.model_fields}
+        | ({"dropout": dropout} if dropout else {}),
         dataset="data", prompt={}, answer_format="first-line-number", training=settings,
     )  # fmt: skip
     write_json(path, cell.model_dump(mode="json"))
@@ -93,7 +100,13 @@ def fails_at(call: int):
     return reward
 
 
-@pytest.mark.parametrize(("method", "dropout"), [("full", 0), ("lora", 0), ("dora", 0), ("lora", 0.3)])
+@pytest.mark.parametrize(
+    ("method", "dropout"),
+    [
+        *[("full", 0), ("lora", 0), ("dora", 0), ("lora", 0.3)],
+        *[("adalora", 0), ("lora_fa", 0), ("lora_plus", 0), ("pissa", 0), ("vera", 0)],
+    ],
+)
 def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(tiny_folder, tmp_path, data, method, dropout):
     cell = cell_at(tmp_path / "cell.json", method, dropout)
     train(cell, tiny_folder, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
@@ -223,3 +236,76 @@ def test_a_base_that_training_would_round_is_refused_for_adapters(tiny_folder, t
         train(lora, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     full = cell_at(tmp_path / "full.json", "full", dtype="bfloat16", steps=1)
     train(full, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+
+
+def trained(folder: Path, method: str, tiny_folder: Path, data: Path, **training) -> pd.DataFrame:
+    """Train and return the log."""
+    cell = cell_at(folder / f"{method}.json", method, **training)
+    train(cell, tiny_folder, data, folder / "state", folder / method, reward=even_sum)
+    return pd.read_parquet(folder / method / "train_log.parquet")
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "dora", "ia3"])
+def test_in_float32_nothing_is_lost_between_trainer_and_engine(tmp_path, tiny_folder, data, method):
+    log = trained(tmp_path, method, tiny_folder, data)
+    assert (log["sync/update_norm"] > 0).all()
+    assert (log["sync/noise_to_signal"] == 0).all()
+    assert log["sync/canary_kl"].max() < 1e-8
+    assert log["rollout/mismatch_kl"].max() < 1e-8
+
+
+def test_a_merge_into_bfloat16_loses_what_an_adapter_keeps(tmp_path, tiny_folder, data):
+    """The confound of precision: after a few steps most of a merged update is rounding noise."""
+    settings = {"rollout_dtype": "bfloat16", "learning_rate": 1e-3}
+    merged = trained(tmp_path, "lora", tiny_folder, data, **settings)
+    (tmp_path / "adapter").mkdir()
+    hot_loaded = trained(tmp_path / "adapter", "lora", tiny_folder, data, sync="adapter", **settings)
+    assert merged["sync/noise_to_signal"].iloc[0] > 0.1
+    assert hot_loaded["sync/noise_to_signal"].iloc[0] < 0.01
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "vera", "miss"])
+def test_a_hot_loaded_adapter_trains_as_merged_weights_do(tmp_path, tiny_folder, data, method):
+    (tmp_path / "m").mkdir(), (tmp_path / "a").mkdir()
+    merged = trained(tmp_path / "m", method, tiny_folder, data)
+    hot_loaded = trained(tmp_path / "a", method, tiny_folder, data, sync="adapter")
+    assert hot_loaded["sync/canary_kl"].max() < 1e-8
+    assert hot_loaded["rollout/mismatch_kl"].max() < 1e-8
+    assert hot_loaded["reward/mean"].tolist() == merged["reward/mean"].tolist()
+
+
+def test_an_engine_that_keeps_the_base_weights_stops_the_run(tmp_path, tiny_folder, data, monkeypatch):
+    """What happened to others: the sync silently sent nothing, and the base model answered all along."""
+    monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: list(weights))
+    with pytest.raises(UserError, match="does not hold the weights"):
+        trained(tmp_path, "lora", tiny_folder, data)
+    assert not (tmp_path / "lora").exists()
+
+
+def test_an_engine_that_hides_it_is_caught_by_the_canary(tmp_path, tiny_folder, data, monkeypatch):
+    """It reports what it was sent and computes with something else."""
+    sent = {}
+    monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: sent.update(weights))
+    monkeypatch.setattr(TransformersEngine, "held_weight", lambda self, name: sent[name])
+    with pytest.raises(UserError, match="on the canary after the sync"):
+        trained(tmp_path, "lora", tiny_folder, data, learning_rate=0.05)
+
+
+def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, monkeypatch):
+    """The engine samples at another temperature than it says; no weight is wrong."""
+    generate = TransformersEngine.generate
+
+    def hot(self, requests, sampling, *rest):
+        return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}), *rest)
+
+    monkeypatch.setattr(TransformersEngine, "generate", hot)
+    with pytest.raises(UserError, match="on the rollouts of step 0"):
+        trained(tmp_path, "lora", tiny_folder, data)
+
+
+def test_truncated_importance_sampling_is_one_where_nothing_differs(tmp_path, tiny_folder, data):
+    (tmp_path / "with").mkdir()
+    plain = trained(tmp_path, "lora", tiny_folder, data)
+    corrected = trained(tmp_path / "with", "lora", tiny_folder, data, importance_cap=2.0)
+    assert corrected["reward/mean"].tolist() == plain["reward/mean"].tolist()
+    assert corrected["loss/policy"].tolist() == pytest.approx(plain["loss/policy"].tolist(), abs=1e-5)

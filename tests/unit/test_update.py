@@ -26,7 +26,7 @@ def learner_on(folder, method="full", **changes) -> Learner:
     spec = get_method(method)
     parameters = spec.Parameters() if method == "full" else spec.Parameters(rank=4, alpha=8)
     torch.manual_seed(0)
-    policy = build_policy(spec, load_model(folder, "float32"), parameters)
+    policy = build_policy(spec, load_model(folder, "float32"), parameters, settings.optimizer_steps)
     optimizer = spec.optimizer(policy, parameters, settings.learning_rate, settings)
     return Learner(
         spec, policy, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0), settings

@@ -19,6 +19,8 @@ class Dora(Lora):
     name = "dora"
     category = "Structural"
     citation = "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, arXiv 2402.09353"
+    formula = "W = m (W0 + (alpha/r) B A) / ||W0 + (alpha/r) B A||, norm of each output row"
+    exact_lora = False
 
     def peft_config(self, parameters: Any) -> "LoraConfig":
         """Return LoRA's configuration with the magnitude vector switched on."""

@@ -25,10 +25,11 @@ class Full(MethodSpec):
     name = "full"
     category = "Baseline"
     citation = "Full-parameter fine-tuning"
+    formula = "W trained"
     Parameters = NoParameters
     keeps_base = False
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Make every weight trainable."""
         return model.requires_grad_(True)
 
@@ -51,9 +52,13 @@ class Full(MethodSpec):
         for name in owners:
             yield name, model.get_submodule(name)
 
+    def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the module's own weights: the base is what is trained."""
+        return {name: weight.detach() for name, weight in layer.named_parameters(recurse=False)}
+
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
         """Return the module's own weights: there is nothing to merge."""
-        return {name: weight.detach().float() for name, weight in layer.named_parameters(recurse=False)}
+        return {name: weight.float() for name, weight in self.base_weights(layer).items()}
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write the whole model in the Hugging Face layout."""

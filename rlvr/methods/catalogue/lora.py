@@ -45,6 +45,8 @@ class Lora(PeftMethod):
     name = "lora"
     category: ClassVar[Category] = "Baseline"
     citation = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, arXiv 2106.09685"
+    formula = "W = W0 + (alpha/r) B A"
+    exact_lora = True
     Parameters = LoraParameters
 
     def peft_config(self, parameters: Any) -> "LoraConfig":

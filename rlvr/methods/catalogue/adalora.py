@@ -1,0 +1,166 @@
+"""AdaLoRA: ranks move to the layers that need them while training runs."""
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from rlvr.config import Fraction, Settings
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.spec import PeftMethod
+
+if TYPE_CHECKING:
+    import torch
+    from peft import AdaLoraConfig
+    from peft.tuners.adalora import AdaLoraModel
+    from peft.tuners.adalora.layer import AdaLoraLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+IMPORTANCES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+"""What the allocator remembers of every tensor: sensitivity, its average, its uncertainty (AdaLoRA, Eq. 8 to 10)."""
+
+
+class AdaLoraParameters(Settings):
+    """Settings of AdaLoRA."""
+
+    initial_rank: PositiveInt = 48
+    """Rank of every layer at the start; one and a half times the target (AdaLoRA, section 3.3)."""
+    target_rank: PositiveInt = 32
+    """Mean rank that is left at the end."""
+    alpha: PositiveFloat = 64
+    """The update is scaled by alpha / initial_rank."""
+    dropout: Fraction = 0.0
+    """Dropout on the adapter's input; it makes the probability ratio noisy."""
+    warmup_fraction: Fraction = 0.04
+    """Share of the steps before ranks are taken away."""
+    final_fraction: Fraction = 0.1
+    """Share of the steps at the end with the ranks settled."""
+    interval: PositiveInt = 1
+    """Steps between two allocations."""
+    orthogonality: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the orthogonality of A and B in the loss (gamma of AdaLoRA, Eq. 5)."""
+    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
+    """Adapted linear layers of every decoder block."""
+
+    @model_validator(mode="after")
+    def _takes_ranks_away(self) -> "AdaLoraParameters":
+        if self.target_rank > self.initial_rank:
+            raise ValueError(f"target_rank {self.target_rank} is above initial_rank {self.initial_rank}")
+        if self.warmup_fraction + self.final_fraction >= 1:
+            raise ValueError("warmup_fraction and final_fraction leave no step to allocate ranks in")
+        return self
+
+
+@register
+class AdaLora(PeftMethod):
+    """W0 + s P E Q with a diagonal E whose unimportant entries are set to zero on the way."""
+
+    name = "adalora"
+    category = "Structural"
+    citation = "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, arXiv 2303.10512"
+    formula = "W = W0 + (alpha/r) B diag(E) A, entries of E set to zero until the mean rank is the target"
+    exact_lora = True
+    Parameters = AdaLoraParameters
+
+    def peft_config(self, parameters: Any) -> "AdaLoraConfig":
+        """Return the configuration of a run of one step; :meth:`wrap` gives it its length."""
+        return self._config(parameters, 1)
+
+    def _config(self, parameters: Any, total_steps: int) -> "AdaLoraConfig":
+        from peft import AdaLoraConfig
+
+        return AdaLoraConfig(
+            task_type="CAUSAL_LM",
+            init_r=parameters.initial_rank,
+            target_r=parameters.target_rank,
+            lora_alpha=parameters.alpha,
+            lora_dropout=parameters.dropout,
+            tinit=int(parameters.warmup_fraction * total_steps),
+            tfinal=int(parameters.final_fraction * total_steps),
+            deltaT=parameters.interval,
+            total_step=total_steps,
+            orth_reg_weight=parameters.orthogonality,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter with a schedule over the whole run."""
+        from peft import get_peft_model
+
+        policy = get_peft_model(model, self._config(parameters, total_steps), autocast_adapter_dtype=True)
+        for name, parameter in policy.named_parameters():
+            if ".ranknum." in name:  # a constant; PEFT leaves it trainable on a bfloat16 base
+                parameter.requires_grad_(False)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (in + out + 1) at the initial rank, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.initial_rank * sum(inputs + outputs + 1 for inputs, outputs in shapes)
+
+    def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
+        """Update importances and allocate ranks; PEFT counts steps from 1."""
+        _tuner(model).update_and_allocate(step + 1)
+
+    def extra_loss(self, model: "nn.Module") -> "Tensor | None":
+        """Return gamma times the mean of ||P^T P - I|| over all A and B (AdaLoRA, Eq. 4).
+
+        PEFT adds it to ``outputs.loss`` alone, which a policy loss never reads.
+        """
+        import torch
+
+        config = cast("AdaLoraConfig", _tuner(model).peft_config["default"])
+        if config.orth_reg_weight == 0:
+            return None
+        norms = []
+        for _, layer in self.adapted_layers(model):
+            tuner = cast("AdaLoraLayer", layer)
+            for factor in (tuner.lora_A["default"], tuner.lora_B["default"].T):
+                gram = factor @ factor.T
+                norms.append(torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)))
+        return config.orth_reg_weight * torch.stack(norms).mean()
+
+    def method_state(self, model: "nn.Module") -> "dict[str, Tensor]":
+        """Return the allocator's importances and, once they are settled, the ranks that are kept."""
+        import torch
+
+        allocator = cast(Any, _tuner(model).rankallocator)
+        state = {
+            f"{kind}/{name}": tensor
+            for kind in IMPORTANCES
+            for name, tensor in getattr(allocator, kind).items()
+        }
+        pattern = cast("AdaLoraConfig", _tuner(model).peft_config["default"]).rank_pattern or {}
+        return {**state, **{f"rank_pattern/{name}": torch.tensor(kept) for name, kept in pattern.items()}}
+
+    def load_method_state(self, model: "nn.Module", state: "dict[str, Tensor]") -> None:
+        """Give the allocator its memory back."""
+        tables: dict[str, dict[str, Any]] = {kind: {} for kind in (*IMPORTANCES, "rank_pattern")}
+        for key, tensor in state.items():
+            kind, name = key.split("/", 1)
+            tables[kind][name] = tensor
+        allocator = _tuner(model).rankallocator
+        for kind in IMPORTANCES:
+            setattr(allocator, kind, tables[kind])
+        pattern = {name: kept.tolist() for name, kept in tables["rank_pattern"].items()}
+        cast("AdaLoraConfig", _tuner(model).peft_config["default"]).rank_pattern = pattern or None
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return A with the singular values and the scale in it, and B."""
+        tuner = cast("AdaLoraLayer", layer)
+        scale = tuner.scaling["default"] / (tuner.ranknum["default"] + 1e-5)  # PEFT's guard against rank 0
+        down = scale * tuner.lora_E["default"] * tuner.lora_A["default"]
+        return down.detach(), tuner.lora_B["default"].detach()
+
+
+def kept_ranks(model: "nn.Module") -> dict[str, int]:
+    """Return how many singular values of each adapted layer are not zero."""
+    return {
+        name: int((cast("AdaLoraLayer", layer).lora_E["default"] != 0).sum())
+        for name, layer in AdaLora().adapted_layers(model)
+    }
+
+
+def _tuner(model: "nn.Module") -> "AdaLoraModel":
+    return cast("AdaLoraModel", cast(Any, model).base_model)

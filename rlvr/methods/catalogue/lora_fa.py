@@ -1,0 +1,73 @@
+"""LoRA-FA: A stays as it was drawn; the gradient of B is corrected for that."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from rlvr.config import Training
+from rlvr.errors import UserError
+from rlvr.methods.catalogue.lora import Lora, LoraParameters
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class LoraFaParameters(LoraParameters):
+    """LoRA's settings and the choice of the update."""
+
+    projected_update: bool = True
+    """Correct the gradient of B for the frozen A (LoRA-FA, Eq. 4); without it plain AdamW steps on B."""
+
+
+@register
+class LoraFa(Lora):
+    """LoRA whose A is frozen; B steps along (r / alpha)^2 grad_B (A A^T)^-1."""
+
+    name = "lora_fa"
+    category = "Efficiency"
+    citation = (
+        "Zhang et al., LoRA-FA: Memory-efficient Low-rank Adaptation for Large Language Models Fine-tuning, "
+        "arXiv 2308.03303"
+    )
+    formula = "W = W0 + (alpha/r) B A, A frozen, gradient of B times (r/alpha)^2 (A A^T)^-1"
+    Parameters = LoraFaParameters
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject LoRA and freeze every A."""
+        policy = super().wrap(model, parameters, total_steps)
+        for name, parameter in policy.named_parameters():
+            if ".lora_A." in name:
+                parameter.requires_grad_(False)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r x out, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(outputs for _, outputs in shapes)
+
+    def optimizer(
+        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
+    ) -> "torch.optim.Optimizer":
+        """Return LoRA-FA's own optimizer, whose betas are AdamW's defaults.
+
+        Raises:
+            UserError: the study asks for other betas.
+        """
+        if not parameters.projected_update:
+            return super().optimizer(model, parameters, learning_rate, training)
+        if training.betas != (0.9, 0.999):
+            raise UserError(
+                f"training.betas: lora_fa has its own optimizer with (0.9, 0.999), not {training.betas}"
+            )
+        from peft.optimizers import create_lorafa_optimizer
+
+        return create_lorafa_optimizer(
+            cast("PeftModel", model),
+            r=parameters.rank,
+            lora_alpha=parameters.alpha,
+            lr=learning_rate,
+            weight_decay=training.weight_decay,
+        )

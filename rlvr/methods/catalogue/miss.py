@@ -1,0 +1,65 @@
+"""MiSS: the update of a layer is one small matrix, repeated along the input."""
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field, PositiveInt
+
+from rlvr.config import Fraction, Settings
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.spec import PeftMethod
+
+if TYPE_CHECKING:
+    from peft import MissConfig
+    from peft.tuners.miss.layer import MissLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+
+class MissParameters(Settings):
+    """Settings of MiSS."""
+
+    rank: PositiveInt = 64
+    """Rows of the shared matrix D; the input is cut into shards of this width."""
+    dropout: Fraction = 0.0
+    """Dropout on the adapter's input; it makes the probability ratio noisy."""
+    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
+    """Adapted linear layers of every decoder block."""
+
+
+@register
+class Miss(PeftMethod):
+    """W0 + expand(D): input features i and i + r share a row of D [r, out], which starts at zero."""
+
+    name = "miss"
+    category = "Structural"
+    citation = "Kang et al., MiSS: Balancing LoRA Performance and Efficiency with Simple Shard Sharing, arXiv 2409.15371"
+    formula = "W = W0 + D^T S, S [r, in] fixed: S[i, j] = 1 where j mod r = i"
+    exact_lora = True
+    Parameters = MissParameters
+
+    def peft_config(self, parameters: Any) -> "MissConfig":
+        """Return the default (efficient) form of MiSS."""
+        from peft import MissConfig
+
+        return MissConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            miss_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r x out, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(outputs for _, outputs in shapes)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return S, all zeros and ones, and D transposed."""
+        import torch
+
+        tuner = cast("MissLayer", layer)
+        block = tuner.miss_block["default"].detach()
+        columns = torch.arange(tuner.in_features, device=block.device)
+        rows = torch.arange(len(block), device=block.device)
+        return (columns % len(block) == rows[:, None]).to(block.dtype), block.T

@@ -1,0 +1,100 @@
+"""SliceFine: a few columns of every weight are trained at a time, and the choice moves on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field, PositiveInt
+
+from rlvr.config import Settings
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.spec import MethodSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from rlvr.methods.slice_layer import SliceLinear
+
+
+class SliceFineParameters(Settings):
+    """Settings of SliceFine."""
+
+    rank: PositiveInt = 32
+    """Columns of a weight that are trained at a time."""
+    interval: PositiveInt = 128
+    """Optimizer steps before the slice moves on to the next columns."""
+    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
+    """Adapted linear layers of every decoder block."""
+
+
+@register
+class SliceFine(MethodSpec):
+    """The column sweep of SliceFine: the slice left behind keeps what it has learnt and is frozen."""
+
+    name = "slicefine"
+    category = "Other"
+    citation = "Kowsher et al., SliceFine: The Universal Winning-Slice Hypothesis for Pretrained Networks, arXiv 2510.08513"
+    formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
+    exact_lora = True
+    Parameters = SliceFineParameters
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Put a layer that trains one slice in the place of every target layer."""
+        from rlvr.methods.slice_layer import SliceLinear
+
+        slices = -(-total_steps // parameters.interval)
+        for name in linear_layers(model.config, parameters.target_modules):
+            parent, _, child = name.rpartition(".")
+            linear = cast("nn.Linear", model.get_submodule(name))
+            layer = SliceLinear(linear, parameters.rank, parameters.interval, slices)
+            setattr(model.get_submodule(parent), child, layer)
+        return model
+
+    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+        """Return the target layers of every decoder block."""
+        return set(linear_layers(config, parameters.target_modules))
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r x out, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(outputs for _, outputs in shapes)
+
+    def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
+        """Yield the layers that train a slice."""
+        from rlvr.methods.slice_layer import SliceLinear
+
+        for name, module in model.named_modules():
+            if isinstance(module, SliceLinear):
+                yield name, module
+
+    def base_weights(self, layer: "nn.Module") -> "dict[str, Tensor]":
+        """Return the frozen weight and bias."""
+        base = cast("SliceLinear", layer).base_layer
+        return {name: tensor.detach() for name, tensor in base.named_parameters()}
+
+    def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
+        """Return the weight with every slice that was trained added to its columns."""
+        down, up = cast("SliceLinear", layer).factors()
+        tensors = {name: tensor.float() for name, tensor in self.base_weights(layer).items()}
+        return {**tensors, "weight": tensors["weight"] + up @ down}
+
+    def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
+        """Move the slices on when it is time; what AdamW remembers of the old columns goes with them."""
+        for _, layer in self.adapted_layers(model):
+            slice_layer = cast("SliceLinear", layer)
+            if (step + 1) % slice_layer.interval == 0 and slice_layer.move():
+                optimizer.state.pop(slice_layer.slice, None)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return the choice of columns, all zeros and ones, and what was learnt in them."""
+        return cast("SliceLinear", layer).factors()
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write a plain LoRA adapter whose A picks the trained columns."""
+        from rlvr.methods.peft_layers import write_lora
+
+        factors = {name: cast("SliceLinear", layer).factors() for name, layer in self.adapted_layers(model)}
+        write_lora(factors, directory)

@@ -1,0 +1,90 @@
+"""The faults of the authors' released code, so that their effect can be measured, and nothing else meets them.
+
+Most of what that code did differently is configuration and stands in the presets `released`: another method
+under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class a
+fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets `released`
+name a fault (:class:`rlvr.config.MethodFile`, :class:`rlvr.cells.TrainCell`).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rlvr.cells import TrainCell
+from rlvr.config import Fault
+from rlvr.methods.registry import get_method
+from rlvr.methods.spec import MethodSpec, PeftMethod
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
+    from torch import Tensor, nn
+
+
+def trained_method(cell: TrainCell) -> MethodSpec:
+    """Return the method that a run trains, with the faults that its preset asks for."""
+    spec = get_method(cell.trains_as)
+    mixins = tuple(FAULTS[fault] for fault in cell.faults)
+    return type(type(spec).__name__, (*mixins, type(spec)), {})() if mixins else spec
+
+
+class InPlaceMerge(PeftMethod):
+    """Weights were merged into the frozen base for each sync and subtracted again, in the base's precision.
+
+    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`).
+    """
+
+    def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
+        """Merge in place, read, unmerge: what is left is no longer quite the base."""
+        import torch
+
+        tuner = cast(Any, layer)
+        with torch.no_grad():
+            tuner.merge()
+            weights = {name: weight.float().clone() for name, weight in self.base_weights(layer).items()}
+            tuner.unmerge()
+        return weights
+
+
+class PissaReload(PeftMethod):
+    """Only A and B were saved, and loading drew a new randomised SVD to subtract from the base."""
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write A and B with the initialisation that PEFT repeats, differently, when it loads them."""
+        from rlvr.methods.peft_layers import write_lora
+
+        config = cast(Any, cast("PeftModel", model).peft_config["default"])
+        write_lora(
+            {name: _default_factors(layer) for name, layer in self.adapted_layers(model)},
+            directory,
+            lora_alpha=config.lora_alpha,
+            init_lora_weights="pissa_niter_4",
+        )
+
+
+class MiloraReload(PeftMethod):
+    """Only A and B were saved, as plain LoRA: on the original base the minor components count twice."""
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write A and B as if the base had never been changed."""
+        from rlvr.methods.peft_layers import write_lora
+
+        config = cast(Any, cast("PeftModel", model).peft_config["default"])
+        write_lora(
+            {name: _default_factors(layer) for name, layer in self.adapted_layers(model)},
+            directory,
+            lora_alpha=config.lora_alpha,
+        )
+
+
+FAULTS: dict[Fault, type[PeftMethod]] = {
+    "in_place_merge": InPlaceMerge,
+    "pissa_reload": PissaReload,
+    "milora_reload": MiloraReload,
+}
+
+
+def _default_factors(layer: "nn.Module") -> "tuple[Tensor, Tensor]":
+    """Return the trained A and B alone, not scaled."""
+    tuner = cast("LoraLayer", layer)
+    down, up = cast("nn.Linear", tuner.lora_A["default"]), cast("nn.Linear", tuner.lora_B["default"])
+    return down.weight, up.weight
