@@ -6,7 +6,7 @@ a 95 % interval. Problems are the cluster: samples of one problem are not indepe
 (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640).
 
 * one training seed: SE = sd(values of the problems) / sqrt(N), the SE clustered by problem;
-* two or more: SE from ``resampling.hierarchical_bootstrap`` (training seed, then problem).
+* two or more: SE from ``resampling.hierarchical_se`` (bootstrap: training seed, then problem).
 
 Intervals use the t distribution with N - 1 degrees of freedom. Where every problem has the same value (all
 right, all wrong) the SE is 0 and says nothing: there the interval is Wilson's for "0 of N problems depart".
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rlvr.analysis.resampling import hierarchical_bootstrap
+from rlvr.analysis.resampling import hierarchical_se
 
 Floats = NDArray[np.float64]
 Bounds = tuple[float, float]
@@ -41,6 +41,10 @@ class Estimate:
     ci_low: float
     ci_high: float
     n_problems: int
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+"""What can be said of a mean over nothing."""
 
 
 def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
@@ -182,7 +186,7 @@ def estimate_mean(values_RN: Floats, seed: int, bounds: Bounds = FRACTION) -> Es
     runs, problems = values_RN.shape
     value = float(values_RN.mean())
     if runs > 1 and problems > 1:
-        se = float(hierarchical_bootstrap([[values_RN]], np.random.default_rng(seed))[0].std(ddof=1))
+        se = hierarchical_se(values_RN, seed)
     else:
         se = clustered_se(values_RN.mean(axis=0))
     se = zero_if_rounding(se)
@@ -190,20 +194,71 @@ def estimate_mean(values_RN: Floats, seed: int, bounds: Bounds = FRACTION) -> Es
     return Estimate(value, se, low, high, problems)
 
 
+def estimate_ratio(
+    numerator_RN: Floats, denominator_RN: Floats, seed: int, bounds: Bounds = FRACTION
+) -> Estimate:
+    """Return the ratio of two means over the same training seeds and problems, with SE and 95 % interval.
+
+    For means over some of the samples only: the denominator is the share of a problem's samples that count,
+    the numerator the mean of their values with 0 for the others. The SE is that of the linearised ratio,
+    r + (y_i - r x_i) / mean(x) (Cochran 1977, "Sampling Techniques", chapter 6). Problems without a sample
+    that counts are left out; ``UNKNOWN`` where no problem has one.
+
+    Args:
+        numerator_RN: y, one value a training seed and problem.
+        denominator_RN: x, not negative.
+        seed: seed of the bootstrap.
+        bounds: smallest and largest possible ratio.
+    """
+    counted_N = denominator_RN.sum(axis=0) > 0
+    if not counted_N.any():
+        return UNKNOWN
+    numerator_RN, denominator_RN = numerator_RN[:, counted_N], denominator_RN[:, counted_N]
+    ratio = numerator_RN.mean() / denominator_RN.mean()
+    residuals_RN = (numerator_RN - ratio * denominator_RN) / denominator_RN.mean()
+    return estimate_mean(ratio + residuals_RN, seed, bounds)
+
+
+def estimate_quantile(samples_RNK: Floats, share: float, seed: int) -> Estimate:
+    """Return the quantile of all samples with a 95 % interval; a quantile has no SE here.
+
+    The interval is Woodruff's (1952, J. Am. Stat. Assoc. 47): that of the share of samples up to the
+    quantile, problems and training seeds as clusters, read back through the quantiles of the samples.
+
+    Args:
+        samples_RNK: values [training seeds, problems, samples].
+        share: 0.5 for the median.
+        seed: seed of the bootstrap.
+    """
+    value = np.quantile(samples_RNK, share, method="inverted_cdf")
+    below = estimate_mean((samples_RNK <= value).mean(axis=2), seed)
+    shares = [share - (below.value - below.ci_low), share + (below.ci_high - below.value)]
+    low, high = np.quantile(samples_RNK, np.clip(shares, 0, 1), method="inverted_cdf")
+    return Estimate(float(value), math.nan, float(low), float(high), below.n_problems)
+
+
 def macro_mean(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean over benchmarks, each counting the same: SE = sqrt(sum of SE^2) / B.
+    """Return the mean over benchmarks, each counting the same: SE = sqrt(sum of SE^2) / B."""
+    return weighted_mean(estimates, [1] * len(estimates))
+
+
+def weighted_mean(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """Return the weighted mean over benchmarks: SE = sqrt(sum of (w SE)^2) / sum of w.
 
     The t interval has the degrees of freedom of Welch and Satterthwaite. The benchmarks count as independent;
     that several training seeds are shared by them is left out, as in the SE. Where no benchmark has a spread,
-    the interval is the mean of theirs.
+    the interval is the mean of theirs. ``UNKNOWN`` for no benchmark at all.
     """
-    value = float(np.mean([estimate.value for estimate in estimates]))
+    if not estimates:
+        return UNKNOWN
+    shares = np.array(weights) / sum(weights)
+    value = float(shares @ [estimate.value for estimate in estimates])
     problems = sum(estimate.n_problems for estimate in estimates)
-    variances = np.array([estimate.se**2 for estimate in estimates])
-    se = math.sqrt(variances.sum()) / len(estimates)
+    variances = np.array([estimate.se**2 for estimate in estimates]) * shares**2
+    se = math.sqrt(variances.sum())
     if not se >= NO_SPREAD:
-        low = float(np.mean([estimate.ci_low for estimate in estimates]))
-        high = float(np.mean([estimate.ci_high for estimate in estimates]))
+        low = float(shares @ [estimate.ci_low for estimate in estimates])
+        high = float(shares @ [estimate.ci_high for estimate in estimates])
     else:
         degrees = welch_satterthwaite(variances, [estimate.n_problems for estimate in estimates])
         low, high = confidence_interval(value, se, degrees, problems, FRACTION)

@@ -13,16 +13,16 @@ Training seed is the outer level and problem the inner one. Two details keep its
 The samples of a problem are not drawn again: their noise is already in the spread of the values of the
 problems, and a third level would count it twice.
 
-``stratified_bootstrap_interval``, ``interquartile_mean`` and ``probability_of_improvement`` follow Agarwal
+``stratified_bootstrap``, ``interquartile_mean`` and ``probability_of_improvement`` follow Agarwal
 et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264):
 scores of training seeds x benchmarks, training seeds drawn within each benchmark.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +38,20 @@ def resampling_weights(units: int, replicates: int, generator: np.random.Generat
     if units == 1:
         return np.ones((replicates, 1))
     return generator.multinomial(units - 1, np.full(units, 1 / units), size=replicates) / (units - 1)
+
+
+@lru_cache(maxsize=1)
+def _seeded_weights(runs: int, problems: int, seed: int) -> tuple[Floats, Floats]:
+    """Return the weights of one benchmark; its metrics share seed and shape, and so these draws."""
+    generator = np.random.default_rng(seed)
+    seed_weights = resampling_weights(runs, REPLICATES, generator)
+    return seed_weights, resampling_weights(problems, REPLICATES, generator)
+
+
+def hierarchical_se(values_RN: Floats, seed: int) -> float:
+    """Return the bootstrap SE of the mean of values [training seeds, problems] of one group and benchmark."""
+    seed_weights, problem_weights = _seeded_weights(*values_RN.shape, seed)
+    return float(((seed_weights @ values_RN) * problem_weights).sum(axis=1).std(ddof=1))
 
 
 def hierarchical_bootstrap(
@@ -70,7 +84,9 @@ def hierarchical_bootstrap(
 def interquartile_mean(scores_RB: Floats) -> float:
     """Return the mean of the middle half of all scores [training seeds, benchmarks] (Agarwal et al. 2021)."""
     require_training_seeds(scores_RB)
-    return float(stats.trim_mean(scores_RB, 0.25, axis=None))
+    ordered = np.sort(scores_RB, axis=None)
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
 
 
 def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> float:
@@ -91,21 +107,21 @@ def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> float:
     return float(np.mean((differences > 0) + 0.5 * (differences == 0)))
 
 
-def stratified_bootstrap_interval(
+def stratified_bootstrap(
     statistic: Callable[..., float],
     *scores_RB: Floats,
     generator: np.random.Generator,
     replicates: int = REPLICATES,
-    confidence: float = 0.95,
-) -> tuple[float, float]:
-    """Return the percentile interval of ``statistic(*scores)``, training seeds redrawn within each benchmark.
+) -> Floats:
+    """Return replicates of ``statistic(*scores)``, training seeds redrawn within each benchmark.
+
+    Their standard deviation is the SE, their ``percentile_interval`` the interval.
 
     Args:
         statistic: for example ``interquartile_mean`` or ``probability_of_improvement``.
         scores_RB: one array [training seeds, benchmarks] for each argument of the statistic.
         generator: source of the draws.
         replicates: number of bootstrap replicates.
-        confidence: coverage aimed at.
 
     Raises:
         ValueError: an array has fewer than three training seeds.
@@ -115,11 +131,15 @@ def stratified_bootstrap_interval(
 
     def redraw(scores: Floats) -> Floats:
         rows = generator.integers(len(scores), size=scores.shape)
-        return np.take_along_axis(scores, rows, axis=0)
+        return scores[rows, np.arange(scores.shape[1])]
 
-    values = [statistic(*(redraw(scores) for scores in scores_RB)) for _ in range(replicates)]
+    return np.array([statistic(*(redraw(scores) for scores in scores_RB)) for _ in range(replicates)])
+
+
+def percentile_interval(replicates: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval that holds the middle ``confidence`` of bootstrap replicates."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(replicates, [tail, 1 - tail])
     return float(low), float(high)
 
 

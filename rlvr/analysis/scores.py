@@ -18,8 +18,10 @@ from rlvr.files import read_parquet
 
 KEYS = ["problem_id", "sample_index"]
 GRADE_COLUMNS = [*KEYS, "extracted", "correct", "status", "verifier_version"]
-SAMPLE_COLUMNS = [*KEYS, "n_tokens", "finish_reason"]
+SAMPLE_COLUMNS = [*KEYS, "n_tokens", "finish_reason", "seconds"]
 FAILURES = ["unparsed_gold", "timeout", "error"]  # statuses without a verdict; they count as wrong
+
+Verdicts = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,13 @@ class Scores:
     grades_path: Path
     problem_ids: list[str]
     verifier_version: str
-    correct: NDArray[np.bool_]
+    correct: Verdicts
     extracted: NDArray[np.object_]
-    no_answer: NDArray[np.bool_]
-    failed: NDArray[np.bool_]
-    clipped: NDArray[np.bool_]
+    no_answer: Verdicts
+    failed: Verdicts
+    clipped: Verdicts
     tokens: NDArray[np.float64]
+    seconds: NDArray[np.float64]
 
 
 def required(mapping: dict[str, Any], key: str, path: Path) -> Any:
@@ -83,6 +86,7 @@ def read_scores(results: Path, run: str, benchmark: BenchmarkEntry) -> Scores:
         failed=laid_out(grades["status"].isin(FAILURES), bool),
         clipped=laid_out(samples["finish_reason"] == "length", bool),
         tokens=laid_out(samples["n_tokens"], float),
+        seconds=laid_out(samples["seconds"], float),
     )
 
 

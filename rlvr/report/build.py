@@ -11,27 +11,29 @@ from rlvr.files import write_text
 from rlvr.report import text
 from rlvr.report.answer import answer, caveats
 from rlvr.report.curves import (
+    budget_panels,
     pass_at_k_panels,
     pretraining_panel,
     training_curve,
     training_panels,
     value_label,
 )
+from rlvr.report.details import LENGTHS, RATES, contamination_table, numbers_table, other_means
 from rlvr.report.examples import examples
 from rlvr.report.figures import Mark, accuracy_against_parameters, percent_tick
 from rlvr.report.inputs import Inputs, read_inputs
 from rlvr.report.provenance import provenance
 from rlvr.report.tables import (
-    RATES,
     Forest,
     accuracies,
-    benchmark_order,
     benchmark_title,
+    budget_curves,
+    faults_of,
     forests,
     headline_benchmark,
     pass_curves,
-    rates_table,
     results_table,
+    seeds_of_model,
 )
 
 REFERENCE_METHOD = "lora"  # drawn dashed behind the training curves of the others
@@ -57,10 +59,12 @@ class ModelSection:
     model: str
     answer: str
     caveats: list[str]
+    seeds: str
     forests: list[Forest]
-    parameters: Markup | None
+    parameters: list[Panels]
     training: list[Panels]
     pass_at_k: list[Panels]
+    budget: list[Panels]
     pretraining: list[Markup]
 
 
@@ -86,7 +90,6 @@ def build_report(study_cell: Path, results: Path, resources: Path, output: Path)
 def render(inputs: Inputs) -> str:
     """Return the page of one study."""
     columns, rows = results_table(inputs)
-    rate_metrics, rates = rates_table(inputs)
     return (
         _environment()
         .get_template("report.html")
@@ -99,9 +102,11 @@ def render(inputs: Inputs) -> str:
             overlap=inputs.overlap,
             columns=columns,
             rows=rows,
-            rate_metrics=rate_metrics,
-            rate_titles=RATES,
-            rates=rates,
+            rates=numbers_table(inputs, RATES),
+            lengths=numbers_table(inputs, LENGTHS),
+            other_means=other_means(inputs),
+            contamination=contamination_table(inputs),
+            faulty=_faulty(inputs),
             sections=[_section(inputs, model) for model in inputs.study.models],
             examples=examples(inputs),
             provenance=provenance(inputs),
@@ -128,29 +133,37 @@ def _section(inputs: Inputs, model: str) -> ModelSection:
         model,
         answer(inputs, model),
         caveats(inputs, model),
+        seeds_of_model(inputs, model),
         forests(inputs, model),
         _parameters(inputs, model),
         _training(inputs, model),
         _pass_at_k(inputs, model),
+        _budget(inputs, model),
         _pretraining(inputs, model),
     )
 
 
-def _parameters(inputs: Inputs, model: str) -> Markup | None:
+def _parameters(inputs: Inputs, model: str) -> list[Panels]:
+    """Return one figure a preset and setting, so that each holds one point a method; all on the same axes."""
     benchmark = headline_benchmark(inputs)
     measured = accuracies(inputs)
     costs = inputs.summary.drop_duplicates(["model", "method", "preset", "setting"])
-    marks = []
+    groups: dict[str, list[Mark]] = {}
     for row in costs.to_dict("records"):
         variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
         cell = measured.get((variant, benchmark))
         if variant.model == model and row["trainable_parameters"] > 0 and cell:
-            marks.append(Mark(inputs.label(variant), row["trainable_parameters"], cell.estimate))
-    if not marks:
-        return None
-    untrained = measured.get((Variant(model, BASE, "-", "-"), benchmark))
-    title = f"Accuracy ({benchmark}) against trainable parameters, {model}"
-    return accuracy_against_parameters(marks, untrained.estimate if untrained else None, title)
+            mark = Mark(inputs.names[variant], row["trainable_parameters"], cell.estimate)
+            groups.setdefault(inputs.conditions(variant), []).append(mark)
+    base = measured.get((Variant(model, BASE, "-", "-"), benchmark))
+    untrained = base.estimate if base else None
+    everything = [mark for marks in groups.values() for mark in marks]
+    panels = []
+    for conditions, marks in groups.items():
+        title = f"Accuracy ({benchmark}) against trainable parameters, {model} {conditions}".strip()
+        drawn = accuracy_against_parameters(marks, untrained, title, everything)
+        panels.append(Panels(conditions, [drawn]))
+    return panels
 
 
 def _training(inputs: Inputs, model: str) -> list[Panels]:
@@ -173,11 +186,26 @@ def _training(inputs: Inputs, model: str) -> list[Panels]:
 
 def _pass_at_k(inputs: Inputs, model: str) -> list[Panels]:
     groups = []
-    for benchmark in benchmark_order(inputs):
-        curves = pass_curves(inputs, model, benchmark)
-        title = benchmark_title(inputs, benchmark)
+    for entry in inputs.study.benchmarks:
+        curves = pass_curves(inputs, model, entry.benchmark)
+        title = benchmark_title(inputs, entry.benchmark)
         groups.append(Panels(title, pass_at_k_panels(curves, _base_label(inputs, model), title)))
     return [group for group in groups if group.figures]
+
+
+def _budget(inputs: Inputs, model: str) -> list[Panels]:
+    groups = []
+    for entry in inputs.study.benchmarks:
+        curves = budget_curves(inputs, model, entry.benchmark)
+        title = benchmark_title(inputs, entry.benchmark)
+        groups.append(Panels(title, budget_panels(curves, _base_label(inputs, model), title)))
+    return [group for group in groups if group.figures]
+
+
+def _faulty(inputs: Inputs) -> list[tuple[str, str]]:
+    """Return the rows that repeat faults of the released code, with the faults in words."""
+    faults = [(inputs.label(variant), faults_of(inputs, variant)) for variant in inputs.study.variants]
+    return [(label, words) for label, words in faults if words]
 
 
 def _base_label(inputs: Inputs, model: str) -> str | None:

@@ -89,12 +89,47 @@ def pass_at_k_panels(
         benchmark: what the curves were measured on.
     """
     ks = sorted({k for curve in curves.values() for k in curve})
-    if len(ks) < 2:
+    ticks = [(float(k), str(k)) for k in ks]
+    return _estimate_panels(curves, reference, lambda name: f"pass@k of {name}, {benchmark}", "pass@", ticks)
+
+
+def budget_panels(
+    curves: dict[str, dict[int, Estimate]], reference: str | None, benchmark: str
+) -> list[Markup]:
+    """Return one panel a method: accuracy against token budget (log), the untrained model dashed.
+
+    Args:
+        curves: by the label of the method, accuracy by budget; empty where a method has not been run.
+        reference: the label of the untrained model.
+        benchmark: what the curves were measured on.
+    """
+    budgets = [float(budget) for curve in curves.values() for budget in curve]
+    if not budgets:
         return []
-    x = Scale(ks[0], ks[-1], LEFT + 10, RIGHT - 10, logarithmic=True)
+    scale = Scale(min(budgets), max(budgets), LEFT, RIGHT, logarithmic=True)
+    ticks = svg.log_ticks(scale, compact)
+    if len(ticks) > 5:
+        ticks = [(end, compact(end)) for end in (scale.low, scale.high)]
+    return _estimate_panels(
+        curves, reference, lambda name: f"Accuracy of {name} within a budget, {benchmark}", "", ticks
+    )
+
+
+def _estimate_panels(
+    curves: dict[str, dict[int, Estimate]],
+    reference: str | None,
+    title: Callable[[str], str],
+    prefix: str,
+    ticks: list[svg.Tick],
+) -> list[Markup]:
+    """Return the panels of estimates against a whole number (log); none for fewer than two numbers."""
+    numbers = sorted({x for curve in curves.values() for x in curve})
+    if len(numbers) < 2:
+        return []
+    x = Scale(numbers[0], numbers[-1], LEFT + 10, RIGHT - 10, logarithmic=True)
     bounds = [bound for curve in curves.values() for estimate in curve.values() for bound in estimate.bounds]
     y = Scale(*svg.padded(bounds, 0.0, 1.0), BOTTOM, TOP)
-    axes = [svg.y_axis(y, LEFT, RIGHT, percent_tick, 4), svg.x_axis(x, BOTTOM, [(k, str(k)) for k in ks])]
+    axes = [svg.y_axis(y, LEFT, RIGHT, percent_tick, 4), svg.x_axis(x, BOTTOM, ticks)]
     untrained = curves.get(reference, {}) if reference else {}
     panels = []
     for name, curve in curves.items():
@@ -102,21 +137,21 @@ def pass_at_k_panels(
             continue
         parts = [*axes, svg.text(LEFT, 16, name, "panel-title")]
         if untrained and curve:
-            base_ks = sorted(untrained)
-            parts.append(
-                svg.path([x(k) for k in base_ks], [y(untrained[k].value) for k in base_ks], "dashed")
-            )
-        for k in sorted(curve):
-            if len(curve[k].bounds) == 3:
-                parts.append(svg.line(x(k), y(curve[k].low), x(k), y(curve[k].high), "whisker thin"))
-        own = sorted(curve)
-        parts.append(svg.path([x(k) for k in own], [y(curve[k].value) for k in own], "smooth"))
-        if not curve:
-            parts.append(_not_run())
-        described = "; ".join(f"pass@{k} {percent(curve[k].value)}" for k in own) or "Not run."
-        title = f"pass@k of {name}, {benchmark}"
-        panels.append(svg.figure(title, described, PANEL_WIDTH, PANEL_HEIGHT, *parts, class_="panel"))
+            parts.append(_line(untrained, x, y, "dashed"))
+        for place in sorted(curve):
+            if len(curve[place].bounds) == 3:
+                low, high = y(curve[place].low), y(curve[place].high)
+                parts.append(svg.line(x(place), low, x(place), high, "whisker thin"))
+        parts.append(_line(curve, x, y, "smooth") if curve else _not_run())
+        values = [f"{prefix}{place} {percent(curve[place].value)}" for place in sorted(curve)]
+        described = "; ".join(values) or "Not run."
+        panels.append(svg.figure(title(name), described, PANEL_WIDTH, PANEL_HEIGHT, *parts, class_="panel"))
     return panels
+
+
+def _line(curve: dict[int, Estimate], x: Scale, y: Scale, class_: str) -> Markup:
+    places = sorted(curve)
+    return svg.path([x(place) for place in places], [y(curve[place].value) for place in places], class_)
 
 
 def pretraining_panel(

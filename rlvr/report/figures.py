@@ -12,7 +12,7 @@ from rlvr.report.svg import Scale, element
 from rlvr.report.text import compact, percent, points
 
 CELL_WIDTH, CELL_HEIGHT = 96, 16
-FOREST_WIDTH, FOREST_HEIGHT = 340, 44
+FOREST_WIDTH, FOREST_HEIGHT = 300, 44
 SCATTER_WIDTH, SCATTER_HEIGHT = 820, 440
 LABEL_HEIGHT = 15
 CHARACTER_WIDTH = 6.7
@@ -112,15 +112,23 @@ class Mark:
     accuracy: Estimate
 
 
-def accuracy_against_parameters(marks: Sequence[Mark], untrained: Estimate | None, title: str) -> Markup:
+def accuracy_against_parameters(
+    marks: Sequence[Mark], untrained: Estimate | None, title: str, spanned: Sequence[Mark] = ()
+) -> Markup:
     """Return the scatter plot: log x, interval whiskers, the untrained model as a line with its band.
 
     Marks with (nearly) the same number of parameters are set side by side, so that no interval hides another.
+
+    Args:
+        marks: one a method.
+        untrained: the accuracy of the untrained model.
+        title: of the figure.
+        spanned: other marks that the axes span too, so that several figures can be compared.
     """
     left, right, top, bottom = 56.0, SCATTER_WIDTH - 24.0, 16.0, SCATTER_HEIGHT - 52.0
-    counts = [mark.parameters for mark in marks]
+    counts = [mark.parameters for mark in [*marks, *spanned]]
     x = Scale(min(counts) / 1.8, max(counts) * 1.8, left, right, logarithmic=True)
-    everything = [bound for mark in marks for bound in mark.accuracy.bounds]
+    everything = [bound for mark in [*marks, *spanned] for bound in mark.accuracy.bounds]
     y = Scale(*svg.padded(everything + (untrained.bounds if untrained else []), 0.0, 1.0), bottom, top)
     placed = _dodged(marks, x)
     taken = [_box_of(mark, center, y) for mark, center in placed]

@@ -1,7 +1,9 @@
 """Everything the report reads, checked once; nothing here computes a result."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,8 @@ from rlvr.files import read_json, read_parquet
 Model = TypeVar("Model", bound=BaseModel)
 
 OVERALL = "overall"
+UNCONTAMINATED = "overall_uncontaminated"
+SAMPLE_WEIGHTED = "overall_sample_weighted"
 
 SUMMARY_TEXT = ["study", "model", "method", "preset", "setting", "benchmark", "metric"]
 SUMMARY_NUMBERS = ["train_seeds", "value", "se", "ci_low", "ci_high", "n_problems", "n_samples"]
@@ -22,6 +26,9 @@ SUMMARY_NUMBERS += ["trainable_parameters", "device_seconds"]
 COMPARISON_TEXT = ["study", "model", "method", "preset", "setting", "baseline", "benchmark"]
 COMPARISON_NUMBERS = ["difference", "se", "ci_low", "ci_high", "p_value", "p_holm"]
 COMPARISON_NUMBERS += ["minimum_detectable", "n_problems", "train_seeds"]
+COMPARISON_NUMBERS += ["probability_of_improvement", "improvement_ci_low", "improvement_ci_high"]
+BUDGET_TEXT = ["study", "model", "method", "preset", "setting", "benchmark"]
+BUDGET_NUMBERS = ["budget", "value", "se", "ci_low", "ci_high", "n_problems", "n_samples"]
 OVERLAP_NUMBERS = ["problems", "seen"]
 TRAIN_LOG_COLUMNS = ["step", "reward/mean", "completion/length_mean", "groups/mixed_fraction"]
 
@@ -93,22 +100,53 @@ class Inputs:
     resources: Path
     summary: pd.DataFrame
     comparisons: pd.DataFrame
+    budget: pd.DataFrame
     overlap: dict[str, Overlap]  # by data set; empty where it has not been counted
     records: dict[str, RunRecord]  # by run; a run that has not finished is absent
     train_logs: dict[str, pd.DataFrame]  # by run
     pretraining: dict[str, list[PretrainingStep]]  # by model
 
     def label(self, variant: Variant) -> str:
-        """The method, with the preset or the setting where the study has more than one of them."""
-        if variant.method == BASE:
-            return f"{BASE} (untrained)"
+        """The method, with the preset or the setting where the study has more than one of them.
+
+        A row that repeats a mix-up of the released code says what was really trained.
+        """
+        return self._labels[variant]
+
+    def conditions(self, variant: Variant) -> str:
+        """The preset and the setting where the study has more than one of them."""
         trained = [other for other in self.study.variants if other.method != BASE]
-        parts = [variant.method]
-        if len({other.preset for other in trained}) > 1:
-            parts.append(variant.preset)
-        if len({other.setting for other in trained}) > 1:
-            parts.append(variant.setting)
-        return " · ".join(parts)
+        presets = len({other.preset for other in trained}) > 1
+        settings = len({other.setting for other in trained}) > 1
+        return " · ".join([variant.preset] * presets + [variant.setting] * settings)
+
+    @cached_property
+    def names(self) -> dict[Variant, str]:
+        """The method of each variant, and what was really trained where that is another."""
+        names = {}
+        for run in self.study.runs:
+            really = f" (really {run.trains_as})" if run.trains_as else ""
+            names[run.variant] = f"{BASE} (untrained)" if run.method == BASE else run.method + really
+        return names
+
+    @cached_property
+    def _labels(self) -> dict[Variant, str]:
+        return {
+            variant: " · ".join(
+                part for part in (name, variant.method != BASE and self.conditions(variant)) if part
+            )
+            for variant, name in self.names.items()
+        }
+
+    @cached_property
+    def planned_seeds(self) -> Counter[Variant]:
+        """How many training seeds were planned, by variant."""
+        return Counter(run.variant for run in self.study.runs)
+
+    @cached_property
+    def contaminated(self) -> bool:
+        """Whether a benchmark has problems that the models have seen in training."""
+        return bool(self.summary["metric"].str.startswith("seen/").any())
 
 
 def read_inputs(study_cell: Path, results: Path, resources: Path) -> Inputs:
@@ -136,7 +174,9 @@ def read_inputs(study_cell: Path, results: Path, resources: Path) -> Inputs:
     }
     summary = _read_table(results / "tables" / "summary.csv", SUMMARY_TEXT, SUMMARY_NUMBERS)
     comparisons = _read_table(results / "tables" / "comparisons.csv", COMPARISON_TEXT, COMPARISON_NUMBERS)
-    for name, frame in (("summary.csv", summary), ("comparisons.csv", comparisons)):
+    budget = _read_table(results / "tables" / "budget.csv", BUDGET_TEXT, BUDGET_NUMBERS)
+    tables = {"summary.csv": summary, "comparisons.csv": comparisons, "budget.csv": budget}
+    for name, frame in tables.items():
         _check_variants(results / "tables" / name, frame, study, study_cell)
     return Inputs(
         study,
@@ -145,6 +185,7 @@ def read_inputs(study_cell: Path, results: Path, resources: Path) -> Inputs:
         resources,
         summary,
         comparisons,
+        budget,
         _read_overlap(results / "tables" / "overlap.csv"),
         records,
         train_logs,

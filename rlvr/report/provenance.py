@@ -69,7 +69,9 @@ def _file_hashes(inputs: Inputs) -> list[FileHash]:
         (inputs.study_cell, "the resolved study"),
         (results / "tables" / "summary.csv", "accuracies, rates, costs"),
         (results / "tables" / "comparisons.csv", "paired differences"),
-        (results / "tables" / "overlap.csv", "benchmark problems in the training data"),
+        (results / "tables" / "budget.csv", "accuracy against token budget"),
+        (results / "tables" / "overlap.csv", "benchmark problems in the training data, counted"),
+        (results / "tables" / "contaminated.csv", "benchmark problems in the training data, by name"),
     ]
     files += [
         (resources / "data" / f"{dataset}.parquet", "benchmark data")

@@ -15,16 +15,16 @@ from rlvr.report.figures import (
     forest_row,
     forest_scale,
 )
-from rlvr.report.inputs import OVERALL, Inputs, is_accuracy, pass_at_k, rows_of
-from rlvr.report.text import count
+from rlvr.report.inputs import (
+    OVERALL,
+    UNCONTAMINATED,
+    Inputs,
+    is_accuracy,
+    pass_at_k,
+    rows_of,
+)
+from rlvr.report.text import count, listing
 
-RATES = {
-    "no_answer_rate": "No answer",
-    "verifier_failure_rate": "No verdict",
-    "clip_rate": "Cut off",
-    "rerun_se": "SE of a rerun",
-    "tokens_mean": "Tokens, mean",
-}
 BASELINES = [BASE, "lora", "full"]
 
 
@@ -60,6 +60,7 @@ class ResultRow:
     label: str
     model: str
     seeds: str
+    faults: str
     cells: list[tuple[Measured, Markup] | None]
     trainable_parameters: float
     device_seconds: float
@@ -68,16 +69,6 @@ class ResultRow:
     def run(self) -> bool:
         """Whether anything of the variant has been measured."""
         return any(cell is not None for cell in self.cells)
-
-
-@dataclass(frozen=True)
-class RateRow:
-    """The metrics of ``RATES`` of one method on one benchmark; None where it has not been measured."""
-
-    model: str
-    label: str
-    benchmark: str
-    values: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -91,6 +82,7 @@ class ForestRow:
     p_holm: float
     detectable: float
     plot: Markup | None
+    improvement: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +95,11 @@ class Forest:
     n_problems: int
     rows: list[ForestRow]
     axis: Markup
+
+    @property
+    def improvements(self) -> bool:
+        """Whether a row has a probability of improvement: three training seeds a side, or more."""
+        return any(row.improvement for row in self.rows)
 
 
 def accuracies(inputs: Inputs) -> dict[tuple[Variant, str], Measured]:
@@ -137,24 +134,45 @@ def headline_benchmark(inputs: Inputs) -> str:
 
 
 def benchmark_order(inputs: Inputs) -> list[str]:
-    """The overall means first, then the benchmarks in the order of the study."""
-    planned = [benchmark.benchmark for benchmark in inputs.study.benchmarks]
-    extra = sorted(set(inputs.summary["benchmark"]) - set(planned))
-    return sorted(extra, key=lambda name: (not name.startswith(OVERALL), name)) + planned
+    """The macro means first, then the benchmarks in the order of the study.
+
+    Where no problem was seen in training the uncontaminated mean is the mean, and left out.
+    """
+    means = [OVERALL, UNCONTAMINATED] if inputs.contaminated else [OVERALL]
+    present = set(inputs.summary["benchmark"])
+    return [mean for mean in means if mean in present] + [
+        benchmark.benchmark for benchmark in inputs.study.benchmarks
+    ]
 
 
 def benchmark_title(inputs: Inputs, name: str) -> str:
     """The title of a benchmark, or of a mean over benchmarks."""
     titles = {benchmark.benchmark: benchmark.title for benchmark in inputs.study.benchmarks}
-    return titles.get(name, name.replace("_", " ").capitalize())
+    return titles.get(name, name.removeprefix(f"{OVERALL}_").capitalize())
 
 
 def seeds_text(inputs: Inputs, variant: Variant, done: int) -> str:
     """How many training seeds stand behind a number, and how many were planned."""
     if variant.method == BASE:
         return ""
-    planned = len(inputs.study.runs_of(variant))
+    planned = inputs.planned_seeds[variant]
     return count(done, "training seed") if done >= planned else f"{done} of {count(planned, 'training seed')}"
+
+
+def seeds_of_model(inputs: Inputs, model: str) -> str:
+    """How many training seeds stand behind the figures of a model: "1 training seed a method"."""
+    frame = inputs.summary[(inputs.summary["model"] == model) & (inputs.summary["method"] != BASE)]
+    done = sorted({int(seeds) for seeds in frame["train_seeds"]})
+    if not done:
+        return ""
+    few = f"{done[0]} to " if len(done) > 1 else ""
+    return f"{few}{count(done[-1], 'training seed')} a method"
+
+
+def faults_of(inputs: Inputs, variant: Variant) -> str:
+    """Which faults of the released code the runs of a row repeat, in words; usually none."""
+    faults = [fault for run in inputs.study.runs_of(variant) for fault in run.faults]
+    return listing([fault.replace("_", " ") for fault in dict.fromkeys(faults)])
 
 
 def results_table(inputs: Inputs) -> tuple[list[Column], list[ResultRow]]:
@@ -186,30 +204,28 @@ def results_table(inputs: Inputs) -> tuple[list[Column], list[ResultRow]]:
     return columns, rows
 
 
-def rates_table(inputs: Inputs) -> tuple[list[str], list[RateRow]]:
-    """Return the metrics of ``RATES`` that the study has, and their values by method and benchmark."""
-    present = [metric for metric in RATES if (inputs.summary["metric"] == metric).any()]
-    rows = []
-    for variant in inputs.study.variants:
-        mine = rows_of(inputs.summary, variant)
-        for benchmark in inputs.study.benchmarks:
-            here = mine[mine["benchmark"] == benchmark.benchmark].set_index("metric")["value"]
-            values = {metric: float(here[metric]) if metric in here.index else None for metric in present}
-            rows.append(RateRow(variant.model, inputs.label(variant), benchmark.benchmark, values))
-    return present, rows
-
-
 def pass_curves(inputs: Inputs, model: str, benchmark: str) -> dict[str, dict[int, Estimate]]:
     """Return pass@k by the label of the method and k; empty where a method has not been run."""
-    curves = {}
-    for variant in inputs.study.variants:
-        if variant.model != model:
-            continue
-        mine = rows_of(inputs.summary, variant)
-        records = mine[mine["benchmark"] == benchmark].to_dict("records")
-        ks = ((pass_at_k(record["metric"]), record) for record in records)
-        curves[inputs.label(variant)] = {k: _estimate(record, "value") for k, record in ks if k is not None}
-    return curves
+    frame = inputs.summary.assign(k=inputs.summary["metric"].map(pass_at_k)).dropna(subset="k")
+    return _curves(inputs, model, benchmark, frame, "k")
+
+
+def budget_curves(inputs: Inputs, model: str, benchmark: str) -> dict[str, dict[int, Estimate]]:
+    """Return the accuracy by the label of the method and token budget."""
+    return _curves(inputs, model, benchmark, inputs.budget, "budget")
+
+
+def _curves(
+    inputs: Inputs, model: str, benchmark: str, frame: pd.DataFrame, x: str
+) -> dict[str, dict[int, Estimate]]:
+    here = frame[frame["benchmark"] == benchmark]
+    return {
+        inputs.label(variant): {
+            int(row[x]): _estimate(row, "value") for row in rows_of(here, variant).to_dict("records")
+        }
+        for variant in inputs.study.variants
+        if variant.model == model
+    }
 
 
 def forests(inputs: Inputs, model: str) -> list[Forest]:
@@ -250,6 +266,7 @@ def _forest(inputs: Inputs, model: str, baseline: str, benchmark: str, frame: pd
                 row["p_holm"],
                 detectable,
                 forest_row(difference, detectable, scale, f"{label} minus {baseline} on {benchmark}"),
+                _improvement(row),
             )
         )
     return Forest(model, baseline, benchmark, int(here["n_problems"].max()), rows, forest_axis(scale))
@@ -272,10 +289,17 @@ def _result_row(
         inputs.label(variant),
         variant.model,
         seeds_text(inputs, variant, seeds) if any(cells) else "",
+        faults_of(inputs, variant),
         cells,
         float(mine["trainable_parameters"].max()),
         float(mine["device_seconds"].max()),
     )
+
+
+def _improvement(row: dict) -> Estimate | None:
+    chance = row["probability_of_improvement"]
+    known = chance == chance
+    return Estimate(chance, row["improvement_ci_low"], row["improvement_ci_high"]) if known else None
 
 
 def _estimate(row: dict, value: str) -> Estimate:

@@ -65,6 +65,10 @@ def test_nothing_is_left_to_do(checkout):
             "batch_size: 1600", "dtype: bfloat16\n  batch_size: 1600",
             {"cell": 1, "generate_samples": 3, "grade_samples": 3, **TAIL},
         ),
+        (
+            "batch_size: 1600", "grader: released-eval\n  batch_size: 1600",
+            {"cell": 1, "grade_samples": 3, **TAIL},
+        ),
         ("train_dataset:", "compute: {threads: 1, memory_mb: 9999, train_minutes: 77}\ntrain_dataset:", {}),
     ],
 )  # fmt: skip
@@ -104,7 +108,7 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     ("missing", "jobs"),
     [
         ("results/mini/tables/summary.csv", TAIL),
-        ("results/mini/tables/overlap.csv", {"count_overlap": 1, "render_report": 1}),
+        ("results/mini/tables/overlap.csv", {"count_overlap": 1, **TAIL}),
         (f"{LORA}/adapter", {"export_run": 1, "generate_samples": 1, "grade_samples": 1, **TAIL}),
         ("reports/mini.html", {"render_report": 1}),
     ],

@@ -67,7 +67,9 @@ def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
     how_to_generate = next((cells / "generate").glob("*.json"))
     how_to_grade = cells / "grade" / how_to_generate.name
     data = root / f"resources/data/{read_cell(how_to_grade, GradeCell).dataset}.parquet"
-    generate(how_to_generate, model, data, folder / "adapter", folder / "samples.parquet")
+    generate(
+        how_to_generate, model, data, folder / "adapter", folder / "journals", folder / "samples.parquet"
+    )
     grade(how_to_grade, folder / "samples.parquet", data, folder / "grades.parquet")
     return pd.read_parquet(folder / "grades.parquet")["correct"].mean()
 

@@ -1,16 +1,15 @@
 """A whole results tree for one study, drawn from a seeded simulation of problems, samples and training.
 
-The tables are computed from the simulated samples, so every file of the tree agrees with every other.
+The tables are those of `rlvr aggregate`, so every file of the tree agrees with every other.
 """
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from rlvr.analysis.aggregate import aggregate
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet, write_text
 
 HOSTILE = [
@@ -18,14 +17,6 @@ HOSTILE = [
     "</pre></td></table><img src=x onerror=alert(1)> \\boxed{9}",
     "\u202egnp.exe {{ 7 * 7 }} {% raw %} \x00\x1b[31m & \"quoted\" 'single' \\boxed{1}",
 ]
-SUMMARY_COLUMNS = (
-    "study model method preset setting train_seeds benchmark metric value se ci_low ci_high n_problems "
-    "n_samples trainable_parameters device_seconds"
-)
-COMPARISON_COLUMNS = (
-    "study model method preset setting baseline benchmark difference se ci_low ci_high p_value p_holm "
-    "minimum_detectable n_problems train_seeds"
-)
 # True ability above the untrained model (logits), trainable parameters.
 METHODS = {
     "base": (0.0, 0),
@@ -38,6 +29,16 @@ METHODS = {
     "adalora": (0.55, 55_320),
     "vera": (0.35, 1_056),
     "ia3": (-0.3, 3_072),
+}
+MORE_METHODS = {
+    "lora_fa": (0.9, 18_432),
+    "milora": (0.85, 36_864),
+    "milora_plus": (0.9, 36_864),
+    "olora": (0.8, 36_864),
+    "miss": (0.95, 18_432),
+    "hra": (0.6, 24_576),
+    "ln_tuning": (0.1, 896),
+    "rank1_lora": (0.4, 4_608),
 }
 
 
@@ -78,61 +79,88 @@ def write_tree(
     not_run: tuple[str, ...] = (),
     steps: int = 60,
     study: str = "demo",
+    presets: tuple[str, ...] = ("recommended",),
+    contaminated: int = 3,
 ) -> Tree:
-    """Write a tree; ``benchmarks`` maps names to (problems, samples), ``not_run`` names planned methods."""
+    """Write a tree.
+
+    Args:
+        benchmarks: names to (problems, samples a problem).
+        not_run: methods that are planned but have not been run.
+        contaminated: so many problems of the second benchmark stand in the training data.
+    """
     benchmarks = benchmarks or {"sums": (160, 8), "products": (90, 4)}
     tree = Tree(root, study)
     runs = [
-        _run(model, method, seed)
+        _run(model, method, seed, preset)
         for model in models
         for method in methods
+        for preset in (presets if method != "base" else ("-",))
         for seed in _seeds(method, train_seeds)
     ]
-    write_json(
-        tree.cell,
-        {
-            "kind": "study",
-            "study": study,
-            "title": "Which method should one train with? <Demo & check>",
-            "description": "The whole experiment in miniature, on two-digit arithmetic.",
-            "train_dataset": "sums-train",
-            "runs": runs,
-            "benchmarks": [
-                {
-                    "benchmark": name,
-                    "dataset": f"{name}-test",
-                    "samples_per_problem": k,
-                    "title": name.capitalize(),
-                }
-                for name, (_, k) in benchmarks.items()
-            ],
-        },
-    )
+    done = [run for run in runs if run["method"] not in not_run]
     for name, (problems, _) in benchmarks.items():
         _write_data(tree, name, problems)
     for model in models:
         write_json(tree.resources / "models" / model / "pretraining.json", _pretraining())
-    done = [run for run in runs if run["method"] not in not_run]
     for run in done:
         _write_run(tree, run, benchmarks, steps)
-    _write_tables(tree, done, benchmarks, train_seeds)
-    overlap = [
-        {"dataset": f"{name}-test", "problems": problems, "seen": 3 * index}
-        for index, (name, (problems, _)) in enumerate(benchmarks.items())
-    ]
-    _write_csv(tree.results / "tables" / "overlap.csv", "dataset problems seen", overlap)
+    tables = tree.results / "tables"
+    seen = {name: contaminated * (index == 1) for index, name in enumerate(benchmarks)}
+    _write_contamination(tables, benchmarks, seen)
+    _write_study(tree, done, benchmarks)
+    outputs = tables / "summary.csv", tables / "comparisons.csv", tables / "budget.csv"
+    aggregate(tree.cell, tree.results, tables / "contaminated.csv", *outputs)
+    _write_study(tree, runs, benchmarks)
     return tree
+
+
+def _write_study(tree: Tree, runs: list[dict], benchmarks: dict[str, tuple[int, int]]) -> None:
+    entries = [
+        {"benchmark": name, "dataset": f"{name}-test", "samples_per_problem": k, "title": name.capitalize()}
+        for name, (_, k) in benchmarks.items()
+    ]
+    study = {
+        "kind": "study",
+        "study": tree.study,
+        "title": "Which method should one train with? <Demo & check>",
+        "description": "The whole experiment in miniature, on two-digit arithmetic.",
+        "train_dataset": "sums-train",
+        "runs": runs,
+        "benchmarks": entries,
+    }
+    write_json(tree.cell, study)
+
+
+def _write_contamination(tables: Path, benchmarks: dict[str, tuple[int, int]], seen: dict[str, int]) -> None:
+    counts = [
+        {"dataset": f"{name}-test", "problems": problems, "seen": seen[name]}
+        for name, (problems, _) in benchmarks.items()
+    ]
+    _write_csv(tables / "overlap.csv", "dataset problems seen", counts)
+    named = [
+        {
+            "dataset": f"{name}-test",
+            "problem_id": f"{name}-{index:04d}",
+            "train_id": f"train-{index}",
+            "similarity": 0.97,
+            "same_answer": True,
+        }
+        for name in benchmarks
+        for index in range(seen[name])
+    ]
+    _write_csv(tables / "contaminated.csv", "dataset problem_id train_id similarity same_answer", named)
 
 
 def _seeds(method: str, train_seeds: int) -> list[int | None]:
     return [None] if method == "base" else list(range(train_seeds))
 
 
-def _run(model: str, method: str, seed: int | None) -> dict:
+def _run(model: str, method: str, seed: int | None, preset: str) -> dict:
     if method == "base":
-        preset, setting, name = "-", "-", f"{model}--base"
+        setting, name = "-", f"{model}--base"
     else:
-        preset, setting, name = "recommended", "main", f"{model}--{method}--recommended--main--s{seed}"
+        setting, name = "main", f"{model}--{method}--{preset}--main--s{seed}"
     return {
         "run": name,
         "model": model,
@@ -177,7 +205,7 @@ def _pretraining() -> list[dict]:
 
 
 def _write_run(tree: Tree, run: dict, benchmarks: dict[str, tuple[int, int]], steps: int) -> None:
-    ability, parameters = METHODS[run["method"]]
+    ability, parameters = (METHODS | MORE_METHODS)[run["method"]]
     for name, (problems, k) in benchmarks.items():
         difficulty = _generator("difficulty", run["model"], name).normal(0.3, 1.6, problems)
         generator = _generator("samples", run["run"], name)
@@ -205,7 +233,7 @@ def _write_samples(
         for row in index
     ]
     texts[2 * k] = "Let me think about this. " * 400 + "\\boxed{12}"
-    n_tokens = generator.integers(8, 40, len(index))
+    n_tokens = np.clip(generator.lognormal(2.8, 0.4, len(index)).astype(int), 4, 40)
     write_parquet(
         tree.results / "samples" / run / f"{name}.parquet",
         pd.DataFrame(
@@ -215,7 +243,7 @@ def _write_samples(
                 "seed": generator.integers(0, 2**62, len(index)),
                 "text": texts,
                 "n_tokens": n_tokens,
-                "finish_reason": np.where(n_tokens > 37, "length", "stop"),
+                "finish_reason": np.where(n_tokens >= 40, "length", "stop"),
                 "seconds": 0.01,
             }
         ),
@@ -276,108 +304,6 @@ def _record(tree: Tree, run: dict, parameters: int, log: pd.DataFrame) -> dict:
             "hardware": {"machine": "x86_64", "processor": "two cores", "cpu_count": 2, "accelerator": None},
         },
     }  # fmt: skip
-
-
-def _write_tables(
-    tree: Tree, runs: list[dict], benchmarks: dict[str, tuple[int, int]], train_seeds: int
-) -> None:
-    summary, comparisons = [], []
-    for model in dict.fromkeys(run["model"] for run in runs):
-        mine = [run for run in runs if run["model"] == model]
-        methods = list(dict.fromkeys(run["method"] for run in mine))
-        means = {
-            (method, name): np.mean(
-                [tree.correct[run["run"], name] for run in mine if run["method"] == method], axis=0
-            )
-            for method in methods
-            for name in benchmarks
-        }
-        for method in methods:
-            seeds = 0 if method == "base" else train_seeds
-            summary += _summary(tree, model, method, seeds, benchmarks, means)
-        for baseline in ("base", "lora", "full"):
-            if baseline in methods:
-                comparisons += _comparisons(tree, model, baseline, methods, benchmarks, means, train_seeds)
-    _write_csv(tree.results / "tables" / "summary.csv", SUMMARY_COLUMNS, summary)
-    _write_csv(tree.results / "tables" / "comparisons.csv", COMPARISON_COLUMNS, comparisons)
-
-
-def _identity(tree: Tree, model: str, method: str) -> dict:
-    run = _run(model, method, 0)
-    return {"study": tree.study, **{key: run[key] for key in ("model", "method", "preset", "setting")}}
-
-
-def _summary(tree: Tree, model: str, method: str, seeds: int, benchmarks: dict, means: dict) -> list[dict]:
-    cost = {
-        "trainable_parameters": METHODS[method][1],
-        "device_seconds": 0 if method == "base" else 52.5 * seeds,
-    }
-    rows, overall = [], []
-    for name, (problems, k) in benchmarks.items():
-        shares = means[method, name]
-        counts = {"n_problems": problems, "n_samples": problems * k * max(seeds, 1)}
-        metrics = {f"avg@{k}": shares.mean(axis=1)}
-        for draws in [2**power for power in range(int(math.log2(k)) + 1)]:
-            right = np.round(shares.sum(axis=1)).astype(int)
-            metrics[f"pass@{draws}"] = np.array(
-                [1 - math.comb(k - c, draws) / math.comb(k, draws) for c in right]
-            )
-        for metric, values in metrics.items():
-            se = values.std(ddof=1) / math.sqrt(problems)
-            rows.append(
-                {"benchmark": name, "metric": metric, **_interval("value", values.mean(), se), **counts}
-            )
-        overall.append((shares.mean(), shares.mean(axis=1).std(ddof=1) / math.sqrt(problems)))
-        for metric, value in (("no_answer_rate", 0.031), ("clip_rate", 0.05), ("tokens_mean", 23.4)):
-            rows.append({"benchmark": name, "metric": metric, "value": value, **counts})
-    mean = np.mean([value for value, _ in overall])
-    se = math.sqrt(sum(error**2 for _, error in overall)) / len(overall)
-    totals = {key: sum(row[key] for row in rows if row["metric"].startswith("avg@")) for key in counts}
-    ks = {samples for _, samples in benchmarks.values()}
-    metric = f"avg@{k}" if len(ks) == 1 else "avg"
-    rows.append({"benchmark": "overall", "metric": metric, **_interval("value", mean, se), **totals})
-    return [{**_identity(tree, model, method), "train_seeds": seeds, **row, **cost} for row in rows]
-
-
-def _comparisons(
-    tree: Tree, model: str, baseline: str, methods: list[str], benchmarks: dict, means: dict, seeds: int
-) -> list[dict]:
-    rows = []
-    for name in [*benchmarks, "overall"]:
-        here = []
-        for method in methods:
-            if method in ("base", baseline):
-                continue
-            parts = [
-                means[method, each].mean(axis=1) - means[baseline, each].mean(axis=1)
-                for each in (benchmarks if name == "overall" else [name])
-            ]
-            difference = np.mean([part.mean() for part in parts])
-            se = math.sqrt(sum(part.var(ddof=1) / len(part) for part in parts)) / len(parts)
-            p = float(2 * stats.norm.sf(abs(difference / se)))
-            here.append(
-                {
-                    **_identity(tree, model, method),
-                    "baseline": baseline,
-                    "benchmark": name,
-                    **_interval("difference", difference, se),
-                    "p_value": p,
-                    "minimum_detectable": 2.8 * se,
-                    "n_problems": sum(len(part) for part in parts),
-                    "train_seeds": seeds,
-                }
-            )
-        order = np.argsort([row["p_value"] for row in here])
-        running = 0.0
-        for rank, index in enumerate(order):
-            running = max(running, min(1.0, (len(here) - rank) * here[index]["p_value"]))
-            here[index]["p_holm"] = running
-        rows += here
-    return rows
-
-
-def _interval(name: str, value: float, se: float) -> dict:
-    return {name: value, "se": se, "ci_low": value - 1.96 * se, "ci_high": value + 1.96 * se}
 
 
 def _write_csv(path: Path, columns: str, rows: list[dict]) -> None:

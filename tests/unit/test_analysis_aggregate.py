@@ -1,139 +1,42 @@
-import csv
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from analysis_tree import (
+    COMPARISON_HEADER,
+    SUMMARY_HEADER,
+    Results,
+    fails,
+    pick,
+    small_study,
+)
 from scipy import stats
 
-from rlvr.analysis.aggregate import aggregate
-from rlvr.errors import UserError
-from rlvr.files import write_json, write_parquet
-
-SUMMARY_HEADER = (
-    "study,model,method,preset,setting,train_seeds,benchmark,metric,value,se,ci_low,ci_high,"
-    "n_problems,n_samples,trainable_parameters,device_seconds"
-)
-COMPARISON_HEADER = (
-    "study,model,method,preset,setting,baseline,benchmark,difference,se,ci_low,ci_high,"
-    "p_value,p_holm,minimum_detectable,n_problems,train_seeds"
-)
-PROBLEMS = {"sums": 10, "products": 6}
-
-
-class Results:
-    """A small study on disk: grades and samples as the pipeline writes them, one call a run."""
-
-    def __init__(self, folder: Path, samples: dict[str, int]) -> None:
-        self.folder = folder
-        self.samples = samples
-        self.runs: list[dict[str, Any]] = []
-
-    def add(
-        self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
-    ) -> str:
-        """Write a run whose verdicts depend on its labels only, and return its id."""
-        run = f"run{len(self.runs)}"
-        labels = {"model": model, "method": method, "preset": preset, "setting": setting, "train_seed": seed}
-        self.runs.append({"run": run, **labels})
-        generator = np.random.default_rng([len(self.runs), seed or 0])
-        chance = 0.4 if method == "base" else 0.7
-        for benchmark, k in self.samples.items():
-            keys = [(f"{benchmark}-{i}", j) for i in range(PROBLEMS[benchmark]) for j in range(k)]
-            generator.shuffle(keys)
-            correct = generator.random(len(keys)) < chance
-            self.write(run, benchmark, keys, list(correct))
-        if method != "base":
-            write_json(
-                self.folder / "runs" / run / "run.json",
-                {
-                    "run_info": {"device_seconds": 10.25 + (seed or 0)},
-                    "train_info": {"trainable_parameters": 512},
-                },
-            )
-        return run
-
-    def write(self, run: str, benchmark: str, keys: list[tuple[str, int]], correct: list[bool]) -> None:
-        frame = pd.DataFrame(keys, columns=["problem_id", "sample_index"])
-        grades = frame.assign(
-            extracted=["7" if right else None for right in correct],
-            correct=correct,
-            status=["ok" if right else "no_answer" for right in correct],
-            verifier_version="1",
-        )
-        samples = frame.assign(
-            seed=1, text="<b>7</b>", n_tokens=[4 + 2 * right for right in correct],
-            finish_reason=["stop" if right else "length" for right in correct], seconds=0.5,
-        )  # fmt: skip
-        write_parquet(self.folder / "grades" / run / f"{benchmark}.parquet", grades)
-        write_parquet(self.folder / "samples" / run / f"{benchmark}.parquet", samples)
-
-    def edit(
-        self, kind: str, run: str, benchmark: str, change: Callable[[pd.DataFrame], pd.DataFrame]
-    ) -> Path:
-        path = self.folder / kind / run / f"{benchmark}.parquet"
-        write_parquet(path, change(pd.read_parquet(path)))
-        return path
-
-    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        benchmarks = [
-            {"benchmark": name, "dataset": f"{name}-test", "samples_per_problem": k, "title": name}
-            for name, k in self.samples.items()
-        ]
-        cell = {
-            "kind": "study", "study": "demo", "title": "", "description": "", "train_dataset": "sums-train",
-            "runs": self.runs, "benchmarks": benchmarks,
-        }  # fmt: skip
-        write_json(self.folder / "cells" / "study.json", cell)
-        aggregate(self.folder / "cells" / "study.json", self.folder, self.summary, self.comparisons)
-        return read_csv(self.summary), read_csv(self.comparisons)
-
-    @property
-    def summary(self) -> Path:
-        return self.folder / "tables" / "summary.csv"
-
-    @property
-    def comparisons(self) -> Path:
-        return self.folder / "tables" / "comparisons.csv"
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def pick(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
-    (found,) = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-    return found
+from rlvr.files import write_json
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    """The untrained model, full and LoRA with two training seeds each, DoRA with one."""
-    study = Results(tmp_path / "results" / "demo", {"sums": 4, "products": 4})
-    study.add("base")
-    for method in ("full", "lora"):
-        for seed in (0, 1):
-            study.add(method, "recommended", "main", seed)
-    study.add("dora", "recommended", "main", 0)
-    return study
+    return small_study(tmp_path / "results" / "demo")
 
 
 def test_summary_end_to_end(results: Results) -> None:
     summary, _ = results.aggregate()
     assert results.summary.read_text().splitlines()[0] == SUMMARY_HEADER
-    metrics = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "no_answer_rate", "verifier_failure_rate"]
-    metrics += ["clip_rate", "tokens_mean", "rerun_se"]
+    metrics = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "finished/avg@4"]
+    metrics += ["no_answer_rate", "verifier_failure_rate", "clip_rate"]
+    metrics += ["tokens_mean", "tokens_p50", "tokens_p95", "right/tokens_mean", "wrong/tokens_mean"]
+    metrics += ["rerun_se", "seconds_mean", "generation_device_seconds"]
     base = [row for row in summary if row["method"] == "base"]
     assert [(row["benchmark"], row["metric"]) for row in base] == [
         *[("sums", metric) for metric in metrics],
         *[("products", metric) for metric in metrics],
         ("overall", "avg@4"),
+        ("overall_sample_weighted", "avg@4"),
     ]
-    assert len(summary) == 4 * 21
+    assert len(summary) == 4 * (2 * len(metrics) + 2)
 
     grades = pd.read_parquet(results.folder / "grades" / "run0" / "sums.parquet")
     by_problem = grades.groupby("problem_id")["correct"].mean()
@@ -179,6 +82,23 @@ def test_overall_is_the_macro_mean(results: Results) -> None:
         assert overall["metric"] == "avg@4"
         assert float(overall["value"]) == pytest.approx((float(sums["value"]) + float(products["value"])) / 2)
         assert float(overall["se"]) == pytest.approx(math.hypot(float(sums["se"]), float(products["se"])) / 2)
+
+
+def test_every_sample_counts_the_same_in_the_sample_weighted_mean(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 8, "products": 2})
+    run = study.add("base")
+    summary, _ = study.aggregate()
+    verdicts = [
+        pd.read_parquet(tmp_path / "grades" / run / f"{name}.parquet")["correct"] for name in study.samples
+    ]
+    row = pick(summary, benchmark="overall_sample_weighted")
+    assert float(row["value"]) == pytest.approx(pd.concat(verdicts).mean())
+    assert (row["metric"], row["n_problems"], row["n_samples"]) == ("avg", "16", "92")
+    sums, products = (
+        float(pick(summary, benchmark=name, metric=f"avg@{k}")["se"]) for name, k in study.samples.items()
+    )
+    assert float(row["se"]) == pytest.approx(math.hypot(80 / 92 * sums, 12 / 92 * products))
+    assert float(row["value"]) != pytest.approx(float(pick(summary, benchmark="overall")["value"]))
 
 
 def test_overall_has_no_k_where_the_benchmarks_differ_in_it(tmp_path: Path) -> None:
@@ -286,18 +206,10 @@ def test_a_baseline_of_another_model_is_none(tmp_path: Path) -> None:
 
 def test_a_second_time_gives_the_same_bytes(results: Results) -> None:
     results.aggregate()
-    first = results.summary.read_bytes(), results.comparisons.read_bytes()
+    tables = results.summary, results.comparisons, results.budget
+    first = [table.read_bytes() for table in tables]
     results.aggregate()
-    assert (results.summary.read_bytes(), results.comparisons.read_bytes()) == first
-
-
-def fails(results: Results, *words: str | Path) -> None:
-    """Aggregation stops with a UserError that has all the words, and writes nothing."""
-    with pytest.raises(UserError) as caught:
-        results.aggregate()
-    for word in words:
-        assert str(word) in str(caught.value)
-    assert not results.summary.exists() and not results.comparisons.exists()
+    assert [table.read_bytes() for table in tables] == first
 
 
 @pytest.mark.parametrize("kind", ["grades", "samples"])
@@ -385,7 +297,7 @@ def test_a_failed_verification_counts_as_wrong_and_is_reported(tmp_path: Path) -
 
     study.edit("grades", run, "sums", time_out)
     summary, _ = study.aggregate()
-    values = {row["metric"]: float(row["value"]) for row in summary if row["benchmark"] == "sums"}
+    values = {row["metric"]: float(row["value"] or "nan") for row in summary if row["benchmark"] == "sums"}
     assert values["verifier_failure_rate"] == 1
     assert values["avg@2"] == values["maj@2"] == values["no_answer_rate"] == 0
     row = pick(summary, benchmark="sums", metric="avg@2")

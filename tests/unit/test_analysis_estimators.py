@@ -1,4 +1,5 @@
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -9,14 +10,18 @@ from scipy import stats
 from rlvr.analysis.estimators import (
     FRACTION,
     UNBOUNDED,
+    UNKNOWN,
     Estimate,
     clustered_se,
     estimate_mean,
+    estimate_quantile,
+    estimate_ratio,
     fixed_set_se,
     macro_mean,
     majority_at_k,
     minimum_detectable_difference,
     pass_at_k,
+    weighted_mean,
     wilson_interval,
 )
 
@@ -205,3 +210,96 @@ def test_the_interval_covers_the_truth_with_one_training_seed() -> None:
 @pytest.mark.parametrize("seed_spread", [0.0, 0.3])
 def test_the_interval_covers_the_truth_with_three_training_seeds(seed_spread: float) -> None:
     assert 0.94 <= coverage(runs=3, seed_spread=seed_spread, studies=500) <= 0.995
+
+
+# Means over some of the samples, quantiles
+
+
+def test_a_ratio_is_the_mean_over_the_samples_that_count() -> None:
+    generator = np.random.default_rng(6)
+    values_RNK, counted_RNK = generator.random((2, 30, 5)), generator.random((2, 30, 5)) < 0.3
+    estimate = estimate_ratio((values_RNK * counted_RNK).mean(axis=2), counted_RNK.mean(axis=2), seed=0)
+    assert estimate.value == pytest.approx(values_RNK[counted_RNK].mean())
+    assert estimate.n_problems == counted_RNK.any(axis=(0, 2)).sum() < 30
+
+
+def test_a_ratio_over_all_samples_is_the_mean_with_its_interval() -> None:
+    values_RN = np.random.default_rng(7).random((1, 12))
+    ratio, mean = estimate_ratio(values_RN, np.ones((1, 12)), seed=0), estimate_mean(values_RN, seed=0)
+    assert astuple(ratio) == pytest.approx(astuple(mean))
+
+
+def test_a_ratio_over_nothing_is_unknown() -> None:
+    assert estimate_ratio(np.zeros((2, 5)), np.zeros((2, 5)), seed=0) is UNKNOWN
+    assert weighted_mean([], []) is UNKNOWN and macro_mean([]) is UNKNOWN
+
+
+def test_a_ratio_that_is_always_one_gets_wilsons_interval_of_the_problems_that_count() -> None:
+    counted_RN = np.array([[0.5, 0.0, 0.25, 1.0, 0.0, 0.75]])
+    estimate = estimate_ratio(counted_RN, counted_RN, seed=0)
+    assert (estimate.value, estimate.se, estimate.n_problems) == (1, 0, 4)
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(wilson_interval(4, 4))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_interval_of_a_ratio_covers_the_truth(runs: int) -> None:
+    """Tokens of right answers: hard problems have longer answers, and fewer right ones."""
+    generator = np.random.default_rng(8)
+
+    def draw(problems: int) -> tuple[np.ndarray, np.ndarray]:
+        ease = generator.normal(0, 1.5, (1, problems))
+        right = generator.binomial(4, 1 / (1 + np.exp(-ease)), (runs, problems)) / 4
+        lengths = 100 - 20 * ease + generator.normal(0, 20, (runs, problems))
+        return lengths * right, right
+
+    large = [draw(200_000) for _ in range(3)]
+    truth = sum(y.mean() for y, _ in large) / sum(x.mean() for _, x in large)
+    studies = [estimate_ratio(*draw(40), seed=i, bounds=UNBOUNDED) for i in range(400)]
+    assert 0.92 <= np.mean([e.ci_low <= truth <= e.ci_high for e in studies]) <= 0.995
+
+
+def test_quantiles_known_answers() -> None:
+    samples_RNK = np.arange(1.0, 101.0).reshape(1, 50, 2)
+    assert estimate_quantile(samples_RNK, 0.5, seed=0).value == 50
+    assert estimate_quantile(samples_RNK, 0.95, seed=0).value == 95
+    constant = estimate_quantile(np.full((1, 20, 2), 7.0), 0.95, seed=0)
+    assert (constant.value, constant.ci_low, constant.ci_high) == (7, 7, 7)
+    assert math.isnan(constant.se)
+    single = estimate_quantile(np.array([[[3.0, 9.0, 4.0]]]), 0.5, seed=0)
+    assert (single.value, single.ci_low, single.ci_high, single.n_problems) == (4, 3, 9, 1)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_the_interval_of_a_quantile_of_independent_samples_agrees_with_scipy(share: float) -> None:
+    values = np.sort(np.random.default_rng(9).lognormal(5, 1, 400))
+    estimate = estimate_quantile(values.reshape(1, 400, 1), share, seed=0)
+    theirs = stats.quantile_test(values, p=share).confidence_interval(0.95)
+    ranks = np.searchsorted(values, [estimate.ci_low, estimate.ci_high])
+    assert ranks == pytest.approx(np.searchsorted(values, [theirs.low, theirs.high]), abs=2)
+
+
+def test_the_interval_of_a_quantile_covers_the_truth_with_samples_in_clusters() -> None:
+    generator = np.random.default_rng(10)
+    hits = 0
+    for study in range(500):
+        lengths = generator.normal(0, 1, (1, 60, 1)) + generator.normal(0, 0.5, (1, 60, 8))
+        estimate = estimate_quantile(lengths, 0.5, seed=study)
+        hits += estimate.ci_low <= 0 <= estimate.ci_high
+    assert hits / 500 == pytest.approx(0.95, abs=0.03)
+
+
+def test_a_weighted_mean_weighs() -> None:
+    small, large = Estimate(0.2, 0.03, 0.1, 0.3, 30), Estimate(0.8, 0.04, 0.7, 0.9, 500)
+    both = weighted_mean([small, large], [960, 2000])
+    assert both.value == pytest.approx((960 * 0.2 + 2000 * 0.8) / 2960)
+    assert both.se == pytest.approx(math.hypot(960 * 0.03, 2000 * 0.04) / 2960)
+    certain = Estimate(1.0, 0.0, 0.9, 1.0, 12)
+    perfect = weighted_mean([certain, Estimate(1.0, 0.0, 0.6, 1.0, 3)], [1, 3])
+    assert (perfect.ci_low, perfect.ci_high) == pytest.approx((0.675, 1.0))
+
+
+def test_the_error_of_a_ratio_is_that_of_its_residuals() -> None:
+    y, x = np.array([0.5, 0.0, 1.0, 0.25, 0.5]), np.array([1.0, 0.5, 1.0, 0.25, 0.75])
+    estimate = estimate_ratio(y[None], x[None], seed=0)
+    assert estimate.value == pytest.approx(2.25 / 3.5)
+    assert estimate.se == pytest.approx(stats.sem(y - 2.25 / 3.5 * x) / 0.7)

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from rlvr.analysis.estimators import clustered_se
 from rlvr.analysis.resampling import (
     hierarchical_bootstrap,
+    hierarchical_se,
     interquartile_mean,
+    percentile_interval,
     probability_of_improvement,
     resampling_weights,
-    stratified_bootstrap_interval,
+    stratified_bootstrap,
 )
 
 
@@ -32,6 +35,13 @@ def test_with_one_training_seed_the_bootstrap_is_the_clustered_se() -> None:
     means = hierarchical_bootstrap([[values_RN]], generator(), replicates=20_000)[0]
     assert means.mean() == pytest.approx(values_RN.mean(), abs=0.002)
     assert means.std() == pytest.approx(clustered_se(values_RN[0]), rel=0.03)
+
+
+def test_the_se_of_one_group_and_benchmark_is_that_of_the_bootstrap() -> None:
+    values_RN = generator(8).random((3, 20))
+    means = hierarchical_bootstrap([[values_RN]], generator(4))[0]
+    assert hierarchical_se(values_RN, seed=4) == pytest.approx(means.std(ddof=1))
+    assert hierarchical_se(values_RN, seed=4) != hierarchical_se(values_RN, seed=5)
 
 
 def test_training_seeds_share_their_problems() -> None:
@@ -85,7 +95,7 @@ def test_fewer_than_three_training_seeds_are_refused() -> None:
     for call in (
         lambda: interquartile_mean(two),
         lambda: probability_of_improvement(three, two),
-        lambda: stratified_bootstrap_interval(np.mean, two, generator=generator()),
+        lambda: stratified_bootstrap(np.mean, two, generator=generator()),
     ):
         with pytest.raises(ValueError, match="2 training seeds; at least 3"):
             call()
@@ -96,15 +106,41 @@ def test_fewer_than_three_training_seeds_are_refused() -> None:
 def test_stratified_interval_holds_the_benchmarks_fixed() -> None:
     """Benchmarks that differ widely, seeds that agree: nothing is uncertain."""
     scores_RB = np.repeat(np.array([[0.1, 0.9]]), 4, axis=0)
-    low, high = stratified_bootstrap_interval(interquartile_mean, scores_RB, generator=generator())
-    assert low == high == pytest.approx(0.5)
+    replicates = stratified_bootstrap(interquartile_mean, scores_RB, generator=generator())
+    assert percentile_interval(replicates) == pytest.approx((0.5, 0.5)) and replicates.std() == 0
 
 
 def test_stratified_interval_is_seeded_and_holds_the_value() -> None:
     x, y = generator(1).random((6, 4)) + 0.2, generator(2).random((6, 4))
     first, again = (
-        stratified_bootstrap_interval(probability_of_improvement, x, y, generator=generator(), replicates=500)
+        stratified_bootstrap(probability_of_improvement, x, y, generator=generator(), replicates=500)
         for _ in range(2)
     )
-    assert first == again
-    assert first[0] < probability_of_improvement(x, y) < first[1]
+    assert (first == again).all()
+    low, high = percentile_interval(first)
+    assert low < probability_of_improvement(x, y) < high
+
+
+def test_stratified_intervals_agree_with_scipys_bootstrap_of_each_benchmark_by_itself() -> None:
+    x, y = generator(1).random((6, 4)) + 0.2, generator(2).random((5, 4))
+    for statistic, scores in ((interquartile_mean, (x,)), (probability_of_improvement, (x, y))):
+        cuts = np.cumsum([side.shape[1] for side in scores])[:-1]
+
+        def of_columns(*columns: np.ndarray, statistic=statistic, cuts=cuts) -> float:
+            sides = np.split(np.arange(len(columns)), cuts)
+            return statistic(*(np.stack([columns[i] for i in side], axis=1) for side in sides))
+
+        columns = [column for side in scores for column in side.T]
+        expected = stats.bootstrap(
+            columns, of_columns, n_resamples=5_000, vectorized=False, method="percentile", rng=generator()
+        )
+        replicates = stratified_bootstrap(statistic, *scores, generator=generator(), replicates=5_000)
+        assert percentile_interval(replicates) == pytest.approx(
+            tuple(expected.confidence_interval), abs=0.015
+        )
+        assert replicates.std(ddof=1) == pytest.approx(expected.standard_error, rel=0.05)
+
+
+def test_percentile_interval_known_answer() -> None:
+    assert percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert percentile_interval(np.arange(1001.0), confidence=0.5) == pytest.approx((250, 750))

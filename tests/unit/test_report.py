@@ -94,8 +94,8 @@ def test_long_completions_say_what_was_left_out(page):
 def test_order_of_the_sections(page):
     ids = [e["attributes"]["id"] for e in page.elements if e["tag"] in ("header", "section")]
     assert ids == [
-        *["answer", "setup", "results", "differences", "parameters", "training", "pass-at-k", "pretraining"],
-        *["completions", "provenance", "glossary"],
+        *["answer", "setup", "results", "differences", "parameters", "training", "pass-at-k"],
+        *["budget", "pretraining", "completions", "provenance", "glossary"],
     ]
 
 
@@ -105,7 +105,7 @@ def test_landmarks_and_anchors(page):
     ids = [e["attributes"]["id"] for e in page.elements if "id" in e["attributes"]]
     assert len(ids) == len(set(ids))
     anchors = [e["attributes"]["href"] for e in page.all("a") if e["attributes"]["href"].startswith("#")]
-    assert anchors[0] == "#content" and len(anchors) == 12
+    assert anchors[0] == "#content" and len(anchors) == 13
     assert {anchor[1:] for anchor in anchors} <= set(ids)
 
 
@@ -136,9 +136,11 @@ def test_results_show_what_was_simulated(tree, page):
     for method in set(METHODS) - {"ia3"}:
         name = "tiny--base" if method == "base" else f"tiny--{method}--recommended--main--s0"
         sums, products = tree.correct[name, "sums"].mean(), tree.correct[name, "products"].mean()
-        shown = [float(cell.split()[0]) for cell in rows[method][1:4]]
-        assert shown == pytest.approx([50 * (sums + products), 100 * sums, 100 * products], abs=0.051)
-        assert rows[method][4] == f"{METHODS[method][1]:,}"
+        unseen = tree.correct[name, "products"][3:].mean()
+        shown = [float(cell.split()[0]) for cell in rows[method][1:5]]
+        means = [50 * (sums + products), 50 * (sums + unseen), 100 * sums, 100 * products]
+        assert shown == pytest.approx(means, abs=0.051)
+        assert rows[method][5] == f"{METHODS[method][1]:,}"
 
 
 def test_intervals_stand_beside_their_values(tree, page):
@@ -146,7 +148,7 @@ def test_intervals_stand_beside_their_values(tree, page):
     here = (summary.method == "lora") & (summary.benchmark == "sums") & (summary.metric == "avg@8")
     value, low, high = summary.loc[here, ["value", "ci_low", "ci_high"]].astype(float).iloc[0]
     (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("lora ")]
-    assert row[2] == f"{100 * value:.1f} {100 * low:.1f} to {100 * high:.1f}"
+    assert row[3] == f"{100 * value:.1f} {100 * low:.1f} to {100 * high:.1f}"
 
 
 def test_one_training_seed_is_said_beside_the_numbers(page, tmp_path):
@@ -175,9 +177,11 @@ def test_paired_differences_are_those_of_the_table(tree, page):
     assert [row[0].split()[0] for row in rows] == [m for m in METHODS if m not in ("base", "lora")]
     for row in rows[:-1]:
         expected = here.loc[row[0].split()[0]]
-        assert float(row[2].replace("−", "-")) == pytest.approx(100 * expected.difference, abs=0.051)
-        assert float(row[6]) == pytest.approx(100 * expected.minimum_detectable, abs=0.051)
-        assert row[5] == text.p_value(expected.p_holm).replace("\xa0", " ")
+        assert float(row[2].split()[0].replace("−", "-")) == pytest.approx(
+            100 * expected.difference, abs=0.051
+        )
+        assert float(row[5]) == pytest.approx(100 * expected.minimum_detectable, abs=0.051)
+        assert row[4] == text.p_value(expected.p_holm).replace("\xa0", " ")
     assert rows[-1][:2] == ["ia3", "not run"]
 
 
@@ -260,7 +264,7 @@ def test_a_method_without_a_baseline_to_pair_with_is_not_called_not_run(small):
 
 def test_what_was_not_run_is_marked_never_dropped(page):
     (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("ia3")]
-    assert row == ["ia3 not run", "not run", "not run", "not run", "–", "–"]
+    assert row == ["ia3 not run", *["not run"] * 4, "–", "–"]
     runs = {row[0]: row[1] for row in page.table("Runs.")}
     assert runs["tiny--ia3--recommended--main--s0"] == "not run"
     assert runs["tiny--lora--recommended--main--s0"] == "finished"
@@ -291,6 +295,7 @@ def test_several_models_benchmarks_and_presets(tmp_path):
         tree.cell,
         tree.results / "tables" / "summary.csv",
         tree.results / "tables" / "comparisons.csv",
+        tree.results / "tables" / "budget.csv",
     ):
         if path.suffix == ".json":
             study = json.loads(path.read_text())

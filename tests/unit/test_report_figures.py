@@ -49,11 +49,11 @@ def test_an_unknown_interval_is_not_drawn():
 
 
 def test_labels_of_equal_methods_do_not_lie_on_each_other():
-    marks = [Mark(f"method{i}", 36_864, Estimate(0.6 + i / 500, 0.5, 0.7)) for i in range(12)]
+    marks = [Mark(f"method{i}", 36_864, Estimate(0.6 + i / 500, 0.5, 0.7)) for i in range(16)]
     drawn = accuracy_against_parameters(marks, Estimate(0.45, 0.4, 0.5), "t")
     found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="label" text-anchor="start">([^<]+)<', drawn)
     boxes = {name: (float(x), float(y), float(x) + 6.7 * len(name)) for x, y, name in found}
-    assert len(boxes) == 13
+    assert len(boxes) == 17
     for name, (left, y, right) in boxes.items():
         for other, (other_left, other_y, other_right) in boxes.items():
             if name < other:

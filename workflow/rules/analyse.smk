@@ -1,7 +1,7 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the study cell, samples and grades of all its runs, their run.json
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, overlap.csv
+REQUIRED INPUTS: the study cell, samples and grades of all its runs, their run.json, the prepared data
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, overlap.csv, contaminated.csv
 """
 
 
@@ -11,9 +11,11 @@ rule aggregate_study:
         answers_of,
         runs_json_of,
         cell="results/{study}/cells/study.json",
+        contaminated="results/{study}/tables/contaminated.csv",
     output:
         summary="results/{study}/tables/summary.csv",
         comparisons="results/{study}/tables/comparisons.csv",
+        budget="results/{study}/tables/budget.csv",
     log:
         "logs/{study}/aggregate.log",
     benchmark:
@@ -27,16 +29,17 @@ rule aggregate_study:
     message:
         "Estimating and comparing the runs of study {wildcards.study}"
     shell:
-        "rlvr aggregate {input.cell:q} --results results/{wildcards.study} --summary {output.summary:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
+        "rlvr aggregate {input.cell:q} --results results/{wildcards.study} --contaminated {input.contaminated:q} --summary {output.summary:q} --comparisons {output.comparisons:q} --budget {output.budget:q} > {log:q} 2>&1"
 
 
 rule count_overlap:
-    """Count the benchmark problems that stand in the training data."""
+    """Find the benchmark problems that stand in the training data, word for word or nearly so."""
     input:
         train=overlap_data_of,
         benchmarks=benchmark_files_of,
     output:
-        "results/{study}/tables/overlap.csv",
+        overlap="results/{study}/tables/overlap.csv",
+        contaminated="results/{study}/tables/contaminated.csv",
     log:
         "logs/{study}/overlap.log",
     benchmark:
@@ -47,7 +50,9 @@ rule count_overlap:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        similarity=lambda wildcards: plan_of(wildcards.study).study.evaluation.contamination_similarity,
     message:
         "Looking for benchmark problems of study {wildcards.study} in its training data"
     shell:
-        "rlvr overlap --train {input.train:q} --benchmarks {input.benchmarks:q} -o {output:q} > {log:q} 2>&1"
+        "rlvr overlap --train {input.train:q} --benchmarks {input.benchmarks:q} --similarity {params.similarity} -o {output.overlap:q} --contaminated {output.contaminated:q} > {log:q} 2>&1"

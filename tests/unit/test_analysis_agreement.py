@@ -1,0 +1,59 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlvr.analysis.agreement import Agreement, verdict_agreement
+
+
+def verdicts(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    first = [True] * (both + only_first) + [False] * (only_second + neither)
+    second = [True] * both + [False] * only_first + [True] * only_second + [False] * neither
+    return np.array(first), np.array(second)
+
+
+# Worked by hand: (20, 5, 10, 15) agrees in 0.7 of 50, by chance in 0.5 x 0.6 + 0.5 x 0.4 = 0.5.
+@pytest.mark.parametrize(
+    ("counts", "observed", "kappa"),
+    [
+        ((20, 5, 10, 15), 0.7, 0.4),
+        ((45, 15, 25, 15), 0.6, 0.06 / 0.46),
+        ((25, 35, 5, 35), 0.6, 0.14 / 0.54),
+        ((10, 0, 0, 30), 1.0, 1.0),
+        ((0, 10, 10, 0), 0.0, -1.0),
+        ((1, 1, 1, 1), 0.5, 0.0),
+    ],
+)
+def test_known_answers(counts: tuple[int, int, int, int], observed: float, kappa: float) -> None:
+    agreement = verdict_agreement(*verdicts(*counts))
+    assert agreement == Agreement(*counts)
+    assert agreement.n_samples == sum(counts)
+    assert agreement.observed == pytest.approx(observed)
+    assert agreement.kappa == pytest.approx(kappa)
+
+
+@pytest.mark.parametrize("verdict", [True, False])
+def test_verifiers_that_never_vary_agree_without_showing_it(verdict: bool) -> None:
+    agreement = verdict_agreement(np.full((4, 2), verdict), np.full((4, 2), verdict))
+    assert agreement.observed == 1 and math.isnan(agreement.kappa)
+    assert verdict_agreement(np.full(4, verdict), np.full(4, not verdict)).kappa == 0
+
+
+def test_different_samples_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(3,\) against \(2,\)"):
+        verdict_agreement(np.ones(3, dtype=bool), np.ones(2, dtype=bool))
+    with pytest.raises(ValueError, match="not empty"):
+        verdict_agreement(np.ones(0, dtype=bool), np.ones(0, dtype=bool))
+
+
+@settings(deadline=None)  # the import of scikit-learn is slow
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2))
+def test_agreement_with_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    first, second = np.array(pairs).T
+    ours, swapped = verdict_agreement(first, second), verdict_agreement(second, first)
+    assert ours.kappa == pytest.approx(swapped.kappa, nan_ok=True)
+    if not math.isnan(ours.kappa):
+        assert ours.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
