@@ -310,6 +310,8 @@ class Compute(Settings):
 class Study(Settings):
     """`config/studies/<study>.yaml`: a grid of model x method x setting x seed, and what to measure."""
 
+    extends: Name | None = None
+    """Another study of this folder; only what differs from it is said here, lists are replaced whole."""
     title: str
     """Title of the report."""
     description: str = ""

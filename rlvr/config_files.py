@@ -21,16 +21,24 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         UserError: the file is missing, is not YAML, or does not fit the model; one line per fault with
             file, line, key, value, the allowed values and the nearest known key.
     """
+    data, node = read_yaml(path)
+    return parse(model, data, str(path), node)
+
+
+def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
+    """Return the content of a YAML file, and its nodes, which know their lines.
+
+    Raises:
+        UserError: the file is missing or is not YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: file not found{_nearest_file(path)}") from None
     try:
-        data = yaml.safe_load(text)
-        node = yaml.compose(text)
+        return yaml.safe_load(text), yaml.compose(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {error}") from None
-    return parse(model, data, str(path), node)
 
 
 def parse(model: type[Model], data: Any, source: str, node: yaml.Node | None = None) -> Model:
@@ -65,7 +73,7 @@ def _nearest_file(path: Path) -> str:
 
 
 def _describe(fault: Any, model: type[BaseModel], data: Any, source: str, node: yaml.Node | None) -> str:
-    keys = _keys_in_data(fault["loc"], data)
+    keys = _keys_in_data(fault["loc"], data, fault["type"] == "missing")
     place = ".".join(str(key) for key in keys) or "(top level)"
     line = _line_of(node, keys)
     where = f"{source}, line {line}" if line else source
@@ -82,12 +90,15 @@ def _describe(fault: Any, model: type[BaseModel], data: Any, source: str, node: 
     return f"{where}: {place}: {fault['msg'].removeprefix('Value error, ')}{value}{hint}"
 
 
-def _keys_in_data(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
-    """Drop from a pydantic location what is no key of the data: tags of unions and of dict keys."""
+def _keys_in_data(loc: tuple[int | str, ...], data: Any, missing: bool) -> list[int | str]:
+    """Drop from a pydantic location what is no key of the data: tags of unions and of dict keys.
+
+    Where a key is ``missing``, the last one is not in the data and yet meant.
+    """
     keys: list[int | str] = []
     for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        if isinstance(data, dict) and (part in data or last):
+        meant = missing and position == len(loc) - 1
+        if isinstance(data, dict) and (part in data or meant):
             keys.append(part)
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int):

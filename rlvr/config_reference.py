@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rlvr.config import MethodFile, Selection, Study
+from rlvr.config import EvaluationCatalogue, MethodFile, PromptCatalogue, Selection, Study
 from rlvr.files import write_text
 from rlvr.sources import DataCatalogue, ModelCatalogue
 
@@ -19,6 +19,8 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "study": (Study, "config/studies/NAME.yaml"),
     "models": (ModelCatalogue, "config/models.yaml"),
     "datasets": (DataCatalogue, "config/datasets.yaml"),
+    "prompts": (PromptCatalogue, "config/prompts.yaml"),
+    "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
@@ -28,13 +30,14 @@ INTRODUCTION = """\
 
 What to run is data; how to run it is code. `config.yaml` names the studies of `snakemake all`; each study in
 `studies/` is a grid of model x method x setting x training seed with its benchmarks; `models.yaml` and
-`datasets.yaml` say where things come from; `methods/` holds the presets of every method.
+`datasets.yaml` say where things come from, `prompts.yaml` how problems are asked and `evaluations.yaml` how answers
+are drawn and judged; `methods/` holds the presets of every method.
 
 - Another study: `snakemake all --config studies=[smollm2]`. Its grid, without a run: `rlvr plan smollm2`.
 - A study of your own: copy `studies/demo.yaml` under a new name, change it, and look at
   `snakemake -n all --config studies=[NAME]`.
-- Without network: put a file on disk and give `source: local` with its `path` in `models.yaml` or
-  `datasets.yaml`.
+- Without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`); for a
+  model give `source: local` with its `path` in `models.yaml`.
 - A wrong key or value stops everything before the first job, with file, line, key and the nearest known key.
 - Editing a value reruns what depends on it and nothing else, because every job reads a resolved cell
   (`results/<study>/cells/`) that holds only its own settings. `compute` is in no cell: changing it reruns

@@ -21,7 +21,7 @@ from rlvr.config import (
     Study,
     Training,
 )
-from rlvr.config_files import load_yaml, nearest, parse, unknown_name
+from rlvr.config_files import load_yaml, nearest, parse, read_yaml, unknown_name
 from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.methods import get_method, method_parameters
@@ -61,7 +61,7 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         UserError: anything is wrong; the message names file, line, key, value and the nearest known name.
     """
     path = config / "studies" / f"{name}.yaml"
-    study = load_yaml(path, Study)
+    study = load_study(path)
     evaluations = load_yaml(config / "evaluations.yaml", EvaluationCatalogue)
     plan = Plan(
         name=name,
@@ -80,6 +80,34 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
     _ = [cell.run for cell in train_cells(plan)]  # checks the parameters of every method
     _ = [cell.benchmark for cell in generate_cells(plan)]  # checks the name of the evaluation prompt
     return plan
+
+
+def load_study(path: Path) -> Study:
+    """Read a study; one with ``extends`` is laid over the study of that name in the same folder.
+
+    Raises:
+        UserError: see :func:`rlvr.config_files.load_yaml`, or studies extend each other in a circle.
+    """
+    layers: list[dict[str, Any]] = []
+    own, node = read_yaml(path)
+    data, place, seen = own, path, [path]
+    while isinstance(data, dict) and "extends" in data:
+        layers.append({key: value for key, value in data.items() if key != "extends"})
+        place = place.with_name(f"{data['extends']}.yaml")
+        if place in seen:
+            raise UserError(f"{path}: extends: {' -> '.join(p.stem for p in [*seen, place])} is a circle")
+        seen.append(place)
+        data, _ = read_yaml(place)
+    for layer in reversed(layers):
+        data = _laid_over(data, layer)
+    return parse(Study, data, str(path), node)
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    """Return ``below`` with the keys of ``above`` replaced; mappings are merged, lists are not."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
 def train_cells(plan: Plan) -> Iterator[TrainCell]:

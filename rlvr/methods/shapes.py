@@ -45,15 +45,19 @@ def linear_layers(config: "PretrainedConfig", names: tuple[str, ...]) -> dict[st
     }
 
 
+def biased_names(config: "PretrainedConfig") -> tuple[LinearName, ...]:
+    """Return those of the seven linear layers of a decoder block that have a bias."""
+    if config.model_type == "qwen2":
+        return ("q_proj", "k_proj", "v_proj")
+    return ("q_proj", "k_proj", "v_proj", "o_proj") if config.attention_bias else ()
+
+
 def total_parameters(config: "PretrainedConfig") -> int:
     """Return the number of parameters of a Qwen2 or Llama model, tied embeddings counted once."""
     layers = linear_layers(config, ALL_LINEAR)
     linear = sum(inputs * outputs for inputs, outputs in layers.values())
-    if config.model_type == "qwen2":
-        biased: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    else:
-        biased = ("q_proj", "k_proj", "v_proj", "o_proj") if config.attention_bias else ()
-    bias = sum(shape[1] for name, shape in layers.items() if name.endswith(biased)) if biased else 0
+    biased = linear_layers(config, biased_names(config))
+    bias = sum(outputs for _, outputs in biased.values())
     norms = (2 * config.num_hidden_layers + 1) * config.hidden_size
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
     return linear + bias + norms + embeddings

@@ -41,11 +41,11 @@ class TransformersEngine:
         Raises:
             UserError: a name is not one of the model's.
         """
-        own = dict(self.model.named_parameters())
         for name, weight in weights:
-            if name not in own:
-                raise UserError(f"weight {name!r} is not one of the served model's")
-            own[name].data.copy_(weight)
+            try:
+                self.model.get_parameter(name).data.copy_(weight)
+            except AttributeError:
+                raise UserError(f"weight {name!r} is not one of the served model's") from None
 
     def held_weight(self, name: str) -> Tensor:
         """Return a weight as it is served."""

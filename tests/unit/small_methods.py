@@ -21,11 +21,21 @@ STEPS = 3
 TRAINING = Training(
     steps=STEPS, prompts_per_step=1, group_size=2, learning_rate=1e-2, sampling={"max_new_tokens": 4}
 )
-SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3}
+SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3, "group_size": 16, "vector_length": 96}
 """Settings that fit the small model, for every method that has them."""
-SMALL_OF = {"rank1_lora": {}, "slicefine": {"rank": 4, "interval": 2}}
+SMALL_OF = {
+    "rank1_lora": {},
+    "slicefine": {"rank": 4, "interval": 2},
+    "oft": {"block_size": 8},
+    "boft": {"block_size": 4, "target_modules": ("q_proj", "v_proj", "o_proj", "down_proj")},
+    "fourierft": {"frequencies": 200},
+    "waveft": {"coefficients": 200},
+    "c3a": {"block_size": 16},
+    "randlora": {"rank": 5, "alpha": 100},
+    "vblora": {"rank": 4, "vectors": 8, "vector_length": 16},
+}
 """Settings of single methods instead."""
-LEARNING_RATES = {"adalora": 0.1, "vera": 0.1}
+LEARNING_RATES = {"adalora": 0.1, "vera": 0.1, "hira": 0.1, "unilora": 0.1}
 """Where 1e-2 moves the small model too little in three steps, or too far."""
 
 

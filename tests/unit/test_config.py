@@ -107,12 +107,13 @@ def test_union_of_sources_lists_the_keys_of_the_source_meant():
     data = {"datasets": {"x": {"source": "local", "pth": "y.jsonl", "path": "z.jsonl"}}}
     with pytest.raises(
         UserError,
-        match=r"datasets\.x\.pth: unknown key; did you mean 'path'\? \(known keys: columns, path, source\)",
+        match=r"datasets\.x\.pth: unknown key; did you mean 'path'\? "
+        r"\(known keys: checks, columns, path, rows, source\)",
     ):
         parse(DataCatalogue, data, "datasets.yaml")
 
 
-@pytest.mark.parametrize("study", ["demo", "smollm2", "paper-1.5b"])
+@pytest.mark.parametrize("study", ["demo", "audit", "smollm2", "paper-1.5b"])
 def test_shipped_studies_are_valid(repository, study):
     plan = load_plan(study, repository / "config")
     named = cells(plan)
@@ -129,20 +130,6 @@ def test_every_method_has_a_file_and_every_preset_fits_it(repository):
             repository / "config" / "methods" / f"{name}.yaml", MethodFile
         ).presets.values():
             spec.Parameters(**preset.parameters)
-
-
-def test_values_that_depart_from_the_paper_have_a_reason(repository):
-    from rlvr.config import MethodFile
-
-    for name in methods():
-        presets = load_yaml(repository / "config" / "methods" / f"{name}.yaml", MethodFile).presets
-        paper = presets["paper"]
-        for preset in presets.values():
-            same = (preset.parameters, preset.learning_rate_factor) == (
-                paper.parameters,
-                paper.learning_rate_factor,
-            )
-            assert same or preset.reason, name
 
 
 def test_editing_one_setting_changes_only_the_cells_that_hold_it(config):
@@ -203,3 +190,31 @@ def test_every_field_is_explained():
         for title, block in [("", schema), *schema.get("$defs", {}).items()]:
             for key, value in block.get("properties", {}).items():
                 assert value.get("description"), f"{title}.{key} has no docstring"
+
+
+def test_a_study_that_extends_another_says_only_what_differs(repository):
+    demo, audit = (load_plan(name, repository / "config").study for name in ("demo", "audit"))
+    assert audit.training == demo.training and audit.evaluation == demo.evaluation
+    assert audit.title != demo.title and audit.methods != demo.methods
+
+
+def test_blocks_of_an_extended_study_are_merged_and_lists_replaced(config):
+    path = config / "studies" / "mine.yaml"
+    path.write_text("extends: demo\ntitle: Mine\nmethods: [{method: full}]\ntraining: {steps: 7}\n")
+    mine, demo = (load_plan(name, config).study for name in ("mine", "demo"))
+    assert [choice.method for choice in mine.methods] == ["full"]
+    assert mine.training == demo.training.model_copy(update={"steps": 7})
+
+
+def test_a_wrong_key_in_an_extended_study_is_found_in_its_own_file(config):
+    path = config / "studies" / "mine.yaml"
+    path.write_text("extends: demo\ntitle: Mine\ntraining:\n  stepz: 7\n")
+    with pytest.raises(UserError, match=r"mine\.yaml, line 4: training\.stepz.*did you mean 'steps'"):
+        load_plan("mine", config)
+
+
+def test_studies_cannot_extend_each_other_in_a_circle(config):
+    for name, other in (("a", "b"), ("b", "a")):
+        (config / "studies" / f"{name}.yaml").write_text(f"extends: {other}\n")
+    with pytest.raises(UserError, match="a -> b -> a is a circle"):
+        load_plan("a", config)

@@ -1,5 +1,6 @@
 """The DAG of every study, the profiles, and what a wrong configuration does to `snakemake`."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("study", "runs", "benchmarks", "data"),
-    [("demo", 4, 2, 5), ("smollm2", 2, 1, 2), ("paper-1.5b", 4, 6, 7)],
+    [("demo", 14, 2, 5), ("audit", 10, 2, 5), ("smollm2", 2, 1, 2), ("paper-1.5b", 14, 6, 7)],
 )
 def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, data):
     assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(runs, benchmarks, data)
@@ -54,7 +55,7 @@ def test_the_slurm_profile_plans_the_paper_without_slurm(checkout):
 def test_named_targets_stop_where_they_say(checkout):
     assert set(checkout.planned("data")) == {"source_cell", "prepare_data", "prepare_model", "data"}
     trained = checkout.planned("train")
-    assert trained["export_run"] == 4
+    assert trained["export_run"] == 14
     assert "generate_samples" not in trained
     assert "aggregate_study" not in checkout.planned("evaluate")
     assert "render_report" not in checkout.planned("tables")
@@ -91,6 +92,40 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
     assert "wrong.yaml, line" in done.stderr
     assert "training.groop_size: unknown key; did you mean 'group_size'?" in done.stderr
     assert not (checkout.folder / "results").exists()
+
+
+CELLS = [
+    f"results/edited/cells/{name}.json"
+    for name in ("train/tiny--lora--recommended--main--s0", "generate/sums", "grade/sums")
+]
+
+
+@pytest.fixture(scope="module")
+def resolved(checkout: Checkout) -> Path:
+    """A study whose cells are written."""
+    study = checkout.folder / "config" / "studies" / "edited.yaml"
+    study.write_text("seed: 0\n" + (study.parent / "demo.yaml").read_text())
+    checkout.snakemake(*CELLS, "--cores", "1")
+    return study
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rewritten"),
+    [
+        ("evaluation:", "evaluation:", set()),
+        ("evaluation:", "evaluation:\n  grader: released-eval", {"grade"}),
+        ("evaluation:", "evaluation:\n  shared_seed: true", {"generate"}),
+        ("evaluation:", "evaluation:\n  prompt: boxed", {"generate"}),
+        ("train_dataset:", "prompt: boxed\ntrain_dataset:", {"train", "generate"}),
+    ],
+)
+def test_a_setting_rewrites_the_cells_that_hold_it(checkout, resolved, old, new, rewritten):
+    """Jobs depend on their cells, so another grader never costs a generation."""
+    text = resolved.read_text()
+    resolved.write_text(text.replace(old, new, 1))
+    done = checkout.snakemake("-n", *CELLS)
+    resolved.write_text(text)
+    assert set(re.findall(r"Resolving (\w+)/", done.stdout)) == rewritten
 
 
 def tool(*arguments: str, repository: Path) -> subprocess.CompletedProcess[str]:

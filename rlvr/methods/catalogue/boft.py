@@ -1,0 +1,89 @@
+"""BOFT: small rotations of the input and one factor for every output."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field
+
+from rlvr.config import Settings
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import LinearName, linear_layers
+from rlvr.methods.spec import PeftMethod
+
+if TYPE_CHECKING:
+    from peft import BOFTConfig
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class BoftParameters(Settings):
+    """Settings of BOFT."""
+
+    block_size: Annotated[int, Field(ge=2, multiple_of=2)] = 4
+    """Input features that are turned together; must divide the inputs of every adapted layer."""
+    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+    )
+    """Adapted linear layers of every decoder block; `down_proj` only on small models, as PEFT makes every
+    rotation a dense [in, in] matrix (1.4 GB a layer at 7B)."""
+
+
+@register
+class Boft(PeftMethod):
+    """diag(s) W0 R^T with R of one butterfly factor.
+
+    PEFT has more factors only where it can compile for CUDA, and elsewhere takes one without an error.
+    """
+
+    name = "boft"
+    category = "Other"
+    citation = (
+        "Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, arXiv 2311.06243"
+    )
+    formula = "W = diag(s) W0 R^T, R block-diagonal, blocks (I - Q)(I + Q)^-1 with Q = -Q^T"
+    Parameters = BoftParameters
+
+    def peft_config(self, parameters: Any) -> "BOFTConfig":
+        """Return the configuration with one butterfly factor, which means the same on every machine."""
+        from peft import BOFTConfig
+
+        return BOFTConfig(
+            task_type="CAUSAL_LM",
+            boft_block_size=parameters.block_size,
+            boft_n_butterfly_factor=1,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter; layers with equally many inputs share one dense permutation."""
+        with _nothing_compiled():
+            policy = super().wrap(model, parameters, total_steps)
+        shared: dict[int, Any] = {}
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast(Any, layer)
+            tuner.boft_P = shared.setdefault(tuner.in_features, tuner.boft_P)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return in x b + out, summed over the adapted layers; PEFT trains all b x b entries of a block."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return sum(inputs * parameters.block_size + outputs for inputs, outputs in shapes)
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Keep PEFT from compiling its CUDA extension for every layer, of no use for one factor."""
+    from peft.tuners.boft import layer
+
+    compile_extension = layer.get_fbd_cuda
+    layer.get_fbd_cuda = lambda: None
+    try:
+        yield
+    finally:
+        layer.get_fbd_cuda = compile_extension

@@ -1,0 +1,78 @@
+"""DEFT: a subspace is taken out of the base and filled anew."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import DeftConfig
+    from peft.tuners.deft.layer import DeftLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class DeftParameters(DropoutParameters):
+    """Settings of DEFT."""
+
+    rank: PositiveInt = 32
+    """Dimension r of the subspace."""
+    alpha: PositiveFloat = 128
+    """What is put in is scaled by alpha / rank."""
+
+
+@register
+class Deft(PeftMethod):
+    """(I - P relu(P)^T) W0 + (alpha/r) P R, where R starts at what is taken out."""
+
+    name = "deft"
+    category = "Structural"
+    citation = (
+        "Kumar et al., DEFT: Decompositional Efficient Fine-Tuning for Text-to-Image Models, arXiv 2509.22793"
+    )
+    formula = "W = W0 + P ((alpha/r) R - relu(P)^T W0), R = (r/alpha) relu(P)^T W0 at the start"
+    exact_lora = True
+    Parameters = DeftParameters
+
+    def peft_config(self, parameters: Any) -> "DeftConfig":
+        """Return the configuration; the projection by ReLU is the authors' and PEFT's default."""
+        from peft import DeftConfig
+
+        return DeftConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            alpha=parameters.alpha,
+            deft_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter and set R again, in float32.
+
+        PEFT rounds R to the base's precision; in bfloat16 the policy would start as far from the base as a
+        training step goes.
+        """
+        policy = super().wrap(model, parameters, total_steps)
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast("DeftLayer", layer)
+            tuner.deft_R["default"].data = self._taken_out(tuner) / tuner.deft_scaling["default"]
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (in + out), summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return (alpha/r) R - relu(P)^T W0 and P."""
+        tuner = cast("DeftLayer", layer)
+        filled = tuner.deft_scaling["default"] * tuner.deft_R["default"].detach()
+        return filled - self._taken_out(tuner), tuner.deft_P["default"].detach()
+
+    def _taken_out(self, layer: "DeftLayer") -> "Tensor":
+        weight = self.base_weights(cast("nn.Module", layer))["weight"]
+        return layer.deft_P["default"].detach().float().relu().T @ weight.float()

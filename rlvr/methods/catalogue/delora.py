@@ -1,0 +1,94 @@
+"""DeLoRA: LoRA whose strength is one trained number, apart from its directions."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveFloat, PositiveInt
+
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.initialized_lora import INITIAL, TRAINED
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import DeloraConfig, PeftModel
+    from peft.tuners.delora.layer import DeloraLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class DeloraParameters(DropoutParameters):
+    """Settings of DeLoRA."""
+
+    rank: PositiveInt = 32
+    """Inner dimension r."""
+    strength: PositiveFloat = 15
+    """Start of lambda, which bounds the norm of the update."""
+
+
+@register
+class Delora(ExportedAsLora):
+    """W0 + D - D0 with D the normalised update and D0 its random start, a second, frozen adapter.
+
+    PEFT starts from B = 0 instead. As D does not depend on the length of B, the first step, however small,
+    then jumps to full strength.
+    """
+
+    name = "delora"
+    category = "Structural"
+    citation = "Bini et al., Decoupling Angles and Strength in Low-rank Adaptation, arXiv 2503.18225"
+    formula = (
+        "W = W0 + D - D0, D = (lambda/r) B diag(1 / (|b_i| |a_i|)) A diag(n), n = norms of W0's columns, "
+        "D0 = D at the start"
+    )
+    Parameters = DeloraParameters
+
+    def peft_config(self, parameters: Any) -> "DeloraConfig":
+        """Return the configuration with A and B random."""
+        from peft import DeloraConfig
+
+        return DeloraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            delora_lambda=parameters.strength,
+            module_dropout=parameters.dropout,
+            init_weights=False,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the trained adapter and its frozen start with opposite sign."""
+        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
+        frozen = self.peft_config(parameters)
+        frozen.module_dropout = 0.0
+        policy.add_adapter(INITIAL, frozen)
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast("DeloraLayer", layer)
+            tuner.delora_A[INITIAL].data.copy_(tuner.delora_A[TRAINED].data)
+            tuner.delora_B[INITIAL].data.copy_(-tuner.delora_B[TRAINED].data)
+        cast(Any, policy.base_model).set_adapter([TRAINED, INITIAL])
+        for name, parameter in policy.named_parameters():
+            if name.endswith(f".{INITIAL}"):
+                parameter.requires_grad_(False)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (in + out) and one strength, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return sum(parameters.rank * (inputs + outputs) + 1 for inputs, outputs in shapes)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return the factors of rank 2 r, strength and norms in them."""
+        import torch
+
+        downs, ups = zip(*_factors(cast("DeloraLayer", layer)), strict=True)
+        return torch.cat(downs), torch.cat(ups, dim=1)
+
+
+def _factors(layer: "DeloraLayer") -> "Iterator[tuple[Tensor, Tensor]]":
+    for adapter in (TRAINED, INITIAL):
+        down, up = layer.delora_A[adapter].detach(), layer.delora_B[adapter].detach()
+        norms = down.norm(dim=1).clamp(min=1e-4) * up.norm(dim=0).clamp(min=1e-4)  # PEFT's guard against zero
+        strength = layer.delora_lambda[adapter].detach() / layer.r[adapter] / norms
+        yield down * layer.delora_w_norm[adapter], up * strength

@@ -1,0 +1,56 @@
+"""FourierFT: a few frequencies of the update are trained."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import FourierFTConfig
+    from transformers import PretrainedConfig
+
+
+class FourierFtParameters(TargetedParameters):
+    """Settings of FourierFT."""
+
+    frequencies: PositiveInt = 1000
+    """Trained coefficients n of every layer."""
+    scale: PositiveFloat = 300
+    """Factor of the update; the authors' value for the LLaMA family."""
+    location_seed: Annotated[int, Field(ge=0)] = 777
+    """Seed of the frequencies that are trained, the same in all layers of one shape."""
+
+
+@register
+class FourierFt(PeftMethod):
+    """W0 + s Re(IDFT(F)), F zero but for n trained entries at random places (FourierFT, Eq. 2 to 4).
+
+    F starts at zero, so that the untrained model is the base; the authors start from normal noise.
+    """
+
+    name = "fourierft"
+    category = "Efficiency"
+    citation = "Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, arXiv 2405.03003"
+    formula = "W = W0 + scale Re(IDFT(F)), F zero but for n entries at random, fixed places"
+    Parameters = FourierFtParameters
+
+    def peft_config(self, parameters: Any) -> "FourierFTConfig":
+        """Return the configuration; the places follow from its seed and are not saved."""
+        from peft import FourierFTConfig
+
+        return FourierFTConfig(
+            task_type="CAUSAL_LM",
+            n_frequency=parameters.frequencies,
+            scaling=parameters.scale,
+            random_loc_seed=parameters.location_seed,
+            init_weights=True,  # zeros; PEFT's default is noise
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return n for every adapted layer."""
+        return parameters.frequencies * len(linear_layers(config, parameters.target_modules))

@@ -1,0 +1,50 @@
+"""GLoRA: weights and biases are scaled and shifted at once."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import biased_names, linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import GloraConfig
+    from transformers import PretrainedConfig
+
+
+class GloraParameters(TargetedParameters):
+    """Settings of GLoRA."""
+
+    rank: PositiveInt = 8
+    """Inner dimension r of A, B and C."""
+
+
+@register
+class Glora(PeftMethod):
+    """Low-rank A, B and C, numbers d and e; the bias only where the base has one."""
+
+    name = "glora"
+    category = "Structural"
+    citation = (
+        "Chavan et al., One-for-All: Generalized LoRA for Parameter-Efficient Fine-tuning, arXiv 2306.07967"
+    )
+    formula = "W = W0 + W0 * A + B entry by entry, b = b0 + d b0 + e + W0 C"
+    Parameters = GloraParameters
+
+    def peft_config(self, parameters: Any) -> "GloraConfig":
+        """Return PEFT's default: A, B and C of low rank, d and e numbers."""
+        from peft import GloraConfig
+
+        return GloraConfig(
+            task_type="CAUSAL_LM", r=parameters.rank, target_modules=list(parameters.target_modules)
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return 2 r (in + out), and r (in + 1) + 2 where there is a bias, summed over the adapted layers."""
+        rank, biased = parameters.rank, biased_names(config)
+        return sum(
+            2 * rank * (inputs + outputs) + (rank * (inputs + 1) + 2) * (name.rpartition(".")[2] in biased)
+            for name, (inputs, outputs) in linear_layers(config, parameters.target_modules).items()
+        )

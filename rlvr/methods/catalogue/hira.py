@@ -1,0 +1,51 @@
+"""HiRA: the base times a low-rank matrix, entry by entry."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import HiraConfig
+    from transformers import PretrainedConfig
+
+
+class HiraParameters(DropoutParameters):
+    """Settings of HiRA."""
+
+    rank: PositiveInt = 32
+    """Inner dimension r of the factor; the update itself has a higher rank."""
+
+
+@register
+class Hira(PeftMethod):
+    """W0 * (1 + B A), entry by entry, with A random and B = 0 at the start."""
+
+    name = "hira"
+    category = "Structural"
+    citation = (
+        "Huang et al., HiRA: Parameter-Efficient Hadamard High-Rank Adaptation for Large Language Models, "
+        "ICLR 2025, OpenReview TwJrTz9cRS"
+    )
+    formula = "W = W0 + W0 * (B A), * entry by entry"
+    Parameters = HiraParameters
+
+    def peft_config(self, parameters: Any) -> "HiraConfig":
+        """Return the configuration."""
+        from peft import HiraConfig
+
+        return HiraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            hira_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (in + out), summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)

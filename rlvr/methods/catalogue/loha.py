@@ -1,0 +1,53 @@
+"""LoHa: the update is the entry-wise product of two updates of low rank."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import LoHaConfig
+    from transformers import PretrainedConfig
+
+
+class LohaParameters(TargetedParameters):
+    """Settings of LoHa."""
+
+    rank: PositiveInt = 32
+    """Rank r of each of the two factors; the update has rank r^2 at most."""
+    alpha: PositiveFloat = 64
+    """The update is scaled by alpha / rank."""
+
+
+@register
+class Loha(PeftMethod):
+    """W0 + s (B1 A1) * (B2 A2); A2 = 0 at the start (FedPara, section 2.2)."""
+
+    name = "loha"
+    category = "Structural"
+    citation = (
+        "Hyeon-Woo et al., FedPara: Low-Rank Hadamard Product for Communication-Efficient Federated "
+        "Learning, arXiv 2108.06098; as an adapter: Yeh et al., arXiv 2309.14859"
+    )
+    formula = "W = W0 + (alpha/r) (B1 A1) * (B2 A2), * entry by entry"
+    Parameters = LohaParameters
+
+    def peft_config(self, parameters: Any) -> "LoHaConfig":
+        """Return the configuration."""
+        from peft import LoHaConfig
+
+        return LoHaConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            alpha=parameters.alpha,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return 2 r (in + out), summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return 2 * parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)

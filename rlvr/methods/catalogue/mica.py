@@ -1,0 +1,36 @@
+"""MiCA: LoRA within the minor left singular vectors of the base."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rlvr.methods.catalogue.lora import Lora
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import Category
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PretrainedConfig
+
+
+@register
+class Mica(ExportedAsLora, Lora):
+    """LoRA with B frozen, the r left singular vectors of W0 of least singular value; A = 0 at the start."""
+
+    name = "mica"
+    category: ClassVar[Category] = "Initialization"
+    citation = (
+        "Rüdiger and Raschka, MiCA Learns More Knowledge Than LoRA and Full Fine-Tuning, arXiv 2604.01694"
+    )
+    formula = "W = W0 + (alpha/r) U A, U = the last r left singular vectors of W0, frozen"
+
+    def peft_config(self, parameters: Any) -> "LoraConfig":
+        """Return LoRA's configuration with the initialisation that also freezes B."""
+        config = super().peft_config(parameters)
+        config.init_lora_weights = "mica"
+        return config
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r x in, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(inputs for inputs, _ in shapes)

@@ -1,0 +1,51 @@
+"""MiSS-bat: every block of the base is multiplied by a small matrix and shifted by it."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import MissConfig
+    from transformers import PretrainedConfig
+
+
+class MissBatParameters(TargetedParameters):
+    """Settings of MiSS-bat."""
+
+    rank: PositiveInt = 64
+    """Width and height r of a block; must divide the inputs and outputs of every adapted layer."""
+
+
+@register
+class MissBat(PeftMethod):
+    """W0 cut into r x r blocks; all blocks of a row of blocks share one matrix, which starts at zero."""
+
+    name = "miss_bat"
+    category = "Structural"
+    citation = (
+        "Kang et al., MiSS: Balancing LoRA Performance and Efficiency with Simple Shard Sharing, "
+        "arXiv 2409.15371"
+    )
+    formula = "W_ij = W0_ij + W0_ij D_i + D_i for every r x r block ij"
+    Parameters = MissBatParameters
+
+    def peft_config(self, parameters: Any) -> "MissConfig":
+        """Return the configuration; PEFT has no dropout for this variant."""
+        from peft import MissConfig
+
+        return MissConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            init_weights="bat",
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r x out, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(outputs for _, outputs in shapes)

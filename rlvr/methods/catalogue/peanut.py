@@ -1,0 +1,65 @@
+"""PEANuT: the update is computed from the base weight by a small network."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import PeanutConfig
+    from peft.tuners.peanut.layer import PeanutLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+
+class PeanutParameters(TargetedParameters):
+    """Settings of PEANuT."""
+
+    rank: PositiveInt = 32
+    """Width r of the network's hidden layer."""
+    scale: PositiveFloat = 2.0
+    """Factor of the update, as alpha / rank is LoRA's."""
+
+
+@register
+class Peanut(PeftMethod):
+    """W0 + s B relu(A W0): a network of one hidden layer reads the columns of W0; B = 0 at the start."""
+
+    name = "peanut"
+    category = "Structural"
+    citation = (
+        "Zhong et al., PEANuT: Parameter-Efficient Adaptation with Weight-aware Neural Tweakers, "
+        "arXiv 2410.01870"
+    )
+    formula = "W = W0 + s B relu(A W0)"
+    exact_lora = True
+    Parameters = PeanutParameters
+
+    def peft_config(self, parameters: Any) -> "PeanutConfig":
+        """Return the configuration without further hidden layers, PEFT's default."""
+        from peft import PeanutConfig
+
+        return PeanutConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            scaling=parameters.scale,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return 2 r x out, summed over the adapted layers: A reads the columns of W0."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return 2 * parameters.rank * sum(outputs for _, outputs in shapes)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return relu(A W0) and s B."""
+        tuner = cast("PeanutLayer", layer)
+        read, write = (
+            cast("nn.Linear", part["default"]).weight.detach() for part in (tuner.peanut_A, tuner.peanut_B)
+        )
+        hidden = (read @ self.base_weights(layer)["weight"].to(read)).relu()
+        return hidden, tuner.scaling["default"] * write

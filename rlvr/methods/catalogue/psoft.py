@@ -1,0 +1,92 @@
+"""PSOFT: the principal subspace of the base is rotated."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveInt
+
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import PsoftConfig
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class PsoftParameters(DropoutParameters):
+    """Settings of PSOFT."""
+
+    rank: PositiveInt = 128
+    """Dimension r of the principal subspace; at most the smaller side of every adapted layer."""
+
+
+@register
+class Psoft(ExportedAsLora):
+    """The r largest components of W0 are rotated (by a Cayley transform) and stretched on both sides."""
+
+    name = "psoft"
+    category = "Structural"
+    citation = (
+        "Wu et al., Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, arXiv 2505.11235"
+    )
+    formula = (
+        "W = W0 + B (diag(b) R diag(a) - I) A, B A = the r largest singular components of W0, R orthogonal"
+    )
+    Parameters = PsoftParameters
+
+    def peft_config(self, parameters: Any) -> "PsoftConfig":
+        """Return the configuration; its alpha cancels out and stands at the rank, as the authors have it."""
+        from peft import PsoftConfig
+
+        return PsoftConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            psoft_alpha=parameters.rank,
+            psoft_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter, save its subspace with it, and keep small rotations from being rounded away.
+
+        PEFT computes A and B anew whenever a run is loaded, but the signs of an SVD differ between machines,
+        and the trained R means nothing in another basis.
+        """
+        policy = super().wrap(model, parameters, total_steps)
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast(Any, layer)
+            for basis in (tuner._psoft_A_cache, tuner._psoft_B_cache):
+                basis.persistent = True
+                basis["default"] = basis["default"]
+            tuner.psoft_R["default"].register_forward_hook(_precise_rotation)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (r - 1) / 2 angles and 2 r factors for every adapted layer."""
+        layers = len(linear_layers(config, parameters.target_modules))
+        return layers * (parameters.rank * (parameters.rank - 1) // 2 + 2 * parameters.rank)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return A and B (diag(b) R diag(a) - I)."""
+        tuner = cast(Any, layer)
+        down, up = (basis["default"].float() for basis in (tuner._psoft_A_cache, tuner._psoft_B_cache))
+        return down, tuner.scaling["default"] * up @ _change(tuner.psoft_R["default"]).detach()
+
+
+def _change(rotation: Any) -> "Tensor":
+    import torch
+
+    matrix = rotation.get_matrix().float()
+    return matrix - torch.eye(len(matrix), device=matrix.device)
+
+
+def _precise_rotation(rotation: "nn.Module", inputs: "tuple[Tensor]", output: "Tensor") -> "Tensor":
+    """Return x R^T as x + x (R - I)^T in float32.
+
+    PEFT subtracts x from it again; under bfloat16 autocast R is rounded first, and all that is trained in its
+    diagonal is lost until it exceeds 1/256.
+    """
+    (x,) = inputs
+    return x.float() + (x.float() @ _change(rotation).T).float()

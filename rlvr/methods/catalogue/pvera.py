@@ -1,0 +1,67 @@
+"""PVeRA: VeRA whose hidden activations are drawn at random while it is trained."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import PveraConfig
+    from peft.tuners.pvera.layer import PveraLayer
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+
+class PveraParameters(DropoutParameters):
+    """Settings of PVeRA."""
+
+    rank: PositiveInt = 256
+    """Number r of hidden activations, each with a mean and a variance."""
+    initial_scale: PositiveFloat = 0.1
+    """Start of every entry of d (d_initial)."""
+
+
+@register
+class Pvera(PeftMethod):
+    """VeRA with z ~ N(diag(d) A x, exp(diag(e) C x)) in training and its mean otherwise; b = 0 at the start.
+
+    The noise enters the probabilities of the trained policy, as dropout does; what is merged is the mean.
+    """
+
+    name = "pvera"
+    category = "Efficiency"
+    citation = "Fillioux et al., PVeRA: Probabilistic Vector-Based Random Matrix Adaptation, arXiv 2512.07703"
+    formula = "W = W0 + diag(b) B diag(d) A in the mean, A and B random, frozen and shared by all layers"
+    exact_lora = True
+    Parameters = PveraParameters
+
+    def peft_config(self, parameters: Any) -> "PveraConfig":
+        """Return the configuration; the random matrices are saved with the adapter."""
+        from peft import PveraConfig
+
+        return PveraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            d_initial=parameters.initial_scale,
+            pvera_dropout=parameters.dropout,
+            save_projection=True,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return 2 r + out, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return sum(2 * parameters.rank + outputs for _, outputs in shapes)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return diag(d) A and diag(b) B of the mean, the shared matrices cut to the layer's size."""
+        tuner = cast(Any, cast("PveraLayer", layer))
+        rank = tuner.r["default"]
+        d, b = tuner.pvera_lambda_d["default"].detach()[:rank], tuner.pvera_lambda_b["default"].detach()
+        down = tuner.pvera_A["default"][:rank, : tuner.in_features]
+        up = tuner.pvera_B["default"][: tuner.out_features]
+        return d[:, None] * down.to(d.device), b[:, None] * up.to(b.device)

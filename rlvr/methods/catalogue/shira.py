@@ -1,0 +1,54 @@
+"""SHiRA: a few entries of every weight are trained."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import ShiraConfig
+    from transformers import PretrainedConfig
+
+
+class ShiraParameters(TargetedParameters):
+    """Settings of SHiRA."""
+
+    rank: PositiveInt = 32
+    """As many entries are trained as LoRA of this rank has; the update's own rank is not limited."""
+    location_seed: Annotated[int, Field(ge=0)] = 42
+    """Seed of the entries that are trained, the same in all layers of one shape."""
+
+
+@register
+class Shira(PeftMethod):
+    """W0 + S, S zero but for trained entries at random places that start at zero (SHiRA-Rand).
+
+    On a bfloat16 base PEFT adds S to the weight before it multiplies, so that the policy is rounded as the
+    engine's merged weights are.
+    """
+
+    name = "shira"
+    category = "Structural"
+    citation = "Bhardwaj et al., Sparse High Rank Adapters, arXiv 2406.13175"
+    formula = "W = W0 + S, S zero but for r (in + out) entries at random, fixed places"
+    Parameters = ShiraParameters
+
+    def peft_config(self, parameters: Any) -> "ShiraConfig":
+        """Return the configuration; without a seed, a resumed run would train other entries."""
+        from peft import ShiraConfig
+
+        return ShiraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            random_seed=parameters.location_seed,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return r (in + out), summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)

@@ -1,0 +1,56 @@
+"""Super-Tuning: the largest entries of every weight are trained."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import SupertuningConfig
+    from transformers import PretrainedConfig
+
+
+class SupertuningParameters(TargetedParameters):
+    """Settings of Super-Tuning."""
+
+    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Share of a weight's entries that stay as they are."""
+    largest: bool = True
+    """Train the entries of largest magnitude; else those of smallest."""
+
+
+@register
+class Supertuning(PeftMethod):
+    """W0 + S, S zero but for trained entries where W0 is largest (Super, magnitude-topk); they start at zero.
+
+    The places are chosen once, from W0. On a bfloat16 base PEFT adds S to the weight before it multiplies, so
+    the policy is rounded as the engine's merged weights are.
+    """
+
+    name = "supertuning"
+    category = "Structural"
+    citation = (
+        "Ilin et al., Super-Tuning: From Activation-Aware Pruning to Sparse Fine-Tuning, arXiv 2607.09287"
+    )
+    formula = "W = W0 + S, S zero but for the places of the largest |W0|"
+    Parameters = SupertuningParameters
+
+    def peft_config(self, parameters: Any) -> "SupertuningConfig":
+        """Return the configuration; the places are saved with the adapter."""
+        from peft import SupertuningConfig
+
+        return SupertuningConfig(
+            task_type="CAUSAL_LM",
+            sparsity=parameters.sparsity,
+            select_top=parameters.largest,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return in x out x (1 - sparsity), rounded down in each of the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        return sum(int(inputs * outputs * (1 - parameters.sparsity)) for inputs, outputs in shapes)

@@ -1,0 +1,62 @@
+"""TinyLoRA: a handful of numbers, spread over the principal components of a layer."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveInt
+
+from rlvr.config import Fraction
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import TinyLoraConfig
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+
+class TinyLoraParameters(DropoutParameters):
+    """Settings of TinyLoRA."""
+
+    rank: PositiveInt = 2
+    """Principal components r of each layer."""
+    vector_length: PositiveInt = 64
+    """Length u of a trained vector."""
+    weight_tying: Fraction = 0.0
+    """0: every layer has a vector of its own; 1: all share one."""
+
+
+@register
+class TinyLora(ExportedAsLora):
+    """W0 + B (sum_i v_i P_i) A, B A the r largest components of W0 and P random; v = 0 at the start."""
+
+    name = "tinylora"
+    category = "Efficiency"
+    citation = "Morris et al., Learning to Reason in 13 Parameters, arXiv 2602.04118"
+    formula = "W = W0 + B (sum_i v_i P_i) A, B A = the r largest singular components of W0, P_i random"
+    Parameters = TinyLoraParameters
+
+    def peft_config(self, parameters: Any) -> "TinyLoraConfig":
+        """Return the configuration."""
+        from peft import TinyLoraConfig
+
+        return TinyLoraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            u=parameters.vector_length,
+            weight_tying=parameters.weight_tying,
+            tinylora_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return u for each vector; tying leaves a fraction 1 - weight_tying of one a layer, at least one."""
+        layers = len(linear_layers(config, parameters.target_modules))
+        return parameters.vector_length * max(1, round(layers * (1 - parameters.weight_tying)))
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return A and B (sum_i v_i P_i)."""
+        tuner = cast(Any, layer)
+        mixed = tuner._compute_R("default").detach().float()
+        return tuner.tinylora_A["default"].float(), tuner.tinylora_B["default"].float() @ mixed

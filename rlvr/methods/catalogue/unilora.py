@@ -1,0 +1,79 @@
+"""Uni-LoRA: one vector, from which all entries of all A and B are taken."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PositiveInt
+
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.registry import register
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    from peft import PeftModel, UniLoraConfig
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+TRAINED, INITIAL = "default", "initial"
+
+
+class UniLoraParameters(DropoutParameters):
+    """Settings of Uni-LoRA."""
+
+    rank: PositiveInt = 4
+    """Inner dimension r of the LoRA whose entries are taken from the vector."""
+    vector_length: PositiveInt = 131_072
+    """Length d of the trained vector."""
+
+
+@register
+class UniLora(ExportedAsLora):
+    """LoRA whose entries are entries of one vector, n_k times repeated and scaled by 1 / sqrt(n_k).
+
+    The vector cannot start at zero, for then all gradients vanish, so PEFT's policy does not start as the
+    base. Here what it starts with is taken out again by a second, frozen adapter, as for PiSSA.
+    """
+
+    name = "unilora"
+    category = "Efficiency"
+    citation = "Li et al., Uni-LoRA: One Vector is All You Need, arXiv 2506.00799"
+    formula = "W = W0 + B A - B0 A0, all entries of all A and B taken from one vector, B0 A0 its start"
+    Parameters = UniLoraParameters
+
+    def peft_config(self, parameters: Any) -> "UniLoraConfig":
+        """Return the configuration; which entry goes where follows from its seed."""
+        from peft import UniLoraConfig
+
+        return UniLoraConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            theta_d_length=parameters.vector_length,
+            unilora_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
+        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
+        frozen = self.peft_config(parameters)
+        frozen.unilora_dropout = 0.0
+        policy.add_adapter(INITIAL, frozen)
+        vectors = cast(Any, policy.base_model).unilora_theta_d
+        vectors[INITIAL].data.copy_(vectors[TRAINED].data)
+        for _, layer in self.adapted_layers(policy):
+            scales = cast(Any, layer).unilora_scales_B
+            scales[INITIAL] = -scales[TRAINED]
+        cast(Any, policy.base_model).set_adapter([TRAINED, INITIAL])
+        vectors[INITIAL].requires_grad_(False)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return d: the vector is shared by all layers."""
+        return cast(int, parameters.vector_length)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return the factors of rank 2 r on the original base."""
+        import torch
+
+        matrices = [cast(Any, layer)._get_lora_matrices(adapter) for adapter in (TRAINED, INITIAL)]
+        downs, ups = zip(*matrices, strict=True)
+        return torch.cat(downs).detach(), torch.cat(ups, dim=1).detach()

@@ -1,0 +1,103 @@
+"""VB-LoRA: the factors of all layers are mixed from one bank of vectors."""
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from rlvr.config import Training
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
+
+if TYPE_CHECKING:
+    import torch
+    from peft import VBLoRAConfig
+    from peft.tuners.vblora.layer import Linear as VBLoRALinear
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class VbloraParameters(DropoutParameters):
+    """Settings of VB-LoRA."""
+
+    rank: PositiveInt = 4
+    """Inner dimension r."""
+    vectors: Annotated[int, Field(gt=2, multiple_of=2)] = 1024
+    """Vectors n in the bank; even, as they start in pairs of opposite sign."""
+    vector_length: PositiveInt = 256
+    """Length b of a vector; must divide inputs and outputs of every adapted layer."""
+    logits_ratio: PositiveFloat = 10
+    """Learning rate of the logits over that of the bank (VB-LoRA, appendix: 1e-2 and 1e-3)."""
+
+
+@register
+class Vblora(PeftMethod):
+    """W0 + B A; pieces of A and B are mixtures of their two likeliest vectors of a bank (VB-LoRA, section 3).
+
+    The authors start from a random update, which would not be the base model. Here the bank starts as pairs
+    (v, -v) and the two likeliest vectors of every piece of B are such a pair in equal shares, so that B = 0.
+    """
+
+    name = "vblora"
+    category = "Efficiency"
+    citation = (
+        "Li et al., VB-LoRA: Extreme Parameter Efficient Fine-Tuning with Vector Banks, arXiv 2405.15179"
+    )
+    formula = "W = W0 + B A, pieces of A and B = softmax mixtures of two vectors of one shared bank"
+    exact_lora = True
+    Parameters = VbloraParameters
+
+    def peft_config(self, parameters: Any) -> "VBLoRAConfig":
+        """Return the configuration; all logits are saved, so that training can go on."""
+        from peft import VBLoRAConfig
+
+        return VBLoRAConfig(
+            task_type="CAUSAL_LM",
+            r=parameters.rank,
+            num_vectors=parameters.vectors,
+            vector_length=parameters.vector_length,
+            topk=2,
+            vblora_dropout=parameters.dropout,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter and let every B start at zero."""
+        import torch
+
+        policy = super().wrap(model, parameters, total_steps)
+        with torch.no_grad():
+            bank = cast(Any, policy).base_model.vblora_vector_bank["default"]
+            bank[1::2] = -bank[::2]
+            for _, layer in self.adapted_layers(policy):
+                logits = cast("VBLoRALinear", layer).vblora_logits_B["default"]
+                largest, vector = logits.max(dim=-1, keepdim=True)
+                logits.scatter_(-1, vector ^ 1, largest)
+        return policy
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return n b for the bank, once, and n r (in + out) / b logits, summed over the adapted layers."""
+        shapes = linear_layers(config, parameters.target_modules).values()
+        pieces = sum(inputs + outputs for inputs, outputs in shapes) // parameters.vector_length
+        return parameters.vectors * (parameters.vector_length + parameters.rank * pieces)
+
+    def optimizer(
+        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
+    ) -> "torch.optim.Optimizer":
+        """Return AdamW with the run's learning rate for the bank and a larger one for the logits."""
+        import torch
+
+        trained = {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+        logits = [tensor for name, tensor in trained.items() if "vblora_logits" in name]
+        bank = [tensor for name, tensor in trained.items() if "vblora_logits" not in name]
+        groups = [
+            {"params": bank, "lr": learning_rate},
+            {"params": logits, "lr": parameters.logits_ratio * learning_rate},
+        ]
+        return torch.optim.AdamW(groups, betas=training.betas, weight_decay=training.weight_decay)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return A and B."""
+        down, up = cast("VBLoRALinear", layer)._get_lora_matrices("default")
+        return down.detach(), up.detach()

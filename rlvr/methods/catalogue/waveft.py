@@ -1,0 +1,55 @@
+"""WaveFT: a few wavelet coefficients of the update are trained."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from rlvr.methods.registry import register
+from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
+
+if TYPE_CHECKING:
+    from peft import WaveFTConfig
+    from transformers import PretrainedConfig
+
+
+class WaveFtParameters(TargetedParameters):
+    """Settings of WaveFT."""
+
+    coefficients: PositiveInt = 2592
+    """Trained coefficients n of every layer."""
+    scale: PositiveFloat = 25
+    """Factor of the update."""
+    location_seed: Annotated[int, Field(ge=0)] = 777
+    """Seed of the coefficients that are trained, the same in all layers of one shape."""
+
+
+@register
+class WaveFt(PeftMethod):
+    """W0 + s IDWT(C), C zero but for n trained entries at random places that start at zero (WaveFT)."""
+
+    name = "waveft"
+    category = "Efficiency"
+    citation = (
+        "Bilican et al., Exploring Sparsity for Parameter Efficient Fine Tuning Using Wavelets, "
+        "arXiv 2505.12532"
+    )
+    formula = "W = W0 + scale IDWT(C), Haar wavelets, C zero but for n entries at random, fixed places"
+    Parameters = WaveFtParameters
+
+    def peft_config(self, parameters: Any) -> "WaveFTConfig":
+        """Return the configuration; the places follow from its seed and are not saved."""
+        from peft import WaveFTConfig
+
+        return WaveFTConfig(
+            task_type="CAUSAL_LM",
+            n_frequency=parameters.coefficients,
+            scaling=parameters.scale,
+            random_loc_seed=parameters.location_seed,
+            target_modules=list(parameters.target_modules),
+        )
+
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return n for every adapted layer."""
+        return parameters.coefficients * len(linear_layers(config, parameters.target_modules))

@@ -1,0 +1,73 @@
+"""The presets of a method, resolved: what is really trained under its name, and how much of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from rlvr.config import MethodFile, Preset, Settings
+from rlvr.config_files import load_yaml
+from rlvr.methods.registry import get_method, method_parameters
+from rlvr.methods.shapes import total_parameters
+from rlvr.methods.spec import MethodSpec
+from rlvr.sources import Architecture
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+PRESETS: tuple[Literal["paper", "released", "recommended"], ...] = ("paper", "released", "recommended")
+"""In the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class ResolvedPreset:
+    """One preset of a method with the method that it trains."""
+
+    method: str
+    name: str
+    trained: MethodSpec
+    """The method itself, or the one that `trains_as` names."""
+    parameters: Settings
+    """Every setting of the trained method, defaults filled in."""
+    preset: Preset
+    """As it stands in the file."""
+
+    def trainable_parameters(self, architecture: Architecture) -> int:
+        """Return the closed-form count on a model of these sizes."""
+        return count_parameters(self.trained, self.parameters, architecture)
+
+    def modules(self, architecture: Architecture) -> set[str]:
+        """Return the names of the adapted modules on a model of these sizes."""
+        return self.trained.declared_modules(_as_config(architecture), self.parameters)
+
+
+def method_presets(config: Path, method: str) -> dict[str, ResolvedPreset]:
+    """Read `config/methods/<method>.yaml`.
+
+    Raises:
+        UserError: the file is missing, or something in it is not known.
+    """
+    path = config / "methods" / f"{method}.yaml"
+    presets = load_yaml(path, MethodFile).presets
+    resolved: dict[str, ResolvedPreset] = {}
+    for name in PRESETS:
+        preset = presets.get(name)
+        if preset is not None:
+            trained = preset.trains_as or method
+            parameters = method_parameters(trained, preset.parameters, f"{path}: presets.{name}")
+            resolved[name] = ResolvedPreset(method, name, get_method(trained), parameters, preset)
+    return resolved
+
+
+def count_parameters(method: MethodSpec, parameters: Settings, architecture: Architecture) -> int:
+    """Return how many parameters a method trains on a model of these sizes, in closed form."""
+    return method.expected_parameters(_as_config(architecture), parameters)
+
+
+def model_size(architecture: Architecture) -> int:
+    """Return the number of parameters of a model of these sizes."""
+    return total_parameters(_as_config(architecture))
+
+
+def _as_config(architecture: Architecture) -> "PretrainedConfig":
+    """Return the sizes as what they are read as: they have the names of a Transformers configuration."""
+    return cast("PretrainedConfig", architecture)
