@@ -9,12 +9,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
+from rlvr.config import Grader
 from rlvr.errors import UserError
 
 Arguments = argparse.Namespace
 
-PRINTING = {"plan", "methods"}
+PRINTING = {"plan", "methods", "agreement"}
 """Verbs whose output is the result; all others begin their log with the command, to be repeated by hand."""
 
 
@@ -68,15 +70,18 @@ def prepare_model(arguments: Arguments) -> None:
 def prepare_data(arguments: Arguments) -> None:
     """Make a problem file."""
     from rlvr.data.prepare import prepare_data
+    from rlvr.verify.golds import check_golds
 
-    prepare_data(arguments.cell, arguments.output)
+    prepare_data(arguments.cell, arguments.output, check_golds)
 
 
 def overlap(arguments: Arguments) -> None:
-    """Count benchmark problems that stand in the training data."""
+    """Find benchmark problems that stand in the training data."""
     from rlvr.data.overlap import write_overlap
+    from rlvr.verify.golds import agree
 
-    write_overlap(arguments.train, arguments.benchmarks, arguments.output)
+    outputs = arguments.output, arguments.contaminated
+    write_overlap(arguments.train, arguments.benchmarks, arguments.similarity, agree, *outputs)
 
 
 def train(arguments: Arguments) -> None:
@@ -97,21 +102,30 @@ def generate(arguments: Arguments) -> None:
     """Draw answers to a benchmark."""
     from rlvr.evaluate.generate import generate
 
-    generate(arguments.cell, arguments.model, arguments.data, arguments.adapter, arguments.output)
+    inputs = arguments.cell, arguments.model, arguments.data, arguments.adapter
+    generate(*inputs, arguments.checkpoints, arguments.output)
 
 
 def grade(arguments: Arguments) -> None:
     """Judge stored answers."""
     from rlvr.evaluate.grade import grade
 
-    grade(arguments.cell, arguments.samples, arguments.data, arguments.output)
+    grade(arguments.cell, arguments.samples, arguments.data, arguments.output, arguments.grader)
+
+
+def agreement(arguments: Arguments) -> None:
+    """Show how far two graders agree on the same samples."""
+    from rlvr.evaluate.agreement import agreement_as_json
+
+    print(agreement_as_json(arguments.first, arguments.second))
 
 
 def aggregate(arguments: Arguments) -> None:
     """Make the tables."""
     from rlvr.analysis.aggregate import aggregate
 
-    aggregate(arguments.cell, arguments.results, arguments.summary, arguments.comparisons)
+    outputs = arguments.summary, arguments.comparisons, arguments.budget
+    aggregate(arguments.cell, arguments.results, arguments.contaminated, *outputs)
 
 
 def report(arguments: Arguments) -> None:
@@ -123,12 +137,16 @@ def report(arguments: Arguments) -> None:
 
 def methods(arguments: Arguments) -> None:
     """List the methods."""
-    from rlvr.listings import methods_as_json, print_methods
+    from rlvr.listings import DEFAULT_MODEL, methods_as_json, named_architecture, print_methods
 
+    if arguments.json and not arguments.model:
+        return print(methods_as_json(arguments.config))
+    model = arguments.model or DEFAULT_MODEL
+    architecture = named_architecture(model, arguments.config, arguments.resources)
     if arguments.json:
-        print(methods_as_json(arguments.config))
+        print(methods_as_json(arguments.config, architecture))
     else:
-        print_methods(arguments.config)
+        print_methods(arguments.config, model, architecture)
 
 
 def verify(arguments: Arguments) -> None:
@@ -175,9 +193,11 @@ def _add_planning(verb: Verb) -> None:
     child.add_argument("--cell", help="write this cell: study, train/RUN, generate/BENCHMARK, models/NAME, …")
     child.add_argument("--config", type=Path, default=Path("config"), help="configuration folder")
     child.add_argument("-o", "--output", type=Path, help="JSON file to write the cell to")
-    child = verb("methods", methods, "--json")
-    child.add_argument("--json", action="store_true", help="print JSON: name, category, citation, presets")
+    child = verb("methods", methods, "--model tiny --json")
+    child.add_argument("--model", help="count the parameters trained on this model of models.yaml")
+    child.add_argument("--json", action="store_true", help="print JSON; parameters only with --model")
     child.add_argument("--config", type=Path, default=Path("config"), help="configuration folder")
+    child.add_argument("--resources", type=Path, default=Path("resources"), help="folder of prepared models")
 
 
 def _add_preparation(verb: Verb) -> None:
@@ -191,10 +211,16 @@ def _add_preparation(verb: Verb) -> None:
     )
     child.add_argument("cell", type=Path, help="resolved entry of datasets.yaml")
     child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
-    child = verb("overlap", overlap, "--train A.parquet --benchmarks B.parquet -o overlap.csv")
+    child = verb(
+        "overlap",
+        overlap,
+        "--train A.parquet --benchmarks B.parquet -o overlap.csv --contaminated contaminated.csv",
+    )
     child.add_argument("--train", type=Path, nargs="+", required=True, help="training problems")
     child.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="benchmark problems")
-    child.add_argument("-o", "--output", type=Path, required=True, help="CSV file to write")
+    child.add_argument("--similarity", type=float, default=0.8, help="from here on two problems are the same")
+    child.add_argument("-o", "--output", type=Path, required=True, help="CSV file to write: how many")
+    child.add_argument("--contaminated", type=Path, required=True, help="CSV file to write: which")
 
 
 def _add_runs(verb: Verb) -> None:
@@ -224,12 +250,13 @@ def _add_runs(verb: Verb) -> None:
         generate,
         "results/demo/cells/generate/easy.json --model resources/models/tiny "
         "--data resources/data/EASY.parquet --adapter results/demo/runs/RUN/adapter "
-        "-o results/demo/samples/RUN/easy.parquet",
+        "--checkpoints checkpoints/demo/generate/RUN/easy -o results/demo/samples/RUN/easy.parquet",
     )
     child.add_argument("cell", type=Path, help="resolved generate cell")
     child.add_argument("--model", type=Path, required=True, help="prepared model folder")
     child.add_argument("--data", type=Path, required=True, help="prepared benchmark")
     child.add_argument("--adapter", type=Path, help="exported run; without it the untrained model answers")
+    child.add_argument("--checkpoints", type=Path, required=True, help="folder for samples drawn so far")
     child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
 
 
@@ -243,18 +270,24 @@ def _add_results(verb: Verb) -> None:
     child.add_argument("cell", type=Path, help="resolved grade cell")
     child.add_argument("--samples", type=Path, required=True, help="stored answers")
     child.add_argument("--data", type=Path, required=True, help="prepared benchmark")
+    child.add_argument("--grader", choices=get_args(Grader), help="whose rules judge, instead of the cell's")
     child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
+    child = verb("agreement", agreement, "results/demo/grades/RUN/easy.parquet by-another-grader.parquet")
+    child.add_argument("first", type=Path, help="verdicts")
+    child.add_argument("second", type=Path, help="verdicts of another grader on the same samples")
     tables = "results/demo/tables"
     child = verb(
         "aggregate",
         aggregate,
-        "results/demo/cells/study.json --results results/demo "
-        f"--summary {tables}/summary.csv --comparisons {tables}/comparisons.csv",
+        f"results/demo/cells/study.json --results results/demo --contaminated {tables}/contaminated.csv "
+        f"--summary {tables}/summary.csv --comparisons {tables}/comparisons.csv --budget {tables}/budget.csv",
     )
     child.add_argument("cell", type=Path, help="resolved study cell")
     child.add_argument("--results", type=Path, required=True, help="folder of the study's results")
+    child.add_argument("--contaminated", type=Path, help="CSV of the benchmark problems seen in training")
     child.add_argument("--summary", type=Path, required=True, help="CSV file to write")
     child.add_argument("--comparisons", type=Path, required=True, help="CSV file to write")
+    child.add_argument("--budget", type=Path, required=True, help="CSV file to write")
     child = verb(
         "report", report, "results/demo/cells/study.json --results results/demo -o reports/demo.html"
     )

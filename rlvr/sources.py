@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config import DType, Fraction, Name, Revision, Settings, Sha256
 
@@ -75,6 +75,31 @@ class LocalModel(Settings):
     """The folder, relative to the repository or absolute."""
 
 
+class Architecture(Settings):
+    """Sizes of a model, under the names of its `config.json`; every count of parameters follows from them."""
+
+    model_type: Literal["qwen2", "llama"]
+    """Family; Qwen2 has a bias on queries, keys and values."""
+    hidden_size: PositiveInt
+    """Width."""
+    num_hidden_layers: PositiveInt
+    """Decoder blocks."""
+    num_attention_heads: PositiveInt
+    """Query heads."""
+    num_key_value_heads: PositiveInt
+    """Key and value heads."""
+    intermediate_size: PositiveInt
+    """Width of the feed-forward part."""
+    vocab_size: PositiveInt
+    """Rows of the embedding, padding included."""
+    tie_word_embeddings: bool = False
+    """Whether the output layer is the embedding."""
+    attention_bias: bool = False
+    """Whether a Llama has a bias on its attention layers; a Qwen2 does not look at this."""
+    head_dim: PositiveInt | None = None
+    """Size of a head where it is not `hidden_size` / `num_attention_heads`."""
+
+
 class HubModel(Settings):
     """A model on the Hugging Face hub at a pinned revision."""
 
@@ -84,6 +109,8 @@ class HubModel(Settings):
     """`owner/name` on the hub."""
     revision: Revision
     """Full commit hash: a branch name could change under a result."""
+    architecture: Architecture | None = None
+    """Its sizes, to count parameters before it is downloaded; a download that disagrees is refused."""
 
 
 ModelSource = Annotated[TinyModel | GgufModel | LocalModel | HubModel, Field(discriminator="source")]
@@ -105,9 +132,49 @@ class Columns(Settings):
     problem: str = "problem"
     """Column with the bare problem text."""
     answer: str = "answer"
-    """Column with the bare gold answer."""
+    """Column with the gold answer."""
+    answer_form: Literal["bare", "list", "after-hashes"] = "bare"
+    """`bare`: the answer itself; `list`: a list that holds it alone; `after-hashes`: what follows `####`."""
     id: str | None = None
     """Column with a unique id; without one, ids are made from the row number."""
+
+
+class Rows(Settings):
+    """A slice of a source, in the order of the source."""
+
+    skip: NonNegativeInt = 0
+    """Rows left out at the beginning."""
+    take: PositiveInt
+    """Rows read after them; fewer in the source is an error."""
+
+
+class Checks(Settings):
+    """What each kind of defect of a row does.
+
+    `stop`: nothing is prepared, and the message says which rows; `drop`: the row is left out and listed
+    beside the prepared file; `keep`: the row is used all the same, reported and counted.
+    """
+
+    missing_field: Literal["stop", "drop"] = "stop"
+    """A mapped column is absent or null, or holds neither text nor a number."""
+    empty_answer: Literal["stop", "drop"] = "stop"
+    """The gold answer is blank."""
+    empty_problem: Literal["stop", "drop"] = "stop"
+    """The problem is blank."""
+    long_problem: Literal["stop", "drop", "keep"] = "stop"
+    """The problem has more than `longest_problem` characters."""
+    control_characters: Literal["stop", "drop", "keep"] = "stop"
+    """Problem or answer has control characters besides line feed and tab, often a damaged `frac`."""
+    duplicate_id: Literal["stop", "drop"] = "stop"
+    """The id stands in an earlier row; `drop` keeps the earlier one."""
+    duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
+    """The problem stands in an earlier row, white space aside; `drop` keeps the earlier one."""
+    unparsable_answer: Literal["stop", "drop"] = "stop"
+    """The verifier does not accept the gold answer as an answer to itself."""
+    text_answer: Literal["stop", "drop", "keep"] = "keep"
+    """The verifier cannot read the gold answer as mathematics: only the same text is right."""
+    longest_problem: PositiveInt = 10_000
+    """Characters; the longest problem of the data sets shipped here has 4,415."""
 
 
 class ArithmeticData(Settings):
@@ -138,6 +205,19 @@ class LocalData(Settings):
     """The file, relative to the repository or absolute."""
     columns: Columns = Columns()
     """Which columns hold what."""
+    rows: Rows | None = None
+    """Which rows; by default all."""
+    checks: Checks = Checks()
+    """What defects do."""
+
+
+class LocalCopy(Settings):
+    """A file on this machine that is read instead of a download, as soon as it exists."""
+
+    path: str
+    """A JSONL or Parquet file, relative to the repository or absolute."""
+    columns: Columns = Columns(id="id")
+    """Which columns hold what."""
 
 
 class HubData(Settings):
@@ -155,6 +235,12 @@ class HubData(Settings):
     """Configuration name, where the dataset has several."""
     columns: Columns = Columns()
     """Which columns hold what."""
+    local: LocalCopy | None = None
+    """For machines without network; the provenance says which of the two was read."""
+    rows: Rows | None = None
+    """Which rows; by default all."""
+    checks: Checks = Checks()
+    """What defects do."""
 
 
 DataSource = Annotated[ArithmeticData | LocalData | HubData, Field(discriminator="source")]

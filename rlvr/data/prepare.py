@@ -1,92 +1,61 @@
 """Prepare a data set: from any source to one checked Parquet file."""
 
-import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter
 
-from rlvr.data.arithmetic import generate
-from rlvr.data.problems import write_problems
-from rlvr.errors import UserError
-from rlvr.files import read_json, sha256_of
-from rlvr.sources import ArithmeticData, Columns, DataSource, HubData, LocalData
+from rlvr.data.checks import Checked, CheckGolds, Finding, check_rows
+from rlvr.data.problems import COLUMNS, write_problems
+from rlvr.data.reading import Reading, read_source
+from rlvr.files import read_json, replacing
+from rlvr.sources import ArithmeticData, Checks, DataSource
 
 
-def prepare_data(cell: Path, output: Path) -> None:
+def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
     """Write the data set that ``cell`` (a resolved entry of `datasets.yaml`) describes.
 
+    Every defect that does not stop the preparation is printed with its line and id.
+
+    Args:
+        cell: the entry, as JSON.
+        output: the Parquet file; its provenance and the list of dropped rows are written beside it.
+        check_golds: asks the verifier whether gold answers can be graded against.
+
     Raises:
-        UserError: the source is missing or damaged.
+        UserError: the source is missing or damaged, or has defects that are set to `stop`.
     """
-    source = TypeAdapter(DataSource).validate_python(read_json(cell))
-    frame, provenance = read_source(source)
-    write_problems(output, frame, {"source": source.model_dump(), **provenance})
-
-
-def read_source(source: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the problems of a source and what identifies their bytes."""
-    if isinstance(source, ArithmeticData):
-        settings = source.model_dump(exclude={"source"})
-        return pd.DataFrame(generate(**settings)), {}
-    if isinstance(source, LocalData):
-        path = Path(source.path)
-        return _columns(_read_file(path), source.columns, path.name), {"sha256": sha256_of(path)}
-    if isinstance(source, HubData):
-        return _columns(_read_hub(source), source.columns, f"{source.repo}@{source.revision[:7]}"), {}
-    raise TypeError(f"unknown data source {source!r}")
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise UserError(f"{path}: file not found; put it there or correct its path in datasets.yaml")
-    if path.suffix == ".parquet":
-        return _numbered(pd.read_parquet(path))
-    rows, numbers = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error.msg})") from None
-        if not isinstance(value, dict):
-            raise UserError(f"{path}, line {number}: not a JSON object")
-        rows.append(value)
-        numbers.append(number)
-    return pd.DataFrame(rows, index=numbers)
-
-
-def _read_hub(source: HubData) -> pd.DataFrame:
-    from datasets import load_dataset
-
-    try:
-        data = load_dataset(source.repo, source.config, split=source.split, revision=source.revision)
-    except Exception as error:  # the library raises many kinds; all mean that the data cannot be had
-        raise UserError(
-            f"data set {source.repo} at {source.revision} cannot be loaded ({error}); without network, give "
-            "a local file in datasets.yaml: source: local, path: FILE.jsonl"
-        ) from error
-    return _numbered(data.to_pandas())
-
-
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
-    """Number rows from 1, as lines of a file are."""
-    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
-
-
-def _columns(frame: pd.DataFrame, columns: Columns, name: str) -> pd.DataFrame:
-    """Return the frame with our column names; every row names its source and line."""
-    for wanted in filter(None, (columns.problem, columns.answer, columns.id)):
-        if wanted not in frame.columns:
-            raise UserError(f"{name}: no column {wanted!r}; the data has {list(frame.columns)}")
-    lines = pd.Series(frame.index, index=frame.index).astype(str)
-    return pd.DataFrame(
-        {
-            "id": frame[columns.id].astype(str) if columns.id else f"{Path(name).stem}-" + lines,
-            "problem": frame[columns.problem],
-            "answer": frame[columns.answer].astype(str),
-            "source": f"{name}#" + lines,
-        }
+    source: DataSource = TypeAdapter(DataSource).validate_python(read_json(cell))
+    checks = Checks() if isinstance(source, ArithmeticData) else source.checks
+    reading = read_source(source)
+    checked = check_rows(reading.rows, reading.findings, checks, check_golds, reading.name)
+    _report(reading, checked)
+    frame = pd.DataFrame(checked.rows, columns=["line", *COLUMNS])
+    dropped = pd.DataFrame(
+        [(reading.name, one.line, one.id, f"{one.kind}: {one.reason}") for one in checked.dropped],
+        columns=["file", "line", "id", "reason"],
     )
+    with replacing(output.with_suffix(".dropped.csv")) as temporary:
+        dropped.to_csv(temporary, index=False)
+    rows = {
+        "read": len(reading.rows) + len(reading.findings),
+        "kept": len(checked.rows),
+        "dropped": _counts(checked.dropped),
+        "kept_with_defects": _counts(checked.kept),
+    }
+    write_problems(output, frame, {"source": source.model_dump(), "origin": reading.origin, "rows": rows})
+
+
+def _report(reading: Reading, checked: Checked) -> None:
+    """Print what was read and every defect that was found in it."""
+    origin = ", ".join(f"{key} {value}" for key, value in reading.origin.items())
+    print(f"{reading.name} ({origin}): {len(checked.rows)} rows kept, {len(checked.dropped)} dropped")
+    for fate, findings in (("dropped", checked.dropped), ("kept", checked.kept)):
+        for one in findings:
+            print(f"{reading.name}, line {one.line} (id {one.id!r}): {fate}: {one.kind}: {one.reason}")
+
+
+def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+    return dict(Counter(finding.kind for finding in findings))

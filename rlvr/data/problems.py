@@ -1,4 +1,19 @@
-"""Prepared problem files: Parquet with the columns `id problem answer source`."""
+"""Prepared problem files: a Parquet file with two small files beside it.
+
+`<dataset>.parquet`, a row a problem, all columns text and never empty:
+
+======= ==========================================================================================
+column  meaning
+======= ==========================================================================================
+id      unique in the file
+problem the bare problem, without instructions
+answer  the bare gold answer, without `$` around it and without a box
+source  where the row was read: `file#line`, `owner/name@revision#row` or `arithmetic/level`
+======= ==========================================================================================
+
+`<dataset>.provenance.json` says what was read and what became of its rows, `<dataset>.dropped.csv` lists the
+rows that were left out (`file line id reason`; no rows if none were). See docs/data.md.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from rlvr.errors import UserError
-from rlvr.files import read_parquet, write_json, write_parquet
+from rlvr.files import content_hash, read_parquet, write_json, write_parquet
 
 COLUMNS = ["id", "problem", "answer", "source"]
 
@@ -21,30 +36,15 @@ def read_problems(path: Path) -> pd.DataFrame:
 
 
 def write_problems(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
-    """Check problems line by line and write them, with their provenance beside them.
+    """Write checked problems, with their provenance beside them.
+
+    `content_sha256` in the provenance is the hash of the rows, the same whatever library wrote the file.
 
     Raises:
-        UserError: an empty field or a repeated id; the message names the source and the line.
-    """
-    check_problems(frame)
-    write_parquet(path, frame[COLUMNS])
-    write_json(path.with_suffix(".provenance.json"), {**provenance, "problems": len(frame)})
-
-
-def check_problems(frame: pd.DataFrame) -> None:
-    """Refuse problems that could not be trained on or graded.
-
-    Raises:
-        UserError: no problems, an empty field, or a repeated id.
+        UserError: there are no problems.
     """
     if frame.empty:
-        raise UserError("the data set holds no problems")
-    for column in COLUMNS:
-        empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
-        if empty.any():
-            row = frame[empty].iloc[0]
-            raise UserError(f"{row['source']}: field {column!r} is empty (id {row['id']!r})")
-    repeated = frame[frame["id"].duplicated()]
-    if len(repeated):
-        row = repeated.iloc[0]
-        raise UserError(f"{row['source']}: id {row['id']!r} occurs twice")
+        raise UserError(f"{path}: the data set holds no problems")
+    content = {"problems": len(frame), "content_sha256": content_hash(frame[COLUMNS].to_dict("list"))}
+    write_json(path.with_suffix(".provenance.json"), {**provenance, **content})
+    write_parquet(path, frame[COLUMNS])

@@ -120,7 +120,7 @@ def tables(studies):
     return expand(
         "results/{study}/tables/{table}.csv",
         study=studies,
-        table=["summary", "comparisons", "overlap"],
+        table=["summary", "comparisons", "budget", "overlap", "contaminated"],
     )
 
 

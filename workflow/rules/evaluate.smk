@@ -6,7 +6,7 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 
 
 rule generate_samples:
-    """Draw k answers to every problem of a benchmark."""
+    """Draw k answers to every problem of a benchmark; continues from checkpoints/{study}/generate/{run}/{benchmark}."""
     input:
         cell="results/{study}/cells/generate/{benchmark}.json",
         model=model_of,
@@ -30,11 +30,11 @@ rule generate_samples:
     message:
         "{wildcards.run} answers {wildcards.benchmark}"
     shell:
-        "rlvr generate {input.cell:q} --model {input.model:q} --data {input.data:q} {params.adapter} -o {output:q} 2>&1 | tee {log:q}"
+        "rlvr generate {input.cell:q} --model {input.model:q} --data {input.data:q} {params.adapter} --checkpoints checkpoints/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} -o {output:q} 2>&1 | tee {log:q}"
 
 
 rule grade_samples:
-    """Judge stored answers with the verifier that gave the rewards."""
+    """Judge stored answers, by default with the verifier that gave the rewards."""
     input:
         cell="results/{study}/cells/grade/{benchmark}.json",
         samples="results/{study}/samples/{run}/{benchmark}.parquet",

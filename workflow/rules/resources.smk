@@ -3,7 +3,7 @@
 REQUIRED INPUTS: a study; entries of config/models.yaml and config/datasets.yaml
 OUTPUTS: results/{study}/cells/{cell}.json, one resolved cell for every job,
     resources/models/{model}/ (Hugging Face layout, provenance.json),
-    resources/data/{dataset}.parquet, resources/data/{dataset}.provenance.json
+    resources/data/{dataset}.parquet, .provenance.json, .dropped.csv
 """
 
 
@@ -56,6 +56,7 @@ rule prepare_data:
     output:
         data="resources/data/{dataset}.parquet",
         provenance="resources/data/{dataset}.provenance.json",
+        dropped="resources/data/{dataset}.dropped.csv",
     log:
         "logs/resources/data/{dataset}.log",
     benchmark:

@@ -1,0 +1,143 @@
+"""Benchmark problems in the training data: which are found, which are not, and what is written."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlvr.data.arithmetic import generate
+from rlvr.data.overlap import exact_matches, write_overlap
+from rlvr.data.problems import write_problems
+from rlvr.data.similarity import MINIMUM_TOKENS, best_matches, tokens
+from rlvr.errors import UserError
+from rlvr.verify.golds import agree
+
+LONG = "A fair die is thrown $12$ times. What is the probability that no face is shown more than twice?"
+REWORDED = (
+    "A fair die is thrown $12$ times. What is the chance that no face is shown more than twice? Find $m+n$."
+)
+UNRELATED = "How many ways are there to colour the corners of a cube in two colours, rotations not counted?"
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (r"\left(\dfrac{1}{12}\right)", ["frac", "1", "1", "2"]),
+        (r"Find $\text{lcm}(a,b)$.", ["find", "lcm", "a", "b"]),
+        (r"\leftarrow \textstyle X_{10}", ["leftarrow", "textstyle", "x", "1", "0"]),
+    ],
+)
+def test_tokens_are_words_commands_and_digits_without_layout(problem, expected):
+    assert tokens(problem) == expected
+
+
+def test_the_most_similar_problem_is_found_and_the_first_of_equals():
+    training = [UNRELATED, REWORDED, LONG, LONG]
+    assert best_matches([LONG, UNRELATED, "?"], training, 0.8) == {0: (2, 1.0), 1: (0, 1.0)}
+    (position, similarity) = best_matches([LONG], training[:2], 0.8)[0]
+    assert position == 1
+    assert similarity == pytest.approx(2 * 19 / (20 + 23))
+    assert best_matches([LONG], training[:2], 0.9) == {}
+
+
+def test_the_threshold_itself_counts():
+    problem, other = "a b c d e f g h i j k l", "a b c d e f g h i x y z"
+    assert best_matches([problem], [other], 0.75) == {0: (0, 0.75)}
+    assert best_matches([problem], [other], 0.76) == {}
+
+
+def test_many_problems_keep_their_places():
+    """More than are compared at once."""
+    problems = [" ".join([f"w{chr(97 + number % 26)}{chr(97 + number // 26)}"] * 12) for number in range(150)]
+    assert best_matches(problems, problems[::-1], 1.0) == {place: (149 - place, 1.0) for place in range(150)}
+
+
+def test_an_empty_side_has_no_match():
+    assert best_matches([], [LONG], 0.8) == {}
+    assert best_matches([LONG], [], 0.8) == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), min_size=10, max_size=18), min_size=1, max_size=6), st.data()
+)
+def test_the_bound_loses_no_pair(texts, data):
+    """All pairs compared without the bound give the same best matches."""
+    from difflib import SequenceMatcher
+
+    training = data.draw(st.lists(st.permutations("aaabbbccddda"), min_size=1, max_size=6))
+    expected = {}
+    for position, text in enumerate(texts):
+        ratios = [SequenceMatcher(None, text, other, autojunk=False).ratio() for other in training]
+        best = max(ratios)
+        if len(text) >= MINIMUM_TOKENS and best >= 0.7:
+            expected[position] = (ratios.index(best), best)
+    assert best_matches([" ".join(text) for text in texts], [" ".join(t) for t in training], 0.7) == expected
+
+
+@pytest.mark.parametrize("style", ["bare", "question"])
+def test_similar_arithmetic_is_not_the_same_arithmetic(style):
+    for level in ("L1", "L2", "L3", "L4"):
+        operations = ["+", "-"] if level == "L3" else ["+", "-", "*"]
+        train, test = (
+            [problem["problem"] for problem in generate([level], operations, split, 30, seed=0, style=style)]
+            for split in ("train", "test")
+        )
+        assert best_matches(test, train, 0.8) == {}
+        assert exact_matches(test, train) == {}
+    assert exact_matches(["12+34"], ["12-34", "1+234", "12 + 34"]) == {0: (2, 1.0)}
+
+
+def write(path: Path, problems: list[tuple[str, str]], source: str = "local") -> Path:
+    rows = [
+        {"id": f"{path.stem}-{number}", "problem": problem, "answer": answer, "source": f"x#{number}"}
+        for number, (problem, answer) in enumerate(problems)
+    ]
+    write_problems(path, pd.DataFrame(rows), {"source": {"source": source}})
+    return path
+
+
+def overlap(folder: Path, train: list[Path], benchmarks: list[Path]) -> tuple[str, str]:
+    """Return the two tables as text."""
+    write_overlap(train, benchmarks, 0.8, agree, folder / "overlap.csv", folder / "contaminated.csv")
+    return (folder / "overlap.csv").read_text(), (folder / "contaminated.csv").read_text()
+
+
+def test_both_tables_name_what_was_seen(tmp_path):
+    first = write(tmp_path / "first.parquet", [(UNRELATED, "23"), ("12+34", "46")])
+    second = write(tmp_path / "second.parquet", [(REWORDED, "3"), (LONG, "0.5")])
+    easy = write(tmp_path / "easy.parquet", [("12+35", "47"), ("12 + 34", "45")])
+    hard = write(
+        tmp_path / "hard.parquet", [(LONG, r"\frac{1}{2}"), ("Why?", "1"), (UNRELATED + " Say it.", "7")]
+    )
+    unseen = write(tmp_path / "unseen.parquet", [("Why not?", "1")])
+    counts, rows = overlap(tmp_path, [first, second], [easy, hard, unseen])
+    assert counts == "dataset,problems,seen\neasy,2,1\nhard,3,2\nunseen,1,0\n"
+    assert rows == (
+        "dataset,problem_id,train_id,similarity,same_answer\n"
+        "easy,easy-1,first-1,1.0,False\n"
+        "hard,hard-0,second-1,1.0,True\n"
+        "hard,hard-2,first-0,0.947,False\n"
+    )
+
+
+def test_nothing_seen_is_a_table_without_rows(tmp_path):
+    train, test = (
+        write(tmp_path / "a.parquet", [(LONG, "1")]),
+        write(tmp_path / "b.parquet", [(UNRELATED, "1")]),
+    )
+    assert overlap(tmp_path, [train], [test]) == (
+        "dataset,problems,seen\nb,1,0\n",
+        "dataset,problem_id,train_id,similarity,same_answer\n",
+    )
+
+
+def test_a_generated_benchmark_must_be_unseen_word_for_word(tmp_path):
+    train = write(tmp_path / "train.parquet", [("12+34", "46"), (REWORDED, "1")], source="arithmetic")
+    near = write(tmp_path / "near.parquet", [("12+35", "47"), (LONG, "1")], source="arithmetic")
+    assert overlap(tmp_path, [train], [near])[0] == "dataset,problems,seen\nnear,2,0\n"
+    same = write(tmp_path / "same.parquet", [("12+35", "47"), ("12 + 34", "46")], source="arithmetic")
+    with pytest.raises(UserError, match=r"same\.parquet: problem '12 \+ 34' stands in the training data too"):
+        overlap(tmp_path, [train], [same])
