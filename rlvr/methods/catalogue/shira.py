@@ -38,7 +38,7 @@ class Shira(PeftMethod):
     Parameters = ShiraParameters
 
     def peft_config(self, parameters: Any) -> "ShiraConfig":
-        """Return the configuration; without a seed, a resumed run would train other entries."""
+        """Return the configuration; the places follow from its seed and are saved with the adapter."""
         from peft import ShiraConfig
 
         return ShiraConfig(
