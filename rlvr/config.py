@@ -235,6 +235,12 @@ class Benchmark(Settings):
     """What tables and figures call it."""
     samples_per_problem: PositiveInt
     """Completions drawn for each problem, k."""
+    prompt: PromptChoice | None = None
+    """What is asked here, where it is not what the evaluation asks."""
+    max_new_tokens: PositiveInt | None = None
+    """Where answers are cut here, if not at the evaluation's length."""
+    answer_format: AnswerFormat | None = None
+    """Where the answer stands here, if not where the evaluation says."""
 
 
 class EvaluationPreset(Settings):

@@ -17,6 +17,7 @@ from rlvr.config import (
     Preset,
     Prompt,
     PromptCatalogue,
+    Sampling,
     Selection,
     Study,
     Training,
@@ -129,13 +130,20 @@ def generate_cells(plan: Plan) -> Iterator[GenerateCell]:
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
-            sampling=evaluation.sampling,
-            prompt=_asked(plan, "evaluation.prompt", evaluation.prompt or plan.study.prompt),
+            sampling=_cut_at(evaluation.sampling, benchmark.max_new_tokens),
+            prompt=_asked(
+                plan, "evaluation.prompt", benchmark.prompt or evaluation.prompt or plan.study.prompt
+            ),
             batch_size=study.batch_size,
             dtype=study.dtype,
             seed=plan.study.seed,
             shared_seed=evaluation.shared_seed,
         )
+
+
+def _cut_at(sampling: Sampling, max_new_tokens: int | None) -> Sampling:
+    """Return the sampling with another length, where a benchmark asks for one."""
+    return sampling.model_copy(update={"max_new_tokens": max_new_tokens}) if max_new_tokens else sampling
 
 
 def grade_cells(plan: Plan) -> Iterator[GradeCell]:
@@ -146,7 +154,9 @@ def grade_cells(plan: Plan) -> Iterator[GradeCell]:
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
-            answer_format=plan.evaluation.answer_format or plan.study.answer_format,
+            answer_format=benchmark.answer_format
+            or plan.evaluation.answer_format
+            or plan.study.answer_format,
             grader=plan.evaluation.grader,
         )
 
@@ -172,7 +182,7 @@ def study_cell(plan: Plan) -> StudyCell:
         train_dataset=plan.study.train_dataset,
         runs=bases + trained,
         benchmarks=[
-            BenchmarkEntry(benchmark=name, **benchmark.model_dump())
+            BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
         ],
     )
