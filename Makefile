@@ -43,8 +43,9 @@ lint: .venv/.installed ## check style, types, workflow and the direction of impo
 bench: .venv/.installed ## measure speed and memory against peers; JSON lands in benchmarks/results/
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json $(ARGS)
 
-schemas: .venv/.installed ## write the JSON Schemas and the key reference anew from rlvr/config.py
+schemas: .venv/.installed ## write anew what is generated: JSON Schemas, config/README.md, docs/methods.md
 	.venv/bin/python -m rlvr.config_reference
+	.venv/bin/python -m rlvr.method_reference
 
 # A CPU build's local version (+cpu) and CUDA libraries are left out: pip takes the build that fits the machine.
 lock: ## resolve pyproject.toml anew; write requirements.lock and the versions in environment.yml

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of, write_json
+from rlvr.models.architecture import check_architecture
 from rlvr.sources import GgufModel, HubModel, LocalModel, ModelSource, TinyModel
 
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
@@ -115,6 +116,7 @@ def _download(source: HubModel, folder: Path) -> None:
             f"model {source.repo} at {source.revision} cannot be loaded ({error}); without network, give a "
             "local folder in models.yaml: source: local, path: FOLDER"
         ) from error
+    check_architecture(source, Path(path))
     shutil.copytree(path, folder, dirs_exist_ok=True)
 
 

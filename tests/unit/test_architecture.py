@@ -1,0 +1,105 @@
+"""A model's sizes are known without its weights, and a model of other sizes is refused."""
+
+import json
+
+import pytest
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, Qwen2Config
+
+from rlvr.config_files import load_yaml
+from rlvr.errors import UserError
+from rlvr.methods.presets import model_size
+from rlvr.models.architecture import check_architecture, find_architecture, read_architecture
+from rlvr.models.load import load_model
+from rlvr.sources import Architecture, HubModel, LocalModel, ModelCatalogue, TinyModel
+
+SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 96,
+}
+CONFIGS = {
+    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
+    "qwen2, untied": Qwen2Config(**SIZES, tie_word_embeddings=False),
+    "llama": LlamaConfig(**SIZES, tie_word_embeddings=False),
+    "llama, biased, wide heads": LlamaConfig(**SIZES, attention_bias=True, head_dim=32),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_sizes_give_the_number_of_weights(name, tmp_path):
+    CONFIGS[name].save_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path))
+    weights = sum(weight.numel() for weight in model.parameters())
+    assert model_size(read_architecture(tmp_path)) == weights
+
+
+def hub(**changes) -> HubModel:
+    sizes = {"model_type": "qwen2", **SIZES, "tie_word_embeddings": True, **changes}
+    return HubModel(source="hub", repo="a/b", revision="0" * 40, architecture=Architecture(**sizes))
+
+
+def test_a_download_that_is_the_declared_model_is_accepted(tmp_path):
+    CONFIGS["qwen2"].save_pretrained(tmp_path)
+    check_architecture(hub(), tmp_path)
+    check_architecture(HubModel(source="hub", repo="a/b", revision="0" * 40), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_size", 128), ("num_hidden_layers", 4), ("vocab_size", 51), ("tie_word_embeddings", False)],
+)
+def test_a_download_of_other_sizes_is_refused(key, value, tmp_path):
+    CONFIGS["qwen2"].save_pretrained(tmp_path)
+    with pytest.raises(
+        UserError, match=rf"a/b at 0+: config.json says {key}: .*declares architecture.{key}: {value}"
+    ):
+        check_architecture(hub(**{key: value}), tmp_path)
+
+
+def test_a_prepared_model_is_refused_where_the_download_differs(tmp_path, monkeypatch):
+    """The hub is the one thing that is not there in a test: its local folder is."""
+    import huggingface_hub
+
+    from rlvr.models.prepare import prepare_model
+
+    CONFIGS["qwen2"].save_pretrained(tmp_path / "download")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path / "download"))
+    cell = tmp_path / "cell.json"
+    cell.write_text(hub(vocab_size=51).model_dump_json())
+    with pytest.raises(UserError, match="vocab_size: 50"):
+        prepare_model(cell, [], [], tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    cell.write_text(hub().model_dump_json())
+    prepare_model(cell, [], [], tmp_path / "model")
+    assert (tmp_path / "model" / "config.json").exists()
+
+
+def test_declared_sizes_need_no_files(tmp_path):
+    assert find_architecture("any", hub(), tmp_path) == hub().architecture
+
+
+def test_sizes_come_from_the_prepared_model_or_the_local_folder(tiny_folder, tmp_path):
+    local = LocalModel(source="local", path=str(tiny_folder))
+    found = find_architecture("local", local, tmp_path)
+    assert model_size(found) == load_model(tiny_folder, "float32").num_parameters()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tiny").symlink_to(tiny_folder)
+    tiny = TinyModel(
+        source="tiny", pretraining={"datasets": ["sums-train"], "validation_datasets": ["sums-validation"]}
+    )
+    assert find_architecture("tiny", tiny, tmp_path) == found
+
+
+def test_an_unprepared_model_is_answered_with_the_command_that_prepares_it(repository, tmp_path):
+    models = load_yaml(repository / "config" / "models.yaml", ModelCatalogue).models
+    with pytest.raises(UserError, match=r"run: snakemake --cores 1 .*models/smollm2-135m-instruct"):
+        find_architecture("smollm2-135m-instruct", models["smollm2-135m-instruct"], tmp_path)
+
+
+def test_another_family_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({**SIZES, "model_type": "gpt2"}))
+    with pytest.raises(UserError, match=r"model_type: .*'qwen2' or 'llama'.*'gpt2'"):
+        read_architecture(tmp_path)
