@@ -1,38 +1,44 @@
-"""Judge stored answers by the same verifier that gave the rewards."""
+"""Judge stored answers, by the verifier that gave the rewards or by the rules of others."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from rlvr.cells import GradeCell, read_cell
+from rlvr.config import Grader
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
-from rlvr.verify import VERIFIER_VERSION, Item, Verifier
+from rlvr.verify import Item, Verifier
+
+SAMPLE_COLUMNS = ["problem_id", "sample_index", "text", "finish_reason"]
 
 
-def grade(cell_path: Path, samples: Path, data: Path, output: Path) -> None:
+def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grader | None = None) -> None:
     """Write one verdict a sample.
 
+    Args:
+        cell_path: resolved grade cell.
+        samples: stored answers.
+        data: prepared benchmark; its column ``alternates``, where it has one, lists further right answers.
+        output: Parquet file.
+        grader: whose rules judge; by default those that the cell names.
+
     Raises:
-        UserError: a sample answers a problem that the benchmark does not have, or samples are missing.
+        UserError: a sample answers a problem that the benchmark does not have, is missing, or is doubled.
     """
     cell = read_cell(cell_path, GradeCell)
-    drawn = read_parquet(samples, ["problem_id", "sample_index", "text", "finish_reason"])
+    drawn = read_parquet(samples, SAMPLE_COLUMNS)
     problems = read_problems(data).set_index("id")
-    unknown = sorted(set(drawn["problem_id"]) - set(problems.index))
-    if unknown:
-        raise UserError(f"{samples}: problem {unknown[0]!r} is not in {data}; generate the samples anew")
+    _check_samples(samples, drawn, data, problems.index, cell.samples_per_problem)
     gold = problems["answer"].to_dict()
-    if len(drawn) != len(problems) * cell.samples_per_problem:
-        raise UserError(
-            f"{samples}: {len(drawn)} samples where {len(problems)} problems x {cell.samples_per_problem} "
-            "are expected; generate the samples anew"
-        )
+    alternates = problems["alternates"].to_dict() if "alternates" in problems else {}
     items = [
         Item(
             text=text,
             gold=gold[problem_id],
+            alternates=_texts(alternates.get(problem_id)),
             answer_format=cell.answer_format,
             finish_reason=finish_reason,
         )
@@ -40,8 +46,9 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path) -> None:
             drawn["problem_id"], drawn["text"], drawn["finish_reason"], strict=True
         )
     ]
-    with Verifier() as verifier:
+    with Verifier(grader=grader or cell.grader) as verifier:
         verdicts = verifier.verify_many(items)
+        version = verifier.version
     grades = pd.DataFrame(
         {
             "problem_id": drawn["problem_id"],
@@ -49,7 +56,32 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path) -> None:
             "extracted": [verdict.extracted for verdict in verdicts],
             "correct": [verdict.correct for verdict in verdicts],
             "status": [verdict.status for verdict in verdicts],
-            "verifier_version": VERIFIER_VERSION,
+            "verifier_version": version,
         }
     )
     write_parquet(output, grades)
+
+
+def _check_samples(
+    samples: Path, drawn: pd.DataFrame, data: Path, problem_ids: "pd.Index[Any]", samples_per_problem: int
+) -> None:
+    unknown = sorted(set(drawn["problem_id"]) - set(problem_ids))
+    if unknown:
+        raise UserError(f"{samples}: problem {unknown[0]!r} is not in {data}; generate the samples anew")
+    doubled = drawn[drawn.duplicated(["problem_id", "sample_index"])]
+    if len(doubled):
+        row = doubled.iloc[0]
+        raise UserError(
+            f"{samples}: sample {row['sample_index']} of problem {row['problem_id']!r} stands there twice; "
+            "generate the samples anew"
+        )
+    if len(drawn) != len(problem_ids) * samples_per_problem:
+        raise UserError(
+            f"{samples}: {len(drawn)} samples where {len(problem_ids)} problems x {samples_per_problem} "
+            "are expected; generate the samples anew"
+        )
+
+
+def _texts(alternates: Any) -> tuple[str, ...]:
+    """Return a cell of the column `alternates`, which a problem may leave empty."""
+    return tuple(alternates) if pd.api.types.is_list_like(alternates) else ()

@@ -20,7 +20,7 @@ from rlvr.methods.spec import Category
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora import LoraLayer, LoraModel
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
@@ -44,7 +44,7 @@ class InitializedLora(Lora):
         policy.add_adapter(INITIAL, frozen)
         for _, layer in self.adapted_layers(policy):
             self._start(cast("LoraLayer", layer), parameters.rank)
-        policy.base_model.set_adapter([TRAINED, INITIAL])
+        cast("LoraModel", policy.base_model).set_adapter([TRAINED, INITIAL])
         for name, parameter in policy.named_parameters():
             if f".{INITIAL}." in name:
                 parameter.requires_grad_(False)

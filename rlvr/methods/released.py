@@ -76,7 +76,7 @@ class MiloraReload(PeftMethod):
         )
 
 
-FAULTS: dict[Fault, type[PeftMethod]] = {
+FAULTS: dict[Fault, type] = {
     "in_place_merge": InPlaceMerge,
     "pissa_reload": PissaReload,
     "milora_reload": MiloraReload,

@@ -11,6 +11,11 @@ class SliceLinear(nn.Module):
     Columns are visited from the left, ``rank`` at a time, and from the left again after the last.
     """
 
+    learnt: Tensor
+    """What earlier slices have learnt, [out, (slices - 1) x rank]; zero where none has been yet."""
+    position: Tensor
+    """Number of the current slice, a scalar."""
+
     def __init__(self, base_layer: nn.Linear, rank: int, interval: int, slices: int) -> None:
         """Take ``base_layer`` over, frozen; at most ``slices`` slices are visited, one every ``interval`` steps."""
         super().__init__()

@@ -3,11 +3,12 @@
 from rlvr.verify.casefile import verify_file
 from rlvr.verify.extract import extract_answer
 from rlvr.verify.pool import Verifier
-from rlvr.verify.verdict import VERIFIER_VERSION, AnswerFormat, Item, Status, Verdict
+from rlvr.verify.verdict import VERIFIER_VERSION, AnswerFormat, GraderName, Item, Status, Verdict
 
 __all__ = [
     "VERIFIER_VERSION",
     "AnswerFormat",
+    "GraderName",
     "Item",
     "Status",
     "Verdict",

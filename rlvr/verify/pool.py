@@ -25,7 +25,8 @@ from rlvr.verify.extract import extract_answer
 from rlvr.verify.normalize import compact, normalize
 from rlvr.verify.numerals import numerals_agree
 from rlvr.verify.precheck import LONGEST_ANSWER, refusal
-from rlvr.verify.verdict import Item, Status, Verdict
+from rlvr.verify.released import RELEASED_GRADERS
+from rlvr.verify.verdict import VERIFIER_VERSION, GraderName, Item, Status, Verdict
 
 DEFAULT_MEMORY_BYTES = 2**30
 START_SECONDS = 120.0
@@ -34,7 +35,8 @@ _CACHE_SIZE = 200_000
 
 _Question = tuple[str, tuple[str, ...]]
 """An extracted answer and the golds that would make it right."""
-_Decision = tuple[bool, Status]
+_Decision = tuple[bool, Status, str | None]
+"""Correct, status, and the answer that was extracted."""
 
 
 class WorkerLost(Exception):
@@ -44,11 +46,11 @@ class WorkerLost(Exception):
 class Worker:
     """One worker process; starts at once, is waited for only when it is first asked."""
 
-    def __init__(self, memory_bytes: int, deadline: float) -> None:
+    def __init__(self, memory_bytes: int, deadline: float, grader: GraderName = "rlvr") -> None:
         package_root = str(Path(rlvr.__file__).resolve().parent.parent)
         search_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rlvr.verify.worker", str(memory_bytes), str(deadline)],
+            [sys.executable, "-P", "-m", "rlvr.verify.worker", str(memory_bytes), str(deadline), grader],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": search_path},
@@ -72,7 +74,7 @@ class Worker:
             raise RuntimeError("a verifier worker did not start; its own message is above") from error
         self._ready = True
 
-    def ask(self, golds: Sequence[str], answer: str) -> dict[str, str]:
+    def ask(self, golds: Sequence[str], answer: str) -> dict[str, str | None]:
         """Return the worker's reply.
 
         Raises:
@@ -86,7 +88,7 @@ class Worker:
             self.process.stdin.flush()
         except BrokenPipeError:
             raise WorkerLost from None
-        reply: dict[str, str] = json.loads(self._read_line(self.deadline - _KILL_MARGIN))
+        reply: dict[str, str | None] = json.loads(self._read_line(self.deadline - _KILL_MARGIN))
         return reply
 
     def _read_line(self, seconds: float) -> bytes:
@@ -123,15 +125,22 @@ class Verifier:
         workers: worker processes that may run at the same time.
         deadline: seconds of wall time that one comparison may take before its worker is killed.
         memory_bytes: address space of one worker; a comparison that wants more is an error.
+        grader: whose rules judge; ours, or one of `rlvr.verify.released`.
     """
 
     def __init__(
-        self, workers: int = 1, deadline: float = 2.0, memory_bytes: int = DEFAULT_MEMORY_BYTES
+        self,
+        workers: int = 1,
+        deadline: float = 2.0,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        grader: GraderName = "rlvr",
     ) -> None:
         if workers < 1 or deadline <= _KILL_MARGIN:
             raise ValueError(f"need at least one worker and a deadline above {_KILL_MARGIN} s")
         self._deadline = deadline
         self._memory_bytes = memory_bytes
+        self._grader = grader
+        self._released = None if grader == "rlvr" else RELEASED_GRADERS[grader]
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(workers):
             self._slots.put(None)
@@ -158,30 +167,46 @@ class Verifier:
             worker.kill()
         self._threads.shutdown(cancel_futures=True)
 
+    @property
+    def version(self) -> str:
+        """The rules that judge and the library beneath them, as every grade names them."""
+        return self._released.version(self._grader) if self._released else VERIFIER_VERSION
+
     def verify_many(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdict of each item, in order. Equal questions are compared once."""
         verdicts: list[Verdict | None] = []
         waiting: dict[_Question, list[int]] = {}
         for index, item in enumerate(items):
             start = time.perf_counter()
-            extracted = extract_answer(item.text, item.answer_format, item.finish_reason)
-            decision: _Decision | None = (False, "no_answer")
-            if extracted is not None:
-                question = (extracted, (item.gold, *item.alternates))
-                decision = self._decisions.get(question) or _decided_at_once(question)
+            question = self._question(item)
+            decision: _Decision | None = (False, "no_answer", None)
+            if question is not None:
+                decision = self._decisions.get(question) or self._decided_at_once(question)
                 if decision is None:
                     waiting.setdefault(question, []).append(index)
             seconds = time.perf_counter() - start
-            verdicts.append(Verdict(*decision, extracted, seconds) if decision else None)
+            verdicts.append(Verdict(*decision, seconds) if decision else None)
         for question, (decision, seconds) in zip(
             waiting, self._threads.map(self._decided_by_worker, waiting), strict=True
         ):
             for index in waiting[question]:
-                verdicts[index] = Verdict(*decision, question[0], seconds)
+                verdicts[index] = Verdict(*decision, seconds)
             self._remember(question, decision)
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def _question(self, item: Item) -> _Question | None:
+        if self._released:
+            answer = self._released.extract(item)
+            return None if answer is None else (answer, (item.gold,))
+        answer = extract_answer(item.text, item.answer_format, item.finish_reason)
+        return None if answer is None else (answer, (item.gold, *item.alternates))
+
+    def _decided_at_once(self, question: _Question) -> _Decision | None:
+        return None if self._released else _decided_at_once(question)
+
     def _remember(self, question: _Question, decision: _Decision) -> None:
+        if self._released and self._released.takes_whole_text:
+            return  # whole texts would fill the memory, and no two are equal
         with self._lock:
             if len(self._decisions) >= _CACHE_SIZE:
                 del self._decisions[next(iter(self._decisions))]
@@ -189,6 +214,7 @@ class Verifier:
 
     def _decided_by_worker(self, question: _Question) -> tuple[_Decision, float]:
         answer, golds = question
+        shown = None if self._released and self._released.takes_whole_text else answer
         worker = self._slots.get()
         next_worker: Worker | None = None
         try:
@@ -196,11 +222,11 @@ class Verifier:
             worker.wait_until_ready()
             start = time.perf_counter()
             try:
-                decision = _decision_from(worker.ask(golds, answer))
+                decision = _decision_from(worker.ask(golds, answer), shown)
                 seconds = time.perf_counter() - start
                 next_worker = worker
             except (TimeoutError, WorkerLost) as failure:
-                decision = (False, "timeout" if isinstance(failure, TimeoutError) else "error")
+                decision = (False, "timeout" if isinstance(failure, TimeoutError) else "error", shown)
                 seconds = time.perf_counter() - start
                 next_worker = self._replaced(worker)
             return decision, seconds
@@ -211,7 +237,7 @@ class Verifier:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the verifier is closed")
-            worker = Worker(self._memory_bytes, self._deadline)
+            worker = Worker(self._memory_bytes, self._deadline, self._grader)
             self._workers.add(worker)
             return worker
 
@@ -229,17 +255,21 @@ def _decided_at_once(question: _Question) -> _Decision | None:
     agreements = [numerals_agree(gold, answer) for gold in golds]
     if None in agreements and True not in agreements:
         if len(answer) > LONGEST_ANSWER:
-            return False, "error"
+            return False, "error", answer
         plain, plain_golds = normalize(answer), [normalize(gold) for gold in golds]
         agreements = [compact(gold) == compact(plain) or numerals_agree(gold, plain) for gold in plain_golds]
         if None in agreements and True not in agreements:
-            return (False, "error") if refusal(plain) else None
-    return True in agreements, "ok"
+            return (False, "error", answer) if refusal(plain) else None
+    return True in agreements, "ok", answer
 
 
-def _decision_from(reply: dict[str, str]) -> _Decision:
+def _decision_from(reply: dict[str, str | None], answer: str | None) -> _Decision:
+    """Return what a worker's reply means; it names the answer where the library extracted it."""
+    extracted = reply.get("extracted", answer)
     if "error" in reply:
-        return False, "error"
+        return False, "error", extracted
     if reply["outcome"] == "unparsed_gold":
-        return False, "unparsed_gold"
-    return reply["outcome"] == "equal", "ok"
+        return False, "unparsed_gold", extracted
+    if reply["outcome"] == "no_answer":
+        return False, "no_answer", extracted
+    return reply["outcome"] == "equal", "ok", extracted

@@ -7,6 +7,7 @@ from typing import Literal
 
 AnswerFormat = Literal["boxed", "answer-line", "first-line-number", "lenient"]
 FinishReason = Literal["stop", "length"]
+GraderName = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
 Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
 
 RULES_VERSION = "1"

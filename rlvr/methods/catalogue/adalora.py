@@ -116,7 +116,8 @@ class AdaLora(PeftMethod):
         norms = []
         for _, layer in self.adapted_layers(model):
             tuner = cast("AdaLoraLayer", layer)
-            for factor in (tuner.lora_A["default"], tuner.lora_B["default"].T):
+            factors: tuple[Any, ...] = (tuner.lora_A["default"], cast(Any, tuner.lora_B["default"]).T)
+            for factor in factors:
                 gram = factor @ factor.T
                 norms.append(torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)))
         return config.orth_reg_weight * torch.stack(norms).mean()
@@ -148,7 +149,7 @@ class AdaLora(PeftMethod):
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A with the singular values and the scale in it, and B."""
-        tuner = cast("AdaLoraLayer", layer)
+        tuner = cast(Any, layer)
         scale = tuner.scaling["default"] / (tuner.ranknum["default"] + 1e-5)  # PEFT's guard against rank 0
         down = scale * tuner.lora_E["default"] * tuner.lora_A["default"]
         return down.detach(), tuner.lora_B["default"].detach()
