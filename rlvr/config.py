@@ -62,7 +62,7 @@ class Preset(Settings):
     @model_validator(mode="after")
     def _leaves_the_sync_to_the_study(self) -> "Preset":
         if shared := sorted({"sync", "rollout_dtype"} & self.training.keys()):
-            raise ValueError(f"training.{shared[0]} belongs to the study: it is the same for all of its methods")
+            raise ValueError(f"training.{shared[0]} belongs to the study: all of its methods share it")
         return self
 
 
@@ -181,7 +181,7 @@ class Training(Settings):
     clip_high: PositiveFloat = 0.28
     """Upper clip range (clip-higher)."""
     importance_cap: PositiveFloat | None = None
-    """Weigh each token by its probability under trainer over engine, cut here (truncated importance sampling)."""
+    """Truncated importance sampling: weigh each token by trainer over engine probability, cut here."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
     """Replace uninformative groups; `null` keeps them, as in GRPO."""
     soft_overlong: SoftOverlong | None = None
@@ -199,9 +199,9 @@ class Training(Settings):
     rollout_dtype: DType = "float32"
     """Precision of the weights that sample; the same for all methods of a study."""
     sync: Literal["merged", "adapter"] = "merged"
-    """What the engine gets: merged weights, or the frozen base with the exact low-rank form of every method."""
+    """What the engine gets: merged weights, or the base and each method's exact low-rank form."""
     mismatch_alarm: PositiveFloat | None = None
-    """KL per token between trained and serving policy, nats, that stops a run; `null`: 1e-4 in float32, else 0.1."""
+    """KL per token of serving to trained policy that stops a run, nats; `null`: 1e-4 in float32, else 0.1."""
     tokens_per_microbatch: PositiveInt = 16384
     """Tokens (padding counted) per forward and backward pass."""
     rollout_batch_size: PositiveInt = 256

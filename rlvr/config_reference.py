@@ -30,12 +30,12 @@ INTRODUCTION = """\
 
 What to run is data; how to run it is code. `config.yaml` names the studies of `snakemake all`; each study in
 `studies/` is a grid of model x method x setting x training seed with its benchmarks; `models.yaml` and
-`datasets.yaml` say where things come from, `prompts.yaml` how problems are asked and `evaluations.yaml` how answers
-are drawn and judged; `methods/` holds the presets of every method.
+`datasets.yaml` say where things come from, `prompts.yaml` how problems are asked and `evaluations.yaml` how
+answers are drawn and judged; `methods/` holds the presets of every method.
 
 - Another study: `snakemake all --config studies=[smollm2]`. Its grid, without a run: `rlvr plan smollm2`.
-- A study of your own: copy `studies/demo.yaml` under a new name, change it, and look at
-  `snakemake -n all --config studies=[NAME]`.
+- A study of your own: a new file in `studies/` with `extends: demo` and what differs (as `studies/audit.yaml`
+  does), or a changed copy; look at it with `snakemake -n all --config studies=[NAME]`.
 - Without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`); for a
   model give `source: local` with its `path` in `models.yaml`.
 - A wrong key or value stops everything before the first job, with file, line, key and the nearest known key.

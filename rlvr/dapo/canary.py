@@ -1,8 +1,9 @@
 """The alarm: a run stops when the policy that samples is not the one that is trained.
 
-Two independent looks. After each sync the log-probabilities of a few fixed answers (the canary) are computed by
-trainer and engine; and every update compares the two on the tokens that were drawn (`rollout/mismatch_kl`). What the
-engine should hold is checked bit by bit in :mod:`rlvr.rollout.sync`; this sees what it computes from it.
+Two independent looks. After each sync the log-probabilities of a few fixed answers (the canary) are computed
+by trainer and engine; and every update compares the two on the tokens that were drawn
+(`rollout/mismatch_kl`). What the engine should hold is checked bit by bit in :mod:`rlvr.rollout.sync`; this
+sees what it computes from it.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def require_served(kl: float, training: Training, place: str) -> None:
     """
     if kl > training.largest_mismatch:
         raise UserError(
-            f"the policy that samples is not the one that is trained: their KL is {kl:.2g} nats per token {place}, "
-            f"above {training.largest_mismatch:g}; a finer training.rollout_dtype brings them together, "
-            "training.mismatch_alarm sets the limit"
+            f"the policy that samples is not the one that is trained: their KL is {kl:.2g} nats per token "
+            f"{place}, above {training.largest_mismatch:g}; a finer training.rollout_dtype brings them "
+            "together, training.mismatch_alarm sets the limit"
         )

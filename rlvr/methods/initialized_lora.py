@@ -1,13 +1,13 @@
 """LoRA that starts from a part of the base weight and takes that part out of the base (PiSSA, MiLoRA, OLoRA).
 
-Published code replaces the base by what is left, W0 - s B0 A0. Here the base stays as it is and the part taken
-out is a second, frozen adapter, so that
+Published code replaces the base by what is left, W0 - s B0 A0. Here the base stays as it is and the part
+taken out is a second, frozen adapter, so that
 
     W = W0 + s B A - s B0 A0 .
 
 It is the same function and the same gradient. But nothing is rounded when the base is in bfloat16, the base
-needs no restoring, a saved run holds A0 and B0 and so means the same in any process, and what users download is
-an ordinary LoRA of rank 2 r on the original base.
+needs no restoring, a saved run holds A0 and B0 and so means the same in any process, and what users download
+is an ordinary LoRA of rank 2 r on the original base.
 """
 
 from abc import abstractmethod
@@ -34,7 +34,7 @@ class InitializedLora(Lora):
 
     @abstractmethod
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
-        """Return (A [r, in], B [out, r]) with B A the part of ``weight`` [out, in] to start from, in float32."""
+        """Return (A [r, in], B [out, r]), B A being the part of ``weight`` [out, in] to start from."""
 
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""

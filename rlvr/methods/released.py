@@ -1,9 +1,9 @@
-"""The faults of the authors' released code, so that their effect can be measured, and nothing else meets them.
+"""The faults of the authors' released code: their effect can be measured, and nothing else meets them.
 
 Most of what that code did differently is configuration and stands in the presets `released`: another method
-under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class a
-fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets `released`
-name a fault (:class:`rlvr.config.MethodFile`, :class:`rlvr.cells.TrainCell`).
+under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class
+a fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets
+`released` name a fault (:class:`rlvr.config.MethodFile`, :class:`rlvr.cells.TrainCell`).
 """
 
 from pathlib import Path

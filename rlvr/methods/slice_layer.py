@@ -17,7 +17,7 @@ class SliceLinear(nn.Module):
     """Number of the current slice, a scalar."""
 
     def __init__(self, base_layer: nn.Linear, rank: int, interval: int, slices: int) -> None:
-        """Take ``base_layer`` over, frozen; at most ``slices`` slices are visited, one every ``interval`` steps."""
+        """Take ``base_layer`` over, frozen; ``slices`` slices are visited, one every ``interval`` steps."""
         super().__init__()
         self.base_layer = base_layer.requires_grad_(False)
         self.rank = rank

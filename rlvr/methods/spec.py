@@ -39,7 +39,7 @@ class MethodSpec(ABC):
     keeps_base: ClassVar[bool] = True
     """Whether what is exported stands on the frozen base, as an adapter does."""
     exact_lora: ClassVar[bool] = False
-    """Whether every update has a low-rank form B A without loss (:meth:`to_lora`), and so can be hot-loaded."""
+    """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
 
     @abstractmethod
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":

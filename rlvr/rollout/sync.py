@@ -40,9 +40,9 @@ class WeightSync:
         """Send the current weights.
 
         Returns:
-            ``sync/noise_to_signal``: ||served update - update|| / ||update|| over all weights (Frobenius), 0 where
-            nothing is lost on the way and 1 where the engine still serves the untrained model; NaN before the
-            first update. ``sync/update_norm``: ||update||.
+            ``sync/noise_to_signal``: ||served update - update|| / ||update|| over all weights (Frobenius), 0
+            where nothing is lost on the way and 1 where the engine still serves the untrained model; NaN
+            before the first update. ``sync/update_norm``: ||update||.
 
         Raises:
             UserError: the engine holds other weights than it was sent.
@@ -76,7 +76,7 @@ class WeightSync:
 
 
 def tensor_is_trained(layer: nn.Module, name: str) -> bool:
-    """Tell whether training moves this tensor of a layer itself (full fine-tuning), so that it must be copied."""
+    """Tell whether a layer's own tensor is trained (full fine-tuning), so that it must be copied."""
     own = dict(layer.named_parameters(recurse=False))
     return name in own and own[name].requires_grad
 
@@ -123,8 +123,8 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
 def _require_equal(name: str, held: Tensor, sent: Tensor) -> None:
     if not torch.equal(held, sent.to(held)):
         raise UserError(
-            f"after the sync the engine does not hold the weights of {name!r} that it was sent: it would sample "
-            "from another policy than the one that is trained; this is a fault of the engine, not of the study"
+            f"after the sync the engine does not hold the weights of {name!r} that it was sent: it would "
+            "sample from another policy than the one that is trained; a fault of the engine, not of the study"
         )
 
 

@@ -23,7 +23,7 @@ from rlvr.rollout.engine import Completion, Request
 
 
 class TransformersEngine:
-    """Holds a plain model of its own; what enters it are merged weights or low-rank updates, never an adapter."""
+    """Holds a plain model of its own; merged weights or low-rank updates enter it, never an adapter."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> None:
         """Take over ``model``; ``batch_size`` completions are drawn at once."""

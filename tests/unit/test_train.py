@@ -62,6 +62,10 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data.parquet"
 
 
+def small(method: str) -> dict[str, int]:
+    return {key: value for key, value in SMALL.items() if key in get_method(method).Parameters.model_fields}
+
+
 def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) -> Path:
     settings = {
         "steps": 6,
@@ -76,8 +80,7 @@ def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) ->
     cell = TrainCell(
         study="test", run=f"run-{method}", model="tiny", method=method, preset="recommended",
         trains_as=method, faults=(), setting="main", train_seed=1, learning_rate=1e-3,
-        parameters={key: value for key, value in SMALL.items() if key in get_method(method).Parameters.model_fields}
-        | ({"dropout": dropout} if dropout else {}),
+        parameters=small(method) | ({"dropout": dropout} if dropout else {}),
         dataset="data", prompt={}, answer_format="first-line-number", training=settings,
     )  # fmt: skip
     write_json(path, cell.model_dump(mode="json"))

@@ -36,7 +36,13 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("study", "runs", "benchmarks", "data"),
-    [("demo", 14, 2, 5), ("audit", 10, 2, 5), ("smollm2", 4, 4, 5), ("smollm2-gpu", 42, 4, 5), ("paper-1.5b", 14, 6, 7)],
+    [
+        ("demo", 14, 2, 5),
+        ("audit", 10, 2, 5),
+        ("smollm2", 4, 4, 5),
+        ("smollm2-gpu", 42, 4, 5),
+        ("paper-1.5b", 14, 6, 7),
+    ],
 )
 def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, data):
     assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(runs, benchmarks, data)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 IMPORTANCES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
-"""What the allocator remembers of every tensor: sensitivity, its average, its uncertainty (AdaLoRA, Eq. 8 to 10)."""
+"""Kept for every tensor: sensitivity, its average, its uncertainty (AdaLoRA, Eq. 8 to 10)."""
 
 
 class AdaLoraParameters(Settings):
@@ -58,7 +58,10 @@ class AdaLora(PeftMethod):
 
     name = "adalora"
     category = "Structural"
-    citation = "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, arXiv 2303.10512"
+    citation = (
+        "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, "
+        "arXiv 2303.10512"
+    )
     formula = "W = W0 + (alpha/r) B diag(E) A, entries of E set to zero until the mean rank is the target"
     exact_lora = True
     Parameters = AdaLoraParameters

@@ -36,8 +36,8 @@ class Ia3(PeftMethod):
     name = "ia3"
     category = "Other"
     citation = (
-        "Liu et al., Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, "
-        "arXiv 2205.05638"
+        "Liu et al., Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context "
+        "Learning, arXiv 2205.05638"
     )
     formula = "W = diag(l) W0 for keys and values, W = W0 diag(l) for the feed-forward output"
     Parameters = Ia3Parameters

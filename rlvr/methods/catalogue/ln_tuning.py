@@ -32,7 +32,10 @@ class LnTuning(PeftMethod):
 
     name = "ln_tuning"
     category = "Other"
-    citation = "Zhao et al., Tuning LayerNorm in Attention: Towards Efficient Multi-Modal LLM Finetuning, arXiv 2312.11420"
+    citation = (
+        "Zhao et al., Tuning LayerNorm in Attention: Towards Efficient Multi-Modal LLM Finetuning, "
+        "arXiv 2312.11420"
+    )
     formula = "g of every norm g * x / rms(x) trained"
     Parameters = LnTuningParameters
 

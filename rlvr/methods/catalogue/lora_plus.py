@@ -1,6 +1,6 @@
 """LoRA+: B learns faster than A."""
 
-from typing import TYPE_CHECKING, Any, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 

@@ -33,7 +33,10 @@ class Miss(PeftMethod):
 
     name = "miss"
     category = "Structural"
-    citation = "Kang et al., MiSS: Balancing LoRA Performance and Efficiency with Simple Shard Sharing, arXiv 2409.15371"
+    citation = (
+        "Kang et al., MiSS: Balancing LoRA Performance and Efficiency with Simple Shard Sharing, "
+        "arXiv 2409.15371"
+    )
     formula = "W = W0 + D^T S, S [r, in] fixed: S[i, j] = 1 where j mod r = i"
     exact_lora = True
     Parameters = MissParameters

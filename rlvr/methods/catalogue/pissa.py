@@ -15,8 +15,8 @@ class Pissa(InitializedLora):
 
     name = "pissa"
     citation = (
-        "Meng et al., PiSSA: Principal Singular Values and Singular Vectors Adaptation of Large Language Models, "
-        "arXiv 2404.02948"
+        "Meng et al., PiSSA: Principal Singular Values and Singular Vectors Adaptation of Large Language "
+        "Models, arXiv 2404.02948"
     )
     formula = "W = W0 - B0 A0 + B A, B0 A0 = the r largest singular components of W0, B A starts there"
 

@@ -36,7 +36,10 @@ class SliceFine(MethodSpec):
 
     name = "slicefine"
     category = "Other"
-    citation = "Kowsher et al., SliceFine: The Universal Winning-Slice Hypothesis for Pretrained Networks, arXiv 2510.08513"
+    citation = (
+        "Kowsher et al., SliceFine: The Universal Winning-Slice Hypothesis for Pretrained Networks, "
+        "arXiv 2510.08513"
+    )
     formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
     exact_lora = True
     Parameters = SliceFineParameters
