@@ -22,6 +22,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that may stand in a path and in a table."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 DType = Literal["float32", "bfloat16", "float16"]
@@ -169,10 +170,10 @@ class Training(Settings):
     learning_rate: PositiveFloat
     """LoRA's learning rate; a method's preset multiplies it."""
     warmup_steps: int = Field(default=0, ge=0)
-    """Linear warm-up; then constant."""
+    """Optimizer steps of linear warm-up; then constant."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW weight decay."""
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     """AdamW betas."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm clipping."""
@@ -191,10 +192,10 @@ class Training(Settings):
     sampling: Sampling
     """How rollouts are drawn."""
     max_prompt_tokens: PositiveInt = 512
-    """Longest prompt."""
+    """Longest prompt, in tokens of the model; see `overlong_prompts`."""
     overlong_prompts: Literal["stop", "drop"] = "stop"
     """What a longer prompt does: stop the run before it starts, or be left out and counted in `run.json`."""
-    dtype: DType = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the frozen weights and the forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the weights that sample; the same for all methods of a study."""
@@ -354,7 +355,9 @@ class Study(Settings):
         }
         for kind, names in listed.items():
             if twice := [name for name, count in Counter(names).items() if count > 1]:
-                raise ValueError(f"{kind} {twice[0]} is listed twice")
+                raise ValueError(
+                    f"{kind} {twice[0]} is listed twice; for other parameters make another study"
+                )
         return self
 
 

@@ -77,7 +77,9 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
     _check_names(plan)
     for position, choice in enumerate(plan.study.methods):
         place = f"{path}: methods[{position}]"
-        plan.presets[choice.method, choice.preset] = _preset(config, choice, place)
+        preset = _preset(config, choice, place)
+        _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
+        plan.presets[choice.method, choice.preset] = preset
     _ = [cell.run for cell in train_cells(plan)]  # checks the parameters of every method
     _ = [cell.benchmark for cell in generate_cells(plan)]  # checks the name of the evaluation prompt
     return plan
@@ -92,7 +94,7 @@ def load_study(path: Path) -> Study:
     layers: list[dict[str, Any]] = []
     own, node = read_yaml(path)
     data, place, seen = own, path, [path]
-    while isinstance(data, dict) and "extends" in data:
+    while isinstance(data, dict) and data.get("extends"):
         layers.append({key: value for key, value in data.items() if key != "extends"})
         place = place.with_name(f"{data['extends']}.yaml")
         if place in seen:
@@ -226,7 +228,7 @@ def _train_cell(
     plan: Plan, model: str, choice: MethodChoice, setting: str, override: dict[str, Any], seed: int
 ) -> TrainCell:
     preset = plan.presets[choice.method, choice.preset]
-    changed = {**plan.study.training.model_dump(), **preset.training, **override}
+    changed = _laid_over(_laid_over(plan.study.training.model_dump(), preset.training), override)
     training = parse(Training, changed, f"{plan.source}: settings.{setting}")
     values = {**preset.parameters, **choice.parameters}
     trains_as = preset.trains_as or choice.method
@@ -286,6 +288,13 @@ def _preset(config: Path, choice: MethodChoice, source: str) -> Preset:
             f"(there are: {', '.join(sorted(presets))})"
         )
     return presets[choice.preset]
+
+
+def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
+    """Refuse a preset whose values do not fit, with its own file in the message and not the study's."""
+    place = f"{path}: presets.{choice.preset}"
+    method_parameters(preset.trains_as or choice.method, preset.parameters, place)
+    parse(Training, _laid_over(training.model_dump(), preset.training), f"{place}.training")
 
 
 def _check_names(plan: Plan) -> None:

@@ -9,30 +9,29 @@ sees what it computes from it.
 from collections.abc import Sequence
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from rlvr.config import Training
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
-from rlvr.rollout.transformers_engine import TransformersEngine
+from rlvr.rollout.engine import Engine
 
 CANARIES = 4
 """Answers that are scored after each sync; each costs the engine one forward pass."""
 
 
 def canary_answers(
-    problems: Sequence[TrainingProblem], engine: TransformersEngine
+    problems: Sequence[TrainingProblem], tokenizer: PreTrainedTokenizerBase
 ) -> list[tuple[list[int], list[int]]]:
     """Return (prompt ids, gold answer ids) of the first problems."""
     return [
-        (list(problem.prompt_ids), engine.tokenizer.encode(problem.answer, add_special_tokens=False))
+        (list(problem.prompt_ids), tokenizer.encode(problem.answer, add_special_tokens=False))
         for problem in problems[:CANARIES]
     ]
 
 
-def canary_kl(
-    learner: Learner, engine: TransformersEngine, answers: list[tuple[list[int], list[int]]]
-) -> float:
+def canary_kl(learner: Learner, engine: Engine, answers: list[tuple[list[int], list[int]]]) -> float:
     """Return the mean KL per token between trainer and engine on the canary, nats."""
     trainer_N = torch.tensor([value for row in policy_logprobs(learner, answers) for value in row])
     temperature = learner.training.sampling.temperature
@@ -43,12 +42,12 @@ def canary_kl(
 
 
 def require_served(kl: float, training: Training, place: str) -> None:
-    """Stop the run if trainer and engine disagree more than their precision explains; NaN says nothing.
+    """Stop the run if trainer and engine disagree more than their precision explains, or are not finite.
 
     Raises:
         UserError: they do.
     """
-    if kl > training.largest_mismatch:
+    if not kl <= training.largest_mismatch:
         raise UserError(
             f"the policy that samples is not the one that is trained: their KL is {kl:.2g} nats per token "
             f"{place}, above {training.largest_mismatch:g}; a finer training.rollout_dtype brings them "

@@ -115,7 +115,7 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
         learner,
         engine,
         WeightSync(learner.spec, learner.policy, engine, cell.training.sync),
-        canary_answers(chosen, engine),
+        canary_answers(chosen, tokenizer),
         sampler,
         verifier,
         checkpoints / fingerprint,
@@ -245,7 +245,7 @@ def resume(run: Run) -> None:
         return
     print(f"resuming {run.cell.run} after step {state.step}")
     load_trained_state(run.learner.spec, run.learner.policy, state.trained, str(run.folder))
-    run.learner.optimizer.load_state_dict(state.optimizer)
+    load_optimizer_state(run.learner, state.optimizer)
     scheduler = run.learner.scheduler
     functions = [None] * len(run.learner.optimizer.param_groups)  # stand for "keep yours"
     scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
@@ -264,6 +264,19 @@ def resume(run: Run) -> None:
     else:
         commits = [*state.progress["earlier_commits"], before["git_commit"]]
         run.earlier_commits = [c for c in dict.fromkeys(commits) if c and c != run.code["git_commit"]]
+
+
+def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
+    """Put an optimizer's state back where its parameters are.
+
+    PyTorch moves what is kept under a parameter; LoRA-FA's optimizer keeps its state under names.
+    """
+    learner.optimizer.load_state_dict(state)
+    device = next(learner.policy.parameters()).device
+    for owner, values in learner.optimizer.state.items():
+        if isinstance(owner, str):
+            for key, value in values.items():
+                values[key] = value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def publish(run: Run, output: Path) -> None:

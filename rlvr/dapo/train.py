@@ -76,8 +76,9 @@ def train_step(run: Run, step: int) -> dict[str, float]:
         announce_signal(drawn)
     clock.append(time.perf_counter())
     remember_logprobs(run.learner, run.sampler.surplus)
-    metrics = update(run.learner, drawn.groups)
-    require_served(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
+    metrics = update(run.learner, drawn.groups, step)
+    if drawn.groups:
+        require_served(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
     clock.append(time.perf_counter())
     served = synchronise(run)
     clock.append(time.perf_counter())

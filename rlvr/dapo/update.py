@@ -18,6 +18,7 @@ from rlvr.methods import MethodSpec
 
 UPDATE_METRICS = (
     "loss/policy",
+    "loss/extra",
     "loss/clip_fraction",
     "policy/entropy",
     "rollout/mismatch_kl",
@@ -36,6 +37,12 @@ class Learner:
     scheduler: torch.optim.lr_scheduler.LRScheduler
     training: Training
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether forward passes in training hold noise, which the policy that sampled did not have."""
+        modules: Iterator[nn.Module] = self.policy.modules()
+        return self.spec.stochastic or any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -53,8 +60,8 @@ class Sequences:
     """Per token, as the engine that drew it saw it."""
 
 
-def update(learner: Learner, groups: list[Group]) -> dict[str, float]:
-    """Train on ``groups`` and return metrics; gradients are exact whatever the microbatch size.
+def update(learner: Learner, groups: list[Group], step: int) -> dict[str, float]:
+    """Train on the groups of ``step`` and return metrics; gradients are exact whatever the microbatch size.
 
     Without groups nothing is trained and the metrics that an update would give are NaN.
 
@@ -65,16 +72,17 @@ def update(learner: Learner, groups: list[Group]) -> dict[str, float]:
         return {**dict.fromkeys(UPDATE_METRICS, math.nan), "tokens/trained": 0}
     training = learner.training
     parts = np.array_split(np.arange(len(groups)), min(training.updates_per_step, len(groups)))
-    if len(parts) > 1:
+    if len(parts) > 1 or learner.stochastic:
         remember_logprobs(learner, groups)
     totals: dict[str, float] = {}
-    for part in parts:
-        metrics = _optimizer_step(learner, flatten([groups[i] for i in part], training))
+    for position, part in enumerate(parts, start=step * training.updates_per_step):
+        metrics = optimizer_step(learner, flatten([groups[i] for i in part], training), position)
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value
     tokens = totals.pop("tokens")
     values = (
         totals["loss"] / len(parts),
+        totals["extra"] / len(parts),
         totals["clipped_tokens"] / tokens,
         totals["entropy"] / tokens,
         totals["mismatch"] / tokens,
@@ -148,19 +156,21 @@ def autocast(policy: nn.Module, dtype: DType) -> torch.autocast:
     return torch.autocast(device, dtype=getattr(torch, dtype), enabled=dtype != "float32")
 
 
-def _optimizer_step(learner: Learner, batch: Sequences) -> dict[str, float]:
+def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[str, float]:
+    """Do one optimizer step, number ``position`` of the run as planned, and return sums over the batch."""
     learner.optimizer.zero_grad(set_to_none=True)
-    totals: dict[str, Any] = {"loss": 0.0, "clipped_tokens": 0, "entropy": 0.0, "mismatch": 0.0, "tokens": 0}
+    totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
+    totals |= {"clipped_tokens": 0, "tokens": 0}
     for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
         for name, value in _backward(learner, batch, rows).items():
             totals[name] = totals[name] + value
     extra = learner.spec.extra_loss(learner.policy)
     if extra is not None:
         extra.backward()
-        totals["loss"] = totals["loss"] + extra.detach()
+        totals["extra"] = extra.detach()
     trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
     norm = torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
-    loss = float(totals["loss"])
+    loss = float(totals["loss"] + totals["extra"])
     if not (np.isfinite(loss) and torch.isfinite(norm)):
         raise UserError(
             f"the loss ({loss}) or its gradient norm ({float(norm)}) is not finite; "
@@ -168,7 +178,7 @@ def _optimizer_step(learner: Learner, batch: Sequences) -> dict[str, float]:
         )
     totals |= {"grad_norm": norm, "learning_rate": learner.scheduler.get_last_lr()[0]}
     learner.optimizer.step()
-    learner.spec.after_step(learner.policy, learner.optimizer, learner.scheduler.last_epoch)
+    learner.spec.after_step(learner.policy, learner.optimizer, position)
     learner.scheduler.step()
     return {name: float(value) for name, value in totals.items()}
 

@@ -30,8 +30,11 @@ def trained_method(cell: TrainCell) -> MethodSpec:
 class InPlaceMerge(PeftMethod):
     """Weights were merged into the frozen base for each sync and subtracted again, in the base's precision.
 
-    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`).
+    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`). As there, the
+    drift is in no checkpoint: a resumed run starts again from a sound base.
     """
+
+    changes_base = True
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Merge in place, read, unmerge: what is left is no longer quite the base."""

@@ -38,6 +38,10 @@ class MethodSpec(ABC):
     Parameters: ClassVar[type[Settings]]
     keeps_base: ClassVar[bool] = True
     """Whether what is exported stands on the frozen base, as an adapter does."""
+    changes_base: ClassVar[bool] = False
+    """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
+    stochastic: ClassVar[bool] = False
+    """Whether its forward pass in training draws noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
 
@@ -83,7 +87,11 @@ class MethodSpec(ABC):
 
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return torch.optim.AdamW(
-            trainable, lr=learning_rate, betas=training.betas, weight_decay=training.weight_decay
+            trainable,
+            lr=learning_rate,
+            betas=training.betas,
+            weight_decay=training.weight_decay,
+            fused=trainable[0].is_cuda or None,  # saves the temporaries of a whole model
         )
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:

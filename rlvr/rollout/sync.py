@@ -31,7 +31,7 @@ class WeightSync:
         """Remember the untrained weights; call before anything is trained or resumed."""
         self.spec, self.policy, self.engine, self.mode = spec, policy, engine, mode
         self.untrained = {
-            f"{name}.{key}": tensor.clone() if tensor_is_trained(layer, key) else tensor
+            f"{name}.{key}": tensor.cpu().clone() if _moves(spec, layer, key) else tensor
             for name, layer in spec.adapted_layers(policy)
             for key, tensor in spec.base_weights(layer).items()
         }
@@ -75,12 +75,6 @@ class WeightSync:
         return noise, signal
 
 
-def tensor_is_trained(layer: nn.Module, name: str) -> bool:
-    """Tell whether a layer's own tensor is trained (full fine-tuning), so that it must be copied."""
-    own = dict(layer.named_parameters(recurse=False))
-    return name in own and own[name].requires_grad
-
-
 def merged_weights(spec: MethodSpec, policy: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield ``(name in the plain model, float32 weight)`` for everything that training may have moved."""
     for name, layer in spec.adapted_layers(policy):
@@ -111,13 +105,19 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
         UserError: the folder holds no export, or not all weights of the model.
     """
     if not (directory / "adapter_config.json").exists():
-        yield from _whole_weights(base, directory).items()
+        yield from _whole_weights(base, directory)
         return
     from peft import PeftModel
 
     for name, layer in tuner_layers(PeftModel.from_pretrained(base, str(directory))):
         for weight_name, weight in merged_copy(layer).items():
             yield f"{name}.{weight_name}", weight
+
+
+def _moves(spec: MethodSpec, layer: nn.Module, name: str) -> bool:
+    """Tell whether a tensor of the base will change (full fine-tuning, or a fault): then a copy is kept."""
+    own = dict(layer.named_parameters(recurse=False))
+    return spec.changes_base or (name in own and own[name].requires_grad)
 
 
 def _require_equal(name: str, held: Tensor, sent: Tensor) -> None:
@@ -128,16 +128,14 @@ def _require_equal(name: str, held: Tensor, sent: Tensor) -> None:
         )
 
 
-def _whole_weights(base: PreTrainedModel, directory: Path) -> dict[str, Tensor]:
-    weights = {
-        name: weight
-        for shard in sorted(directory.glob("*.safetensors"))
-        for name, weight in load_file(shard).items()
-    }
-    missing = sorted({name for name, _ in base.named_parameters()} - weights.keys())
+def _whole_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:
+    missing = {name for name, _ in base.named_parameters()}
+    for shard in sorted(directory.glob("*.safetensors")):
+        weights = load_file(shard)
+        missing -= weights.keys()
+        yield from weights.items()
     if missing:
         raise UserError(
-            f"{directory}: not an exported run: there is no adapter_config.json, and weight {missing[0]!r} "
+            f"{directory}: not an exported run: there is no adapter_config.json, and weight {min(missing)!r} "
             "is in no safetensors file; export the run again"
         )
-    return weights

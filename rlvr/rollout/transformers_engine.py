@@ -56,7 +56,7 @@ class TransformersEngine:
         module = self.model.get_submodule(layer)
         if layer not in self.updates:
             module.register_forward_hook(self._adds_update(layer))
-        self.updates[layer] = (down.to(module.weight), up.to(module.weight))
+        self.updates[layer] = (down.to(module.weight, copy=True), up.to(module.weight, copy=True))
 
     def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
         def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:

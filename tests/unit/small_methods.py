@@ -35,7 +35,12 @@ SMALL_OF = {
     "vblora": {"rank": 4, "vectors": 8, "vector_length": 16},
 }
 """Settings of single methods instead."""
-LEARNING_RATES = {"adalora": 0.1, "vera": 0.1, "hira": 0.1, "unilora": 0.1}
+LEARNING_RATES = {
+    **dict.fromkeys(("boft", "hra", "loha", "oft", "peanut", "supertuning", "vblora"), 0.05),
+    **dict.fromkeys(("adalora", "psoft", "vera"), 0.1),
+    **dict.fromkeys(("c3a", "hira", "ia3", "ln_tuning", "road", "unilora"), 0.3),
+    "pvera": 0.5,
+}
 """Where 1e-2 moves the small model too little in three steps, or too far."""
 
 

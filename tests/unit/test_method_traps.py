@@ -15,9 +15,11 @@ from small_methods import (
     train,
 )
 
-from rlvr.dapo.update import Learner, _optimizer_step
+from rlvr.cells import TrainCell
+from rlvr.dapo.run import build_learner
+from rlvr.dapo.update import Learner, optimizer_step
 from rlvr.methods import get_method
-from rlvr.methods.catalogue.adalora import AdaLora, kept_ranks
+from rlvr.methods.catalogue.adalora import kept_ranks
 from rlvr.methods.policy import build_policy
 from rlvr.rollout.sync import merged_weights
 
@@ -73,10 +75,10 @@ def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     monkeypatch.setattr("rlvr.dapo.update.microbatches", lambda *_: [[0]])
     monkeypatch.setattr(type(spec), "after_step", lambda *_: None)  # it reads gradients that are absent here
     before = {name: p.clone() for name, p in policy.named_parameters() if p.requires_grad}
-    metrics = _optimizer_step(learner, type("Batch", (), {"tokens": []}))
+    metrics = optimizer_step(learner, type("Batch", (), {"tokens": []}), 0)
     factors = [p for name, p in policy.named_parameters() if ".lora_A." in name]
     defect = torch.stack([torch.linalg.norm(a @ a.T - torch.eye(len(a))) for a in factors]).mean()
-    assert metrics["loss"] == pytest.approx(0.5 * float(defect), rel=0.05)
+    assert metrics["extra"] == pytest.approx(0.5 * float(defect), rel=0.05)
     moved = {
         name for name, p in policy.named_parameters() if name in before and not torch.equal(p, before[name])
     }
@@ -100,8 +102,10 @@ def test_adaloras_importances_are_part_of_a_saved_state():
     state = spec.method_state(policy)
     fresh = policy_of("adalora")
     spec.load_method_state(fresh, state)
-    assert state and state.keys() == spec.method_state(fresh).keys()
-    assert isinstance(spec, AdaLora)
+    assert state and any(tensor.any() for tensor in state.values())
+    again = spec.method_state(fresh)
+    assert state.keys() == again.keys()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in state.items())
 
 
 def test_adalora_refuses_a_target_above_its_start():
@@ -273,12 +277,16 @@ def test_milora_plus_reads_minor_directions_and_leaves_the_base_alone():
         assert not layer.lora_B["default"].weight.any()
 
 
-def test_the_training_seed_alone_decides_where_an_adapter_starts():
-    spec = get_method("lora")
+def test_the_training_seed_alone_decides_where_an_adapter_starts(tiny_folder):
     starts = []
-    for seed in (1, 1, 2):
-        base = base_model()
-        torch.manual_seed(seed)
-        policy = build_policy(spec, base, parameters_of(spec), STEPS)
+    for seed, noise in ((1, 0), (1, 5), (2, 0)):
+        torch.manual_seed(noise)  # what happened before in this process must not matter
+        settings = TRAINING.model_dump()
+        cell = TrainCell(
+            study="s", run="r", model="m", method="lora", preset="recommended", trains_as="lora", faults=(),
+            setting="main", train_seed=seed, parameters={"rank": 4}, learning_rate=1e-3, dataset="d",
+            prompt={}, answer_format="boxed", training=settings,
+        )  # fmt: skip
+        policy = build_learner(cell, tiny_folder).policy
         starts.append(torch.cat([p.flatten() for n, p in policy.named_parameters() if ".lora_A." in n]))
     assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])

@@ -31,7 +31,7 @@ def moved(name: str, dtype: str = "float32", family: str = "qwen2") -> torch.nn.
     policy = policy_of(name, dtype, family)
     train(name, policy, dtype)
     distance = (logits(policy, dtype) - logits(base_model(dtype, family), dtype)).abs().max()
-    assert distance > 1e-2, "training changed nothing, so this test would prove nothing"
+    assert distance > 5 * max(MERGED.values()), "training changed too little for the tests to prove anything"
     return policy
 
 
@@ -118,8 +118,7 @@ def merged_elsewhere(tmp_path_factory):
     folder, here = tmp_path_factory.mktemp("merged"), {}
     for name in NAMES:
         for dtype in DTYPES:
-            spec, policy = get_method(name), policy_of(name, dtype)
-            train(name, policy, dtype)
+            spec, policy = get_method(name), moved(name, dtype)
             state = {key: value.contiguous() for key, value in trained_state(spec, policy).items()}
             save_file(state, folder / f"{name}-{dtype}.trained")
             here[name, dtype] = dict(merged_weights(spec, policy))
@@ -193,8 +192,7 @@ def loaded_elsewhere(tmp_path_factory):
     folder, here = tmp_path_factory.mktemp("exported"), {}
     for name in NAMES:
         for dtype in DTYPES:
-            policy = policy_of(name, dtype)
-            train(name, policy, dtype)
+            policy = moved(name, dtype)
             here[name, dtype] = logits(policy, dtype)
             get_method(name).export(policy, folder / f"{name}-{dtype}")
     in_a_new_process("load_with_peft", folder)

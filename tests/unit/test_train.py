@@ -28,6 +28,7 @@ COLUMNS = [
     "groups/carried",
     "groups/mixed_fraction",
     "loss/policy",
+    "loss/extra",
     "loss/clip_fraction",
     "rollout/mismatch_kl",
     "sync/noise_to_signal",
@@ -312,3 +313,19 @@ def test_truncated_importance_sampling_is_one_where_nothing_differs(tmp_path, ti
     corrected = trained(tmp_path / "with", "lora", tiny_folder, data, importance_cap=2.0)
     assert corrected["reward/mean"].tolist() == plain["reward/mean"].tolist()
     assert corrected["loss/policy"].tolist() == pytest.approx(plain["loss/policy"].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "pvera"])
+def test_noise_in_training_is_no_mismatch(tmp_path, tiny_folder, data, method):
+    """The engine samples without dropout, so it is compared with the trainer without dropout."""
+    cell = cell_at(tmp_path / "cell.json", method, 0.3 if method != "pvera" else 0)
+    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    assert pd.read_parquet(tmp_path / "run/train_log.parquet")["rollout/mismatch_kl"].max() < 1e-8
+
+
+def test_an_engine_whose_numbers_overflow_stops_the_run(tmp_path, tiny_folder, data, monkeypatch):
+    monkeypatch.setattr(
+        TransformersEngine, "score", lambda self, prompt, answer, t: [float("nan")] * len(answer)
+    )
+    with pytest.raises(UserError, match="is nan nats"):
+        trained(tmp_path, "lora", tiny_folder, data)

@@ -99,7 +99,7 @@ def test_an_update_makes_right_answers_likelier(tiny_folder, method):
     learner = learner_on(tiny_folder, method)
     before = copy.deepcopy(groups())
     remember_logprobs(learner, before)
-    update(learner, groups())
+    update(learner, groups(), 0)
     after = groups()
     remember_logprobs(learner, after)
     for old, new in zip(before, after, strict=True):
@@ -113,16 +113,16 @@ def test_carried_groups_are_weighed_by_the_policy_that_drew_them(tiny_folder):
     learner = learner_on(tiny_folder)
     stale = groups()
     remember_logprobs(learner, stale)
-    fresh_metrics = update(learner_on(tiny_folder), copy.deepcopy(stale))
+    fresh_metrics = update(learner_on(tiny_folder), copy.deepcopy(stale), 0)
     assert fresh_metrics["loss/clip_fraction"] == 0
     for group in stale:
         group.old_logprobs = [[value - 1.0 for value in row] for row in group.old_logprobs]
-    assert update(learner, stale)["loss/clip_fraction"] > 0
+    assert update(learner, stale, 0)["loss/clip_fraction"] > 0
 
 
 def test_more_updates_per_step_take_more_optimizer_steps(tiny_folder):
     learner = learner_on(tiny_folder, updates_per_step=2)
-    metrics = update(learner, groups())
+    metrics = update(learner, groups(), 0)
     assert learner.scheduler.last_epoch == 2
     assert metrics["tokens/trained"] == sum(len(c) for g in groups() for c in g.completions)
 
@@ -131,7 +131,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_folder):
     learner = learner_on(tiny_folder)
     next(learner.policy.parameters()).data.fill_(float("nan"))
     with pytest.raises(UserError, match="not finite"):
-        update(learner, groups())
+        update(learner, groups(), 0)
 
 
 @pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
@@ -215,11 +215,13 @@ def test_mismatch_is_zero_where_the_engine_serves_what_is_trained(tiny_folder):
     remember_logprobs(learner, batch)
     for group in batch:
         group.engine_logprobs = group.old_logprobs
-    assert update(learner_on(tiny_folder), batch)["rollout/mismatch_kl"] == 0
+    assert update(learner_on(tiny_folder), batch, 0)["rollout/mismatch_kl"] == 0
     for group in batch:
         group.engine_logprobs = [[value + 0.1 for value in row] for row in group.old_logprobs]
     expected = math.exp(-0.1) - 1 + 0.1
-    assert update(learner_on(tiny_folder), batch)["rollout/mismatch_kl"] == pytest.approx(expected, rel=1e-3)
+    assert update(learner_on(tiny_folder), batch, 0)["rollout/mismatch_kl"] == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_old_log_probabilities_are_those_of_the_policy_without_dropout(tiny_folder):

@@ -37,6 +37,7 @@ class Pvera(PeftMethod):
     citation = "Fillioux et al., PVeRA: Probabilistic Vector-Based Random Matrix Adaptation, arXiv 2512.07703"
     formula = "W = W0 + diag(b) B diag(d) A in the mean, A and B random, frozen and shared by all layers"
     exact_lora = True
+    stochastic = True
     Parameters = PveraParameters
 
     def peft_config(self, parameters: Any) -> "PveraConfig":
