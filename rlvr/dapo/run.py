@@ -24,7 +24,7 @@ from rlvr.dapo.sampling import (
     group_to_json,
 )
 from rlvr.dapo.update import Learner
-from rlvr.data.chat import prompt_ids
+from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json, write_parquet
@@ -105,7 +105,7 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
     sampler = GroupSampler(
         engine=engine,
         stream=PromptStream(chosen, cell.train_seed),
-        reward=reward or verified_reward(verifier, cell.answer_format),
+        reward=reward or verified_reward(verifier, cell.answer_format, opening(tokenizer, cell.prompt)),
         training=cell.training,
         seed=cell.train_seed,
     )
@@ -198,13 +198,16 @@ def training_problems(
     return fitting
 
 
-def verified_reward(verifier: Verifier, answer_format: AnswerFormat) -> Reward:
-    """Return the reward of the paper (section 2.4): 1 where the verifier finds the answer right, else 0."""
+def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str = "") -> Reward:
+    """Return the reward of the paper (section 2.4): 1 where the verifier finds the answer right, else 0.
+
+    ``opened`` is what the chat template has written of every answer already.
+    """
 
     def reward(problems: Sequence[TrainingProblem], completions: Sequence[Completion]) -> list[float]:
         items = [
             Item(
-                text=completion.text,
+                text=opened + completion.text,
                 gold=problem.answer,
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,

@@ -24,3 +24,11 @@ def render(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: str) -
 def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: str) -> tuple[int, ...]:
     """Return the token ids of the rendered prompt."""
     return tuple(tokenizer(render(tokenizer, prompt, problem), add_special_tokens=False)["input_ids"])
+
+
+def opening(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> str:
+    """Return what the template has already written of the answer: an open ``<think>``, or nothing.
+
+    It belongs to the answer. Without it one whose thinking never ends would look like one without thinking.
+    """
+    return "<think>\n" if render(tokenizer, prompt, "").rstrip().endswith("<think>") else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from rlvr.cells import GenerateCell, read_cell
-from rlvr.data.chat import prompt_ids
+from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.evaluate.journal import Journal, Sample
 from rlvr.files import content_hash, read_json, sha256_of, write_parquet
@@ -110,6 +110,7 @@ def _draw(inputs: Inputs, wanted: list[tuple[Key, int]]) -> Iterator[list[Sample
     engine = TransformersEngine(load_model(inputs.model, cell.dtype), tokenizer, cell.batch_size)
     if inputs.adapter:
         engine.load_weights(exported_weights(load_model(inputs.model, "float32"), inputs.adapter))
+    opened = opening(tokenizer, cell.prompt)
     prompts = {name: prompt_ids(tokenizer, cell.prompt, problem) for name, problem in inputs.problems.items()}
     for start in range(0, len(wanted), cell.batch_size):
         batch = wanted[start : start + cell.batch_size]
@@ -119,7 +120,7 @@ def _draw(inputs: Inputs, wanted: list[tuple[Key, int]]) -> Iterator[list[Sample
                 problem_id=problem_id,
                 sample_index=index,
                 seed=seed,
-                text=completion.text,
+                text=opened + completion.text,
                 n_tokens=len(completion.token_ids),
                 finish_reason=completion.finish_reason,
                 seconds=completion.seconds,

@@ -1,21 +1,21 @@
 """Methods whose download is a plain LoRA.
 
-For methods that PEFT, when it loads them, builds again from the base weights by an SVD (which takes long, and
-whose signs differ between machines) or from a random stream. What they add has a low-rank form without loss,
-and that is what is written.
+For methods that PEFT does not have, and for those that PEFT, when it loads them, builds again from the base
+weights by an SVD (which takes long, and whose signs differ between machines) or from a random stream. What
+they add has a low-rank form without loss, and that is what is written.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rlvr.methods.spec import PeftMethod
+from rlvr.methods.spec import MethodSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class ExportedAsLora(PeftMethod):
-    """A PEFT method that exports :meth:`to_lora` of every layer."""
+class ExportedAsLora(MethodSpec):
+    """A method that exports :meth:`to_lora` of every layer."""
 
     exact_lora = True
 

@@ -11,23 +11,21 @@ is an ordinary LoRA of rank 2 r on the original base.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rlvr.methods.catalogue.lora import Lora
+from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
 from rlvr.methods.spec import Category
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from peft.tuners.lora import LoraLayer, LoraModel
+    from peft.tuners.lora import LoraLayer
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-TRAINED, INITIAL = "default", "initial"
 
-
-class InitializedLora(Lora):
+class InitializedLora(ExportedAsLora, Lora):
     """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
 
     category: ClassVar[Category] = "Initialization"
@@ -39,15 +37,9 @@ class InitializedLora(Lora):
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
         policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        frozen = self.peft_config(parameters)
-        frozen.lora_dropout = 0.0
-        policy.add_adapter(INITIAL, frozen)
+        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
         for _, layer in self.adapted_layers(policy):
             self._start(cast("LoraLayer", layer), parameters.rank)
-        cast("LoraModel", policy.base_model).set_adapter([TRAINED, INITIAL])
-        for name, parameter in policy.named_parameters():
-            if f".{INITIAL}." in name:
-                parameter.requires_grad_(False)
         return policy
 
     def _start(self, layer: "LoraLayer", rank: int) -> None:
@@ -60,20 +52,19 @@ class InitializedLora(Lora):
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r on the original base."""
-        import torch
-
-        downs, ups = zip(*_scaled_factors(cast("LoraLayer", layer)), strict=True)
-        return torch.cat(downs), torch.cat(ups, dim=1)
-
-    def export(self, model: "nn.Module", directory: Path) -> None:
-        """Write a plain LoRA of rank 2 r, which needs no initialisation to be repeated when it is loaded."""
-        from rlvr.methods.peft_layers import write_lora
-
-        factors = {name: self.to_lora(layer) for name, layer in self.adapted_layers(model)}
-        write_lora(cast("dict[str, tuple[Tensor, Tensor]]", factors), directory)
+        tuner = cast("LoraLayer", layer)
+        return summed_factors(_scaled_factors(tuner, adapter) for adapter in (TRAINED, INITIAL))
 
 
-def _scaled_factors(layer: "LoraLayer") -> "Iterator[tuple[Tensor, Tensor]]":
-    for adapter in (TRAINED, INITIAL):
-        down, up = cast("nn.Linear", layer.lora_A[adapter]), cast("nn.Linear", layer.lora_B[adapter])
-        yield down.weight.detach(), (layer.scaling[adapter] * up.weight).detach()
+def singular_factors(weight: "Tensor", chosen: slice) -> "tuple[Tensor, Tensor]":
+    """Return sqrt(S) V^T and U sqrt(S) of the chosen singular components, largest first, by an exact SVD."""
+    import torch
+
+    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+    root = s[chosen].sqrt()
+    return root[:, None] * vh[chosen], u[:, chosen] * root
+
+
+def _scaled_factors(layer: "LoraLayer", adapter: str) -> "tuple[Tensor, Tensor]":
+    down, up = cast("nn.Linear", layer.lora_A[adapter]), cast("nn.Linear", layer.lora_B[adapter])
+    return down.weight, layer.scaling[adapter] * up.weight

@@ -23,17 +23,29 @@ def build_policy(
     in bfloat16. ``total_steps`` is the number of optimizer steps of the run.
 
     Raises:
-        UserError: the adapted modules or the number of trainable parameters are not the declared ones.
+        UserError: the settings do not fit the model, or the adapted modules or the number of trainable
+            parameters are not the declared ones.
     """
     config = model.config
     model.requires_grad_(False)
-    policy = spec.wrap(model, parameters, total_steps)
+    policy = _wrapped(spec, model, parameters, total_steps)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     _check_modules(spec, policy, spec.declared_modules(config, parameters))
     _check_count(spec, policy, spec.expected_parameters(config, parameters))
     return policy
+
+
+def _wrapped(spec: MethodSpec, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    try:
+        return spec.wrap(model, parameters, total_steps)
+    except ValueError as error:
+        settings = ", ".join(f"{name}={value}" for name, value in parameters.model_dump(mode="json").items())
+        raise UserError(
+            f"method {spec.name!r} does not fit the model ({settings}): {error}\n"
+            "Change what does not fit, or leave the layers that it does not fit out of target_modules."
+        ) from error
 
 
 def trainable_parameters(policy: "nn.Module") -> int:

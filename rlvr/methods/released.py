@@ -7,10 +7,11 @@ a fault, mixed into a method at the one seam :func:`trained_method`. Configurati
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rlvr.cells import TrainCell
 from rlvr.config import Fault
+from rlvr.methods.frozen_start import TRAINED
 from rlvr.methods.registry import get_method
 from rlvr.methods.spec import MethodSpec, PeftMethod
 
@@ -48,35 +49,28 @@ class InPlaceMerge(PeftMethod):
         return weights
 
 
-class PissaReload(PeftMethod):
-    """Only A and B were saved, and loading drew a new randomised SVD to subtract from the base."""
+class _Reload(PeftMethod):
+    """Only A and B were saved, not what had been taken out of the base."""
+
+    saved_settings: ClassVar[dict[str, Any]] = {}
 
     def export(self, model: "nn.Module", directory: Path) -> None:
-        """Write A and B with the initialisation that PEFT repeats, differently, when it loads them."""
+        """Write the trained A and B alone with LoRA's scale."""
         from rlvr.methods.peft_layers import write_lora
 
-        config = cast(Any, cast("PeftModel", model).peft_config["default"])
-        write_lora(
-            {name: _default_factors(layer) for name, layer in self.adapted_layers(model)},
-            directory,
-            lora_alpha=config.lora_alpha,
-            init_lora_weights="pissa_niter_4",
-        )
+        config = cast(Any, cast("PeftModel", model).peft_config[TRAINED])
+        factors = {name: _trained_factors(layer) for name, layer in self.adapted_layers(model)}
+        write_lora(factors, directory, lora_alpha=config.lora_alpha, **self.saved_settings)
 
 
-class MiloraReload(PeftMethod):
-    """Only A and B were saved, as plain LoRA: on the original base the minor components count twice."""
+class PissaReload(_Reload):
+    """Loading drew a new randomised SVD to subtract from the base: PEFT repeats it, differently each time."""
 
-    def export(self, model: "nn.Module", directory: Path) -> None:
-        """Write A and B as if the base had never been changed."""
-        from rlvr.methods.peft_layers import write_lora
+    saved_settings: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa_niter_4"}
 
-        config = cast(Any, cast("PeftModel", model).peft_config["default"])
-        write_lora(
-            {name: _default_factors(layer) for name, layer in self.adapted_layers(model)},
-            directory,
-            lora_alpha=config.lora_alpha,
-        )
+
+class MiloraReload(_Reload):
+    """A and B were loaded as plain LoRA: on the original base the minor components count twice."""
 
 
 FAULTS: dict[Fault, type] = {
@@ -86,8 +80,8 @@ FAULTS: dict[Fault, type] = {
 }
 
 
-def _default_factors(layer: "nn.Module") -> "tuple[Tensor, Tensor]":
+def _trained_factors(layer: "nn.Module") -> "tuple[Tensor, Tensor]":
     """Return the trained A and B alone, not scaled."""
     tuner = cast("LoraLayer", layer)
-    down, up = cast("nn.Linear", tuner.lora_A["default"]), cast("nn.Linear", tuner.lora_B["default"])
+    down, up = cast("nn.Linear", tuner.lora_A[TRAINED]), cast("nn.Linear", tuner.lora_B[TRAINED])
     return down.weight, up.weight

@@ -45,6 +45,21 @@ def linear_layers(config: "PretrainedConfig", names: tuple[str, ...]) -> dict[st
     }
 
 
+def total_inputs(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+    """Return the input features of the named layers, summed over all blocks."""
+    return sum(inputs for inputs, _ in linear_layers(config, names).values())
+
+
+def total_outputs(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+    """Return the output features of the named layers, summed over all blocks."""
+    return sum(outputs for _, outputs in linear_layers(config, names).values())
+
+
+def total_sides(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+    """Return inputs and outputs of the named layers, summed: the parameters of a LoRA of rank 1."""
+    return total_inputs(config, names) + total_outputs(config, names)
+
+
 def biased_names(config: "PretrainedConfig") -> tuple[LinearName, ...]:
     """Return those of the seven linear layers of a decoder block that have a bias."""
     if config.model_type == "qwen2":
@@ -56,8 +71,7 @@ def total_parameters(config: "PretrainedConfig") -> int:
     """Return the number of parameters of a Qwen2 or Llama model, tied embeddings counted once."""
     layers = linear_layers(config, ALL_LINEAR)
     linear = sum(inputs * outputs for inputs, outputs in layers.values())
-    biased = linear_layers(config, biased_names(config))
-    bias = sum(outputs for _, outputs in biased.values())
+    bias = total_outputs(config, biased_names(config))
     norms = (2 * config.num_hidden_layers + 1) * config.hidden_size
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
     return linear + bias + norms + embeddings

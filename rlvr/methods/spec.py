@@ -110,6 +110,10 @@ class MethodSpec(ABC):
         """Return a regulariser to add to the policy loss (AdaLoRA's orthogonality), or None."""
         return None
 
+    def metrics(self, model: "nn.Module") -> dict[str, float]:
+        """Return what the training log shows of the method's own state (AdaLoRA's ranks), ``method/...``."""
+        return {}
+
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return ``(A [r, in], B [out, r])`` with merged weight = base + B A exactly, or None."""
         return None

@@ -19,4 +19,4 @@ class DropoutParameters(TargetedParameters):
     """Settings of such a method that can drop inputs of its adapter at random."""
 
     dropout: Fraction = 0.0
-    """Dropout on the adapter's input; it makes the probability ratio noisy."""
+    """Dropout on the adapter's input while training; the engine samples without it."""

@@ -39,7 +39,7 @@ LEARNING_RATES = {
     **dict.fromkeys(("boft", "hra", "loha", "oft", "peanut", "supertuning", "vblora"), 0.05),
     **dict.fromkeys(("adalora", "psoft", "vera"), 0.1),
     **dict.fromkeys(("c3a", "hira", "ia3", "ln_tuning", "road", "unilora"), 0.3),
-    "pvera": 0.5,
+    "pvera": 0.3,
 }
 """Where 1e-2 moves the small model too little in three steps, or too far."""
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rlvr.config import Prompt, PromptCatalogue
 from rlvr.config_files import load_yaml
-from rlvr.data.chat import prompt_ids, render
+from rlvr.data.chat import opening, prompt_ids, render
 from rlvr.models.tiny import build_tokenizer
 from rlvr.verify import extract_answer
 
@@ -130,6 +130,13 @@ FAMILIES = ["r1-distill", "r1-distill-unopened", "qwen2.5", "qwen2.5-math", "smo
 @pytest.mark.parametrize("name", list(USER))
 def test_the_rendered_prompt(prompts: dict[str, Prompt], family: str, name: str) -> None:
     assert render(tokenizer(family), prompts[name], PROBLEM) == golden(family, name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_the_template_opens_belongs_to_the_answer(prompts: dict[str, Prompt], family: str) -> None:
+    """Also where the prompt itself speaks of think tags."""
+    for prompt in prompts.values():
+        assert opening(tokenizer(family), prompt) == ("<think>\n" if family == "r1-distill" else "")
 
 
 def test_every_prompt_of_the_catalogue_has_a_golden_text(prompts: dict[str, Prompt]) -> None:

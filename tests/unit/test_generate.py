@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,20 @@ def test_the_batch_size_changes_no_sample(tiny_folder, benchmark_file, tmp_path,
     other = drawn(tiny_folder, benchmark_file, tmp_path, "other", batch_size=batch_size)
     usual = drawn(tiny_folder, benchmark_file, tmp_path)
     pd.testing.assert_frame_equal(other[DRAWN], usual[DRAWN])
+
+
+def test_a_think_block_that_the_template_opened_belongs_to_the_answer(tiny_folder, benchmark_file, tmp_path):
+    """Else an answer whose thinking never ends would look like one without thinking."""
+    thinking = tmp_path / "thinking"
+    shutil.copytree(tiny_folder, thinking)
+    template = thinking / "chat_template.jinja"
+    assistant = "<|assistant|>"
+    text = template.read_text()
+    assert assistant in text
+    template.write_text(text.replace(assistant, assistant + "<think>\n"))
+    samples = drawn(thinking, benchmark_file, tmp_path)
+    assert samples["text"].str.startswith("<think>\n").all()
+    assert not drawn(tiny_folder, benchmark_file, tmp_path, "plain")["text"].str.contains("<think>").any()
 
 
 def test_a_shared_seed_repeats_one_sample(tiny_folder, benchmark_file, tmp_path):

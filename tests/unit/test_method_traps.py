@@ -18,8 +18,10 @@ from small_methods import (
 from rlvr.cells import TrainCell
 from rlvr.dapo.run import build_learner
 from rlvr.dapo.update import Learner, optimizer_step
+from rlvr.errors import UserError
 from rlvr.methods import get_method
 from rlvr.methods.catalogue.adalora import kept_ranks
+from rlvr.methods.catalogue.hra import _update as hra_update
 from rlvr.methods.policy import build_policy
 from rlvr.rollout.sync import merged_weights
 
@@ -290,3 +292,73 @@ def test_the_training_seed_alone_decides_where_an_adapter_starts(tiny_folder):
         policy = build_learner(cell, tiny_folder).policy
         starts.append(torch.cat([p.flatten() for n, p in policy.named_parameters() if ".lora_A." in n]))
     assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("c3a", "block_size", 7),
+        ("vblora", "vector_length", 7),
+        ("road", "group_size", 10),
+        ("miss_bat", "rank", 7),
+    ],
+)
+def test_a_size_that_divides_no_layer_is_one_message(name, key, value):
+    with pytest.raises(UserError, match=f"{name}.*{key}={value}.*(factor|divisible|multiple)"):
+        built(name, **{key: value})
+
+
+def test_adaloras_importances_go_where_the_policy_is():
+    """A saved state comes from the CPU."""
+    spec, policy = get_method("adalora"), policy_of("adalora")
+    train("adalora", policy, steps=1)
+    state = spec.method_state(policy)
+    elsewhere = policy_of("adalora").to("meta")
+    spec.load_method_state(elsewhere, state)
+    loaded = spec.method_state(elsewhere)
+    assert loaded.keys() == state.keys()
+    assert {tensor.device.type for tensor in loaded.values()} == {"meta"}
+
+
+def test_adalora_logs_the_ranks_that_are_left():
+    spec, policy = get_method("adalora"), policy_of("adalora")
+    train("adalora", policy)
+    assert spec.metrics(policy) == {"method/kept_ranks": 3 * len(kept_ranks(policy))}
+    assert get_method("lora").metrics(policy_of("lora")) == {}
+
+
+def test_hra_answers_small_turns_on_a_bfloat16_base():
+    """Two directions of a pair, soon after the start, are one and the same in bfloat16."""
+    spec, policy = get_method("hra"), policy_of("hra", "bfloat16")
+    layer = dict(spec.adapted_layers(policy))["model.layers.0.mlp.down_proj"]
+    directions, weight = layer.hra_u["default"], layer.get_base_layer().weight
+    torch.manual_seed(0)
+    x = torch.randn(64, 96, dtype=torch.bfloat16)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        directions[:, 0] *= 1 + 1e-3 * torch.randn(96)
+        answer = hra_update(x, directions, weight)
+    expected = x.float() @ (spec.merged(layer)["weight"] - weight.float()).T
+    assert (answer - expected).norm() <= 1e-2 * expected.norm() and expected.norm() > 0
+
+
+def test_hra_keeps_no_dense_matrix_for_the_backward_pass():
+    """PEFT keeps [in, in] matrices, r and more of them for every layer."""
+    spec, policy = built("hra", rank=4)
+    layer = dict(spec.adapted_layers(policy))["model.layers.0.mlp.down_proj"]
+    x, kept = torch.randn(8, 96, requires_grad=True), []
+
+    def note(tensor):
+        kept.append(tuple(tensor.shape))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        ours, theirs = layer(x), len(kept)
+        assert (96, 96) not in kept
+        peft = type(layer).forward(layer, x)
+    assert (96, 96) in kept[theirs:]
+    for gradient, expected in zip(*(_gradients(y, layer, x) for y in (ours, peft)), strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+
+
+def _gradients(y: torch.Tensor, layer, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(y.square().sum(), (layer.hra_u["default"], x))

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from rlvr.config import Fraction, Settings
+from rlvr.config import Fraction
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.shapes import linear_layers, total_sides
 from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ IMPORTANCES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 """Kept for every tensor: sensitivity, its average, its uncertainty (AdaLoRA, Eq. 8 to 10)."""
 
 
-class AdaLoraParameters(Settings):
+class AdaLoraParameters(DropoutParameters):
     """Settings of AdaLoRA."""
 
     initial_rank: PositiveInt = 48
@@ -30,8 +31,6 @@ class AdaLoraParameters(Settings):
     """Mean rank that is left at the end."""
     alpha: PositiveFloat = 64
     """The update is scaled by alpha / initial_rank."""
-    dropout: Fraction = 0.0
-    """Dropout on the adapter's input; it makes the probability ratio noisy."""
     warmup_fraction: Fraction = 0.04
     """Share of the steps before ranks are taken away."""
     final_fraction: Fraction = 0.1
@@ -40,8 +39,6 @@ class AdaLoraParameters(Settings):
     """Steps between two allocations."""
     orthogonality: Annotated[float, Field(ge=0)] = 0.5
     """Weight of the orthogonality of A and B in the loss (gamma of AdaLoRA, Eq. 5)."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
     @model_validator(mode="after")
     def _takes_ranks_away(self) -> "AdaLoraParameters":
@@ -99,17 +96,19 @@ class AdaLora(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r (in + out + 1) at the initial rank, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.initial_rank * sum(inputs + outputs + 1 for inputs, outputs in shapes)
+        names = parameters.target_modules
+        sides, diagonals = total_sides(config, names), len(linear_layers(config, names))
+        return (sides + diagonals) * parameters.initial_rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Update importances and allocate ranks; PEFT counts steps from 1."""
         _tuner(model).update_and_allocate(step + 1)
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":
-        """Return gamma times the mean of ||P^T P - I|| over all A and B (AdaLoRA, Eq. 4).
+        """Return gamma times the mean of ||P^T P - I||_F over all A and B.
 
-        PEFT adds it to ``outputs.loss`` alone, which a policy loss never reads.
+        This is PEFT's form; in AdaLoRA, Eq. 4, the norms are squared and summed. PEFT adds it to
+        ``outputs.loss`` alone, which a policy loss never reads.
         """
         import torch
 
@@ -139,16 +138,21 @@ class AdaLora(PeftMethod):
         return {**state, **{f"rank_pattern/{name}": torch.tensor(kept) for name, kept in pattern.items()}}
 
     def load_method_state(self, model: "nn.Module", state: "dict[str, Tensor]") -> None:
-        """Give the allocator its memory back."""
+        """Give the allocator its memory back, on the policy's device: a saved state comes from the CPU."""
+        device = next(model.parameters()).device
         tables: dict[str, dict[str, Any]] = {kind: {} for kind in (*IMPORTANCES, "rank_pattern")}
         for key, tensor in state.items():
             kind, name = key.split("/", 1)
             tables[kind][name] = tensor
         allocator = _tuner(model).rankallocator
         for kind in IMPORTANCES:
-            setattr(allocator, kind, tables[kind])
+            setattr(allocator, kind, {name: tensor.to(device) for name, tensor in tables[kind].items()})
         pattern = {name: kept.tolist() for name, kept in tables["rank_pattern"].items()}
         cast("AdaLoraConfig", _tuner(model).peft_config["default"]).rank_pattern = pattern or None
+
+    def metrics(self, model: "nn.Module") -> dict[str, float]:
+        """Return how many singular values are not zero, over all layers."""
+        return {"method/kept_ranks": float(sum(kept_ranks(model).values()))}
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A with the singular values and the scale in it, and B."""

@@ -1,14 +1,14 @@
 """DeLoRA: LoRA whose strength is one trained number, apart from its directions."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.exported_lora import ExportedAsLora
-from rlvr.methods.initialized_lora import INITIAL, TRAINED
+from rlvr.methods.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import linear_layers, total_sides
+from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class DeloraParameters(DropoutParameters):
 
 
 @register
-class Delora(ExportedAsLora):
+class Delora(ExportedAsLora, PeftMethod):
     """W0 + D - D0 with D the normalised update and D0 its random start, a second, frozen adapter.
 
     PEFT starts from B = 0 instead. As D does not depend on the length of B, the first step, however small,
@@ -60,35 +60,26 @@ class Delora(ExportedAsLora):
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Inject the trained adapter and its frozen start with opposite sign."""
         policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        frozen = self.peft_config(parameters)
-        frozen.module_dropout = 0.0
-        policy.add_adapter(INITIAL, frozen)
+        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeloraLayer", layer)
             tuner.delora_A[INITIAL].data.copy_(tuner.delora_A[TRAINED].data)
             tuner.delora_B[INITIAL].data.copy_(-tuner.delora_B[TRAINED].data)
-        cast(Any, policy.base_model).set_adapter([TRAINED, INITIAL])
-        for name, parameter in policy.named_parameters():
-            if name.endswith(f".{INITIAL}"):
-                parameter.requires_grad_(False)
         return policy
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r (in + out) and one strength, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(parameters.rank * (inputs + outputs) + 1 for inputs, outputs in shapes)
+        names = parameters.target_modules
+        return total_sides(config, names) * parameters.rank + len(linear_layers(config, names))
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r, strength and norms in them."""
-        import torch
-
-        downs, ups = zip(*_factors(cast("DeloraLayer", layer)), strict=True)
-        return torch.cat(downs), torch.cat(ups, dim=1)
+        tuner = cast("DeloraLayer", layer)
+        return summed_factors(_factors(tuner, adapter) for adapter in (TRAINED, INITIAL))
 
 
-def _factors(layer: "DeloraLayer") -> "Iterator[tuple[Tensor, Tensor]]":
-    for adapter in (TRAINED, INITIAL):
-        down, up = layer.delora_A[adapter].detach(), layer.delora_B[adapter].detach()
-        norms = down.norm(dim=1).clamp(min=1e-4) * up.norm(dim=0).clamp(min=1e-4)  # PEFT's guard against zero
-        strength = layer.delora_lambda[adapter].detach() / layer.r[adapter] / norms
-        yield down * layer.delora_w_norm[adapter], up * strength
+def _factors(layer: "DeloraLayer", adapter: str) -> "tuple[Tensor, Tensor]":
+    down, up = layer.delora_A[adapter], layer.delora_B[adapter]
+    norms = down.norm(dim=1).clamp(min=1e-4) * up.norm(dim=0).clamp(min=1e-4)  # PEFT's guard against zero
+    strength = layer.delora_lambda[adapter] / layer.r[adapter] / norms
+    return down * layer.delora_w_norm[adapter], up * strength

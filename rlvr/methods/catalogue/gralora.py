@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_sides
 from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
@@ -62,8 +62,7 @@ class Gralora(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)
+        return total_sides(config, parameters.target_modules) * parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of all blocks side by side, each zero outside its block: rank r k."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveInt
 
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_sides
 from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
@@ -47,5 +47,4 @@ class Hira(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)
+        return total_sides(config, parameters.target_modules) * parameters.rank

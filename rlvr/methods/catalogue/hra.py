@@ -1,31 +1,35 @@
 """HRA: the base is turned by a chain of reflections."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from types import MethodType
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 
-from rlvr.config import Settings
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.shapes import total_inputs
 from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import TargetedParameters
 
 if TYPE_CHECKING:
     from peft import HRAConfig
-    from transformers import PretrainedConfig
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
-class HraParameters(Settings):
+class HraParameters(TargetedParameters):
     """Settings of HRA."""
 
     rank: Annotated[int, Field(gt=0, multiple_of=2)] = 32
     """Number of reflections r; even, so that they can start in pairs that undo each other."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
 
 @register
 class Hra(PeftMethod):
-    """W0 times r Householder reflections; they start in equal pairs, which undo each other."""
+    """W0 times r Householder reflections; they start in equal pairs, which undo each other.
+
+    PEFT multiplies r dense [in, in] matrices in every forward pass, and autograd keeps them all: 10 GB for
+    one down_proj at 1.5B. The product is I - U T U^T, and so the update is of rank r, and computed as such.
+    """
 
     name = "hra"
     category = "Other"
@@ -34,6 +38,7 @@ class Hra(PeftMethod):
         "Adaptation, arXiv 2405.17484"
     )
     formula = "W = W0 (I - 2 u_1 u_1^T) ... (I - 2 u_r u_r^T), |u_i| = 1"
+    exact_lora = True
     Parameters = HraParameters
 
     def peft_config(self, parameters: Any) -> "HRAConfig":
@@ -44,7 +49,58 @@ class Hra(PeftMethod):
             task_type="CAUSAL_LM", r=parameters.rank, target_modules=list(parameters.target_modules)
         )
 
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter and compute its layers in their low-rank form."""
+        policy = super().wrap(model, parameters, total_steps)
+        for _, layer in self.adapted_layers(policy):
+            cast(Any, layer).forward = MethodType(_forward, layer)
+        return policy
+
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r x in, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(inputs for inputs, _ in shapes)
+        return total_inputs(config, parameters.target_modules) * parameters.rank
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return U^T and -W0 U T."""
+        directions = cast(Any, layer).hra_u["default"].detach()
+        return reflection_factors(directions, self.base_weights(layer)["weight"])
+
+
+def reflection_factors(directions: "Tensor", weight: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Return float32 (A [r, in], B [out, r]) with W0 H_1 ... H_r = W0 + B A.
+
+    The product of reflections H_i = I - 2 u_i u_i^T is I - U T U^T, where the inverse of T is upper
+    triangular: 1/2 on the diagonal and the products u_i^T u_j above it (Joffrain et al., Accumulating
+    Householder Transformations, Revisited, ACM TOMS 32, 2006).
+
+    Args:
+        directions: u_1 to u_r, of any length, as columns [in, r].
+        weight: W0, [out, in].
+    """
+    import torch
+
+    units = directions.float() / directions.float().norm(dim=0)
+    inverse = (units.T @ units).triu(1) + 0.5 * torch.eye(units.shape[1], device=units.device)
+    read = weight.float() @ units
+    return units.T, -torch.linalg.solve_triangular(inverse, read, upper=True, left=False)
+
+
+def _forward(layer: Any, x: "Tensor") -> "Tensor":
+    """Map x [..., in] to W0 x + B A x; only x is kept for the backward pass, and the rest computed again."""
+    from torch.utils.checkpoint import checkpoint
+
+    base = layer.get_base_layer()
+    result = base(x)
+    update = checkpoint(
+        _update, x, layer.hra_u["default"], base.weight, use_reentrant=False, preserve_rng_state=False
+    )
+    return cast("Tensor", result + cast("Tensor", update).to(result.dtype))
+
+
+def _update(x: "Tensor", directions: "Tensor", weight: "Tensor") -> "Tensor":
+    """Return B A x in float32: in bfloat16 two directions of a pair, soon after the start, would be one."""
+    import torch
+
+    with torch.autocast(x.device.type, enabled=False):
+        down, up = reflection_factors(directions, weight)
+        return x.float() @ down.T @ up.T

@@ -1,13 +1,13 @@
 """LoRA and its rank-1 form."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from rlvr.config import Fraction, Settings
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.shapes import total_sides
 from rlvr.methods.spec import Category, PeftMethod
+from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -16,17 +16,13 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class LoraParameters(Settings):
+class LoraParameters(DropoutParameters):
     """Settings of LoRA-like methods."""
 
     rank: PositiveInt = 32
     """Inner dimension r."""
     alpha: PositiveFloat = 64
     """The update is scaled by alpha / rank."""
-    dropout: Fraction = 0.0
-    """Dropout on the adapter's input; it makes the probability ratio noisy."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
 
 class RankOneParameters(LoraParameters):
@@ -63,8 +59,7 @@ class Lora(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(inputs + outputs for inputs, outputs in shapes)
+        return total_sides(config, parameters.target_modules) * parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and the scaled B."""

@@ -6,7 +6,7 @@ from rlvr.config import Training
 from rlvr.errors import UserError
 from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_outputs
 
 if TYPE_CHECKING:
     import torch
@@ -45,13 +45,15 @@ class LoraFa(Lora):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r x out, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(outputs for _, outputs in shapes)
+        return total_outputs(config, parameters.target_modules) * parameters.rank
 
     def optimizer(
         self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
     ) -> "torch.optim.Optimizer":
-        """Return LoRA-FA's own optimizer, whose betas are AdamW's defaults.
+        """Return LoRA-FA's own optimizer as PEFT has it.
+
+        Its betas are AdamW's defaults and its eps is 1e-6, not AdamW's 1e-8. Where the machine has bfloat16,
+        it multiplies the gradient by (A A^T)^-1 under bfloat16 autocast, which rounds the corrected gradient.
 
         Raises:
             UserError: the study asks for other betas.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.exported_lora import ExportedAsLora
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_inputs
 from rlvr.methods.spec import Category
 
 if TYPE_CHECKING:
@@ -32,5 +32,4 @@ class Mica(ExportedAsLora, Lora):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r x in, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(inputs for inputs, _ in shapes)
+        return total_inputs(config, parameters.target_modules) * parameters.rank

@@ -1,13 +1,13 @@
 """MiSS: the update of a layer is one small matrix, repeated along the input."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
-from rlvr.config import Fraction, Settings
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.shapes import total_outputs
 from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import MissConfig
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class MissParameters(Settings):
+class MissParameters(DropoutParameters):
     """Settings of MiSS."""
 
     rank: PositiveInt = 64
     """Rows of the shared matrix D; the input is cut into shards of this width."""
-    dropout: Fraction = 0.0
-    """Dropout on the adapter's input; it makes the probability ratio noisy."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
 
 @register
@@ -54,8 +50,7 @@ class Miss(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r x out, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(outputs for _, outputs in shapes)
+        return total_outputs(config, parameters.target_modules) * parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return S, all zeros and ones, and D transposed."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_outputs
 from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import TargetedParameters
 
@@ -52,8 +52,7 @@ class Peanut(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return 2 r x out, summed over the adapted layers: A reads the columns of W0."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return 2 * parameters.rank * sum(outputs for _, outputs in shapes)
+        return 2 * total_outputs(config, parameters.target_modules) * parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return relu(A W0) and s B."""

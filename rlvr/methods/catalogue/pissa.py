@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rlvr.methods.initialized_lora import InitializedLora
+from rlvr.methods.initialized_lora import InitializedLora, singular_factors
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
@@ -21,9 +21,5 @@ class Pissa(InitializedLora):
     formula = "W = W0 - B0 A0 + B A, B0 A0 = the r largest singular components of W0, B A starts there"
 
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
-        """Return sqrt(S) V^T and U sqrt(S) of the r largest components, by an exact SVD."""
-        import torch
-
-        u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-        root = s[:rank].sqrt()
-        return root[:, None] * vh[:rank], u[:, :rank] * root
+        """Return the factors of the r largest components."""
+        return singular_factors(weight, slice(rank))

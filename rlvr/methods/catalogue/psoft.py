@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 from rlvr.methods.exported_lora import ExportedAsLora
 from rlvr.methods.registry import register
 from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class PsoftParameters(DropoutParameters):
 
 
 @register
-class Psoft(ExportedAsLora):
+class Psoft(ExportedAsLora, PeftMethod):
     """The r largest components of W0 are rotated (by a Cayley transform) and stretched on both sides."""
 
     name = "psoft"

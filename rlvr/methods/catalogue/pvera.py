@@ -1,9 +1,10 @@
 """PVeRA: VeRA whose hidden activations are drawn at random while it is trained."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat, PositiveInt
 
+from rlvr.methods.catalogue.vera import scaled_projections
 from rlvr.methods.registry import register
 from rlvr.methods.shapes import linear_layers
 from rlvr.methods.spec import PeftMethod
@@ -11,7 +12,6 @@ from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import PveraConfig
-    from peft.tuners.pvera.layer import PveraLayer
     from torch import Tensor, nn
     from transformers import PretrainedConfig
 
@@ -60,9 +60,4 @@ class Pvera(PeftMethod):
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return diag(d) A and diag(b) B of the mean, the shared matrices cut to the layer's size."""
-        tuner = cast(Any, cast("PveraLayer", layer))
-        rank = tuner.r["default"]
-        d, b = tuner.pvera_lambda_d["default"].detach()[:rank], tuner.pvera_lambda_b["default"].detach()
-        down = tuner.pvera_A["default"][:rank, : tuner.in_features]
-        up = tuner.pvera_B["default"][: tuner.out_features]
-        return d[:, None] * down.to(d.device), b[:, None] * up.to(b.device)
+        return scaled_projections(layer, "pvera")

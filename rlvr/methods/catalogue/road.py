@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import Field
 
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_outputs
 from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import TargetedParameters
 
@@ -49,7 +49,7 @@ class Road(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return out (an angle and a scale for two outputs), summed over the adapted layers."""
-        return sum(outputs for _, outputs in linear_layers(config, parameters.target_modules).values())
+        return total_outputs(config, parameters.target_modules)
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Turn the rows in pairs; PEFT multiplies by a dense R [out, out], gigabytes for a 7B model."""

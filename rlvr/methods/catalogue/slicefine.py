@@ -1,15 +1,14 @@
 """SliceFine: a few columns of every weight are trained at a time, and the choice moves on."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
-from rlvr.config import Settings
+from rlvr.methods.exported_lora import ExportedAsLora
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
-from rlvr.methods.spec import MethodSpec
+from rlvr.methods.shapes import linear_layers, total_outputs
+from rlvr.methods.targets import TargetedParameters
 
 if TYPE_CHECKING:
     import torch
@@ -19,19 +18,17 @@ if TYPE_CHECKING:
     from rlvr.methods.slice_layer import SliceLinear
 
 
-class SliceFineParameters(Settings):
+class SliceFineParameters(TargetedParameters):
     """Settings of SliceFine."""
 
     rank: PositiveInt = 32
     """Columns of a weight that are trained at a time."""
     interval: PositiveInt = 128
     """Optimizer steps before the slice moves on to the next columns."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
 
 @register
-class SliceFine(MethodSpec):
+class SliceFine(ExportedAsLora):
     """The column sweep of SliceFine: the slice left behind keeps what it has learnt and is frozen."""
 
     name = "slicefine"
@@ -41,7 +38,6 @@ class SliceFine(MethodSpec):
         "arXiv 2510.08513"
     )
     formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
-    exact_lora = True
     Parameters = SliceFineParameters
 
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
@@ -62,8 +58,7 @@ class SliceFine(MethodSpec):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return r x out, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return parameters.rank * sum(outputs for _, outputs in shapes)
+        return total_outputs(config, parameters.target_modules) * parameters.rank
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield the layers that train a slice."""
@@ -94,10 +89,3 @@ class SliceFine(MethodSpec):
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the choice of columns, all zeros and ones, and what was learnt in them."""
         return cast("SliceLinear", layer).factors()
-
-    def export(self, model: "nn.Module", directory: Path) -> None:
-        """Write a plain LoRA adapter whose A picks the trained columns."""
-        from rlvr.methods.peft_layers import write_lora
-
-        factors = {name: cast("SliceLinear", layer).factors() for name, layer in self.adapted_layers(model)}
-        write_lora(factors, directory)

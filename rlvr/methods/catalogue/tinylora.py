@@ -8,6 +8,7 @@ from rlvr.config import Fraction
 from rlvr.methods.exported_lora import ExportedAsLora
 from rlvr.methods.registry import register
 from rlvr.methods.shapes import linear_layers
+from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class TinyLoraParameters(DropoutParameters):
 
 
 @register
-class TinyLora(ExportedAsLora):
+class TinyLora(ExportedAsLora, PeftMethod):
     """W0 + B (sum_i v_i P_i) A, B A the r largest components of W0 and P random; v = 0 at the start."""
 
     name = "tinylora"

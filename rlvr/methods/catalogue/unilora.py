@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import PositiveInt
 
 from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
 from rlvr.methods.registry import register
+from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import PeftModel, UniLoraConfig
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
-
-TRAINED, INITIAL = "default", "initial"
 
 
 class UniLoraParameters(DropoutParameters):
@@ -26,7 +26,7 @@ class UniLoraParameters(DropoutParameters):
 
 
 @register
-class UniLora(ExportedAsLora):
+class UniLora(ExportedAsLora, PeftMethod):
     """LoRA whose entries are entries of one vector, n_k times repeated and scaled by 1 / sqrt(n_k).
 
     The vector cannot start at zero, for then all gradients vanish, so PEFT's policy does not start as the
@@ -54,16 +54,12 @@ class UniLora(ExportedAsLora):
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
         policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        frozen = self.peft_config(parameters)
-        frozen.unilora_dropout = 0.0
-        policy.add_adapter(INITIAL, frozen)
+        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
         vectors = cast(Any, policy.base_model).unilora_theta_d
         vectors[INITIAL].data.copy_(vectors[TRAINED].data)
         for _, layer in self.adapted_layers(policy):
             scales = cast(Any, layer).unilora_scales_B
             scales[INITIAL] = -scales[TRAINED]
-        cast(Any, policy.base_model).set_adapter([TRAINED, INITIAL])
-        vectors[INITIAL].requires_grad_(False)
         return policy
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
@@ -72,8 +68,5 @@ class UniLora(ExportedAsLora):
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r on the original base."""
-        import torch
-
-        matrices = [cast(Any, layer)._get_lora_matrices(adapter) for adapter in (TRAINED, INITIAL)]
-        downs, ups = zip(*matrices, strict=True)
-        return torch.cat(downs).detach(), torch.cat(ups, dim=1).detach()
+        tuner = cast(Any, layer)
+        return summed_factors(tuner._get_lora_matrices(adapter) for adapter in (TRAINED, INITIAL))

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.config import Training
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
+from rlvr.methods.shapes import total_sides
 from rlvr.methods.spec import PeftMethod
 from rlvr.methods.targets import DropoutParameters
 
@@ -78,8 +78,7 @@ class Vblora(PeftMethod):
 
     def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
         """Return n b for the bank, once, and n r (in + out) / b logits, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        pieces = sum(inputs + outputs for inputs, outputs in shapes) // parameters.vector_length
+        pieces = total_sides(config, parameters.target_modules) // parameters.vector_length
         return parameters.vectors * (parameters.vector_length + parameters.rank * pieces)
 
     def optimizer(

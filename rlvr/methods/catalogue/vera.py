@@ -1,13 +1,13 @@
 """VeRA: two vectors a layer scale random matrices that all layers share."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from rlvr.config import Fraction, Settings
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, LinearName, linear_layers
+from rlvr.methods.shapes import linear_layers
 from rlvr.methods.spec import PeftMethod
+from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import VeraConfig
@@ -15,17 +15,13 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class VeraParameters(Settings):
+class VeraParameters(DropoutParameters):
     """Settings of VeRA."""
 
     rank: PositiveInt = 256
     """Inner dimension r of the shared random matrices."""
     initial_scale: PositiveFloat = 0.1
     """Start of every entry of d (d_initial)."""
-    dropout: Fraction = 0.0
-    """Dropout on the adapter's input; it makes the probability ratio noisy."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
 
 
 @register
@@ -59,10 +55,18 @@ class Vera(PeftMethod):
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return diag(d) A and diag(b) B, the shared matrices cut to the layer's size."""
-        tuner = cast(Any, layer)  # PEFT declares its buffers as perhaps absent
-        d, b = tuner.vera_lambda_d["default"].detach(), tuner.vera_lambda_b["default"].detach()
-        down, up = (
-            tuner.vera_A["default"][:, : tuner.in_features],
-            tuner.vera_B["default"][: tuner.out_features],
-        )
-        return d[:, None] * down.to(d.device), b[:, None] * up.to(b.device)
+        return scaled_projections(layer, "vera")
+
+
+def scaled_projections(layer: Any, kind: str) -> "tuple[Tensor, Tensor]":
+    """Return diag(d) A and diag(b) B of a layer of the ``kind`` vera or pvera.
+
+    The matrices that all layers share are cut to the layer's size, and d to the rank, behind which PVeRA has
+    its variances.
+    """
+    down, up, d, b = (
+        getattr(layer, f"{kind}_{part}")["default"].detach() for part in ("A", "B", "lambda_d", "lambda_b")
+    )
+    rank = layer.r["default"]
+    down, up = down[:rank, : layer.in_features], up[: layer.out_features]
+    return d[:rank, None] * down.to(d.device), b[:, None] * up.to(b.device)
