@@ -276,7 +276,8 @@ def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
     """
     learner.optimizer.load_state_dict(state)
     device = next(learner.policy.parameters()).device
-    for owner, values in learner.optimizer.state.items():
+    states: dict[Any, dict[str, Any]] = learner.optimizer.state
+    for owner, values in states.items():
         if isinstance(owner, str):
             for key, value in values.items():
                 values[key] = value.to(device) if isinstance(value, torch.Tensor) else value

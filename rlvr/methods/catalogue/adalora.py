@@ -101,8 +101,16 @@ class AdaLora(PeftMethod):
         return (sides + diagonals) * parameters.initial_rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
-        """Update importances and allocate ranks; PEFT counts steps from 1."""
-        _tuner(model).update_and_allocate(step + 1)
+        """Update importances and allocate ranks; PEFT counts steps from 1.
+
+        PEFT settles the ranks at one step of the schedule. A step without gradient is no step to it, so that
+        one may never come; the next one then stands for it.
+        """
+        tuner = _tuner(model)
+        config = cast(Any, tuner.peft_config["default"])
+        settling = config.total_step - config.tfinal
+        unsettled = bool(cast(Any, tuner.rankallocator).ipt)  # emptied when the ranks are settled
+        tuner.update_and_allocate(settling if step + 1 > settling and unsettled else step + 1)
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":
         """Return gamma times the mean of ||P^T P - I||_F over all A and B.
