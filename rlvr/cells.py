@@ -123,6 +123,10 @@ class StudyCell(Settings):
     title: str
     description: str
     train_dataset: str
+    grader: Grader = "rlvr"
+    """Whose rules judged."""
+    shared_seed: bool = False
+    """Whether all samples of a problem have one seed, and so are one sample."""
     runs: list[RunEntry] = Field(min_length=1)
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
 

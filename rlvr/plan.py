@@ -182,6 +182,8 @@ def study_cell(plan: Plan) -> StudyCell:
         title=plan.study.title,
         description=plan.study.description,
         train_dataset=plan.study.train_dataset,
+        grader=plan.evaluation.grader,
+        shared_seed=plan.evaluation.shared_seed,
         runs=bases + trained,
         benchmarks=[
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))

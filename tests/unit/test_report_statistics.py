@@ -211,3 +211,15 @@ def test_a_table_of_an_older_version_is_named(tmp_path: Path, name: str):
     pd.read_csv(path, keep_default_na=False).drop(columns=column).to_csv(path, index=False)
     with pytest.raises(Exception, match=f"{name}.csv: column '{column}' is missing"):
         build(tree)
+
+
+def test_another_grader_and_a_shared_seed_are_said(tmp_path):
+    tree = write_tree(tmp_path, methods=("base", "lora"), steps=5, benchmarks={"sums": (20, 2)})
+
+    def setup() -> str:
+        return next(e["text"] for e in build(tree).all("section") if e["attributes"]["id"] == "setup")
+
+    assert "Judged by" not in setup() and "Seeds of samples" not in setup()
+    study = json.loads(tree.cell.read_text())
+    tree.cell.write_text(json.dumps(study | {"grader": "released-eval", "shared_seed": True}))
+    assert "Judged by" in setup() and "released-eval" in setup() and "are one sample, repeated" in setup()
