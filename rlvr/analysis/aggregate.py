@@ -8,6 +8,7 @@ or problems count, where not all do:
 
 * ``avg@K``: share of samples that are right, those cut at the token limit as they were judged;
 * ``finished/avg@K``: the same among the samples that ended by themselves (empty where none did);
+* ``lenient/avg@K``: the same if an answer in the wrong place counted (the column ``lenient`` of the grades);
 * ``seen/avg@K``, ``unseen/avg@K``: the same on the problems that stand in the training data and on the
   others; only where a benchmark has problems that were seen;
 * ``pass@1, 2, 4 .. K``: unbiased estimates;

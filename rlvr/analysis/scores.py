@@ -17,7 +17,7 @@ from rlvr.errors import UserError
 from rlvr.files import read_parquet
 
 KEYS = ["problem_id", "sample_index"]
-GRADE_COLUMNS = [*KEYS, "extracted", "correct", "status", "verifier_version"]
+GRADE_COLUMNS = [*KEYS, "extracted", "correct", "lenient", "status", "verifier_version"]
 SAMPLE_COLUMNS = [*KEYS, "n_tokens", "finish_reason", "seconds"]
 FAILURES = ["unparsed_gold", "timeout", "error"]  # statuses without a verdict; they count as wrong
 
@@ -32,6 +32,7 @@ class Scores:
     problem_ids: list[str]
     verifier_version: str
     correct: Verdicts
+    lenient: Verdicts
     extracted: NDArray[np.object_]
     no_answer: Verdicts
     failed: Verdicts
@@ -81,6 +82,7 @@ def read_scores(results: Path, run: str, benchmark: BenchmarkEntry) -> Scores:
         problem_ids=problem_ids,
         verifier_version=versions[0],
         correct=laid_out(grades["correct"], bool),
+        lenient=laid_out(grades["lenient"], bool),
         extracted=laid_out(extracted.where(extracted.notna(), None), object),
         no_answer=laid_out(grades["status"] == "no_answer", bool),
         failed=laid_out(grades["status"].isin(FAILURES), bool),

@@ -82,6 +82,7 @@ def metrics_of(scores: list[Scores], samples: int, seed: int) -> Iterator[Measur
     votes = [majority_at_k(one.extracted, one.correct, samples, seed) for one in scores]
     yield f"maj@{samples}", estimate_mean(np.stack(votes), seed), size
     yield f"finished/avg@{samples}", *mean_among(correct, ~clipped, seed)
+    yield f"lenient/avg@{samples}", mean(all_of("lenient")), size
     yield "no_answer_rate", mean(all_of("no_answer")), size
     yield "verifier_failure_rate", mean(all_of("failed")), size
     yield "clip_rate", mean(clipped), size

@@ -1,5 +1,6 @@
 """Judge stored answers, by the verifier that gave the rewards or by the rules of others."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rlvr.config import Grader
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
-from rlvr.verify import Item, Verifier
+from rlvr.verify import Item, Verdict, Verifier
 
 SAMPLE_COLUMNS = ["problem_id", "sample_index", "text", "finish_reason"]
 
@@ -46,8 +47,10 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
             drawn["problem_id"], drawn["text"], drawn["finish_reason"], strict=True
         )
     ]
-    with Verifier(grader=grader or cell.grader) as verifier:
+    judge = grader or cell.grader
+    with Verifier(grader=judge) as verifier:
         verdicts = verifier.verify_many(items)
+        lenient = look_again(verifier, items, verdicts) if judge == "rlvr" else verdicts
         version = verifier.version
     grades = pd.DataFrame(
         {
@@ -55,11 +58,27 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
             "sample_index": drawn["sample_index"],
             "extracted": [verdict.extracted for verdict in verdicts],
             "correct": [verdict.correct for verdict in verdicts],
+            "lenient": [verdict.correct for verdict in lenient],
             "status": [verdict.status for verdict in verdicts],
             "verifier_version": version,
         }
     )
     write_parquet(output, grades)
+
+
+def look_again(verifier: Verifier, items: list[Item], verdicts: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts if an answer may stand anywhere in a completion in which none was found.
+
+    Never for rewards, and never the accuracy: it tells what an answer in the wrong place costs.
+    """
+    rows = [
+        row
+        for row, (item, verdict) in enumerate(zip(items, verdicts, strict=True))
+        if verdict.status == "no_answer" and item.answer_format in ("boxed", "answer-line")
+    ]
+    again = verifier.verify_many([replace(items[row], answer_format="lenient") for row in rows])
+    found = dict(zip(rows, again, strict=True))
+    return [found.get(row, verdict) for row, verdict in enumerate(verdicts)]
 
 
 def _check_samples(

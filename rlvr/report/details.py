@@ -34,6 +34,7 @@ def _seconds(value: float) -> str:
 
 RATES = [
     Quantity("finished/avg", "Right", "if finished", percent),
+    Quantity("lenient/avg", "Right", "wherever it stands", percent),
     Quantity("no_answer_rate", "No answer", "", percent),
     Quantity("verifier_failure_rate", "No verdict", "", percent),
     Quantity("clip_rate", "Cut off", "", percent),

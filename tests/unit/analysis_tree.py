@@ -67,6 +67,7 @@ class Results:
         grades = frame.assign(
             extracted=["7" if right else None for right in correct],
             correct=correct,
+            lenient=correct,
             status=["ok" if right else "no_answer" for right in correct],
             verifier_version="1",
         )

@@ -259,6 +259,7 @@ def _write_samples(
                     None if none else str(row) for row, none in zip(index, unanswered, strict=True)
                 ],
                 "correct": correct.reshape(-1),
+                "lenient": correct.reshape(-1) | unanswered,
                 "status": np.where(unanswered, "no_answer", "ok"),
                 "verifier_version": "1",
             }

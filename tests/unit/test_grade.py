@@ -74,10 +74,11 @@ def refused(folder: Path, message: str) -> None:
 def test_our_rules_by_default(folder):
     grades = graded(folder)
     assert list(grades.columns) == [
-        "problem_id", "sample_index", "extracted", "correct", "status", "verifier_version",
+        "problem_id", "sample_index", "extracted", "correct", "lenient", "status", "verifier_version",
     ]  # fmt: skip
     assert grades["correct"].tolist() == [True, False, True, False]
     assert grades["status"].tolist() == ["ok", "no_answer", "ok", "ok"]
+    assert grades["lenient"].tolist() == [True, True, True, False], "an answer in the wrong place, apart"
     assert set(grades["verifier_version"]) == {VERIFIER_VERSION}
 
 

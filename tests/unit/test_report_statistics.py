@@ -70,7 +70,9 @@ def test_finished_only_accuracy_stands_beside_the_clip_rate(one):
     finished = pd.read_parquet(tree.results / "samples" / run / "sums.parquet")["finish_reason"] == "stop"
     right = tree.correct[run, "sums"].reshape(-1)
     assert row[:3] == ["lora 1 training seed", "sums", f"{100 * right[finished].mean():.1f} %"]
-    assert row[5] == f"{100 * (~finished).mean():.1f} %" and not finished.all()
+    grades = pd.read_parquet(tree.results / "grades" / run / "sums.parquet")
+    assert row[3] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > right.sum()
+    assert row[6] == f"{100 * (~finished).mean():.1f} %" and not finished.all()
 
 
 def test_a_study_in_which_nothing_finished_says_so(tmp_path):
