@@ -292,7 +292,7 @@ def test_an_engine_that_hides_it_is_caught_by_the_canary(tmp_path, tiny_folder, 
     monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: sent.update(weights))
     monkeypatch.setattr(TransformersEngine, "held_weight", lambda self, name: sent[name])
     with pytest.raises(UserError, match="on the canary after the sync"):
-        trained(tmp_path, "lora", tiny_folder, data, learning_rate=0.05)
+        trained(tmp_path, "lora", tiny_folder, data, mismatch_alarm=1e-7)
 
 
 def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, monkeypatch):
