@@ -67,7 +67,7 @@ def test_nothing_is_left_to_do(checkout):
         ),
         (
             "batch_size: 1600", "grader: released-eval\n  batch_size: 1600",
-            {"cell": 1, "grade_samples": 3, **TAIL},
+            {"cell": 2, "grade_samples": 3, **TAIL},
         ),
         ("train_dataset:", "compute: {threads: 1, memory_mb: 9999, train_minutes: 77}\ntrain_dataset:", {}),
     ],
