@@ -95,12 +95,13 @@ def changed_cells(config: Path, before: dict[str, str]) -> set[str]:
     return {name.partition("/")[0] for name in before if before[name] != after[name]}
 
 
-def test_another_grader_changes_the_grade_cells_alone(config):
+def test_another_grader_changes_no_cell_that_a_completion_depends_on(config):
+    """The study's own cell names grader and seeds for the report."""
     before = fingerprints(cells(planned(config)))
     planned(config, grader="released-eval")
-    assert changed_cells(config, before) == {"grade"}
+    assert changed_cells(config, before) == {"grade", "study"}
     planned(config, shared_seed=True)
-    assert changed_cells(config, before) == {"generate"}
+    assert changed_cells(config, before) == {"generate", "study"}
 
 
 def test_cells_hold_the_words_of_a_prompt_and_not_its_source(config):
