@@ -1,29 +1,24 @@
 r"""How alike two problems are, as sequences of words and digits.
 
-The measure is that of `difflib`: twice the number of matching tokens over the number of all tokens of both.
-No pair is missed for speed: two problems cannot match in more tokens than they have in common whatever
-their order, and that bound is a product of two sparse matrices for all pairs at once.
+Two signs together tell that one problem was made from the other: a run of tokens that both hold, and a high
+share of matching tokens over all. Either alone misleads: problems on the same theme end in the same long
+phrases, and short ones on other numbers (`the remainder when … is divided by 9`) match in most tokens.
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-import numpy as np
-from scipy.sparse import csr_array
-
-MINIMUM_TOKENS = 12
-"""Shorter problems are compared word for word alone: `12+34` and `12+35` are four tokens of five, and nobody
-has copied the one from the other."""
+SHARED_RUN = 10
+"""Tokens in a row that two similar problems must share; shorter problems are compared word for word alone."""
 
 _LAYOUT = re.compile(
     r"\\(?:left|right|big|Big|bigg|Bigg|text|textbf|textit|mathrm|operatorname|displaystyle|quad|qquad)(?![A-Za-z])"
 )
 _FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 _TOKEN = re.compile(r"[a-z]+|\d")
-_ROWS_AT_ONCE = 64
 
 
 class Match(NamedTuple):
@@ -42,62 +37,29 @@ def tokens(problem: str) -> list[str]:
 def best_matches(problems: Sequence[str], training: Sequence[str], threshold: float) -> dict[int, Match]:
     """Return position -> most similar training problem, for the problems with one at or above ``threshold``.
 
-    Of equally similar training problems it is the first. Problems with fewer than `MINIMUM_TOKENS` tokens
-    have no match.
+    The similarity is that of `difflib`: twice the number of matching tokens over the number of all tokens of
+    both. Only training problems that share a run of `SHARED_RUN` tokens are compared; of equally similar ones
+    the first is taken.
     """
-    ours, theirs = [tokens(problem) for problem in problems], [tokens(problem) for problem in training]
+    ours = [tokens(problem) for problem in problems]
+    holders: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for position, sequence in enumerate(ours):
+        for run in _runs(sequence):
+            holders[run].add(position)
     best: dict[int, Match] = {}
-    for position, candidate in _candidates(ours, theirs, threshold):
-        matcher = SequenceMatcher(None, ours[position], theirs[candidate], autojunk=False)
-        match = Match(candidate, matcher.ratio())
-        if match.similarity >= threshold and (
-            position not in best or match.similarity > best[position].similarity
-        ):
-            best[position] = match
+    matcher: SequenceMatcher[str] = SequenceMatcher(autojunk=False)
+    for candidate, sequence in enumerate(map(tokens, training)):
+        matcher.set_seq2(sequence)
+        for position in {position for run in _runs(sequence) for position in holders.get(run, ())}:
+            matcher.set_seq1(ours[position])
+            least = max(threshold, best[position].similarity if position in best else 0)
+            if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
+                continue  # upper bounds, and far cheaper
+            similarity = matcher.ratio()
+            if similarity >= threshold and (position not in best or similarity > best[position].similarity):
+                best[position] = Match(candidate, similarity)
     return best
 
 
-def _candidates(
-    ours: Sequence[Sequence[str]], theirs: Sequence[Sequence[str]], threshold: float
-) -> Iterator[tuple[int, int]]:
-    """Yield the pairs whose tokens, whatever their order, could reach ``threshold``."""
-    vocabulary: dict[tuple[str, int], int] = {}
-    rows, columns = _counted(ours, vocabulary), _counted(theirs, vocabulary)
-    first = csr_array(rows, shape=(len(ours), len(vocabulary)))
-    second = csr_array(columns, shape=(len(theirs), len(vocabulary))).T.tocsr()
-    length, other_length = _lengths(ours), _lengths(theirs)
-    long_enough = other_length >= MINIMUM_TOKENS
-    for start in range(0, len(ours), _ROWS_AT_ONCE):
-        block = slice(start, start + _ROWS_AT_ONCE)
-        common = (first[block] @ second).toarray()
-        total = length[block, None] + other_length[None, :]
-        possible = (2 * common >= threshold * total - 1e-9) & long_enough[None, :]
-        possible &= (length[block] >= MINIMUM_TOKENS)[:, None]
-        for position, candidate in zip(*np.nonzero(possible), strict=True):
-            yield start + int(position), int(candidate)
-
-
-def _counted(
-    sequences: Sequence[Sequence[str]], vocabulary: dict[tuple[str, int], int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a row of ones a sequence, in the form that `csr_array` takes.
-
-    A token's first, second, … occurrence are columns of their own, so that the product of two rows is the
-    number of tokens that they have in common, each as often as in both.
-    """
-    indices, ends = [], [0]
-    for sequence in sequences:
-        seen: Counter[str] = Counter()
-        for token in sequence:
-            seen[token] += 1
-            indices.append(vocabulary.setdefault((token, seen[token]), len(vocabulary)))
-        ends.append(len(indices))
-    return (
-        np.ones(len(indices), dtype=np.int32),
-        np.array(indices, dtype=np.int32),
-        np.array(ends, dtype=np.int32),
-    )
-
-
-def _lengths(sequences: Sequence[Sequence[str]]) -> np.ndarray:
-    return np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+def _runs(sequence: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(sequence[start : start + SHARED_RUN]) for start in range(len(sequence) - SHARED_RUN + 1))

@@ -113,7 +113,10 @@ def test_training_golds_verify_against_themselves_but_for_a_torn_one(name, every
 
 
 def test_the_known_contamination_is_found():
-    """Against a list made by others; it holds five pairs below the threshold that were found by reading."""
+    """Against a list made by others; it holds five pairs below the threshold that were found by reading.
+
+    One more is found, the same problem as its match in other LaTeX.
+    """
     known = [json.loads(line) for line in (SHARED_DATA / "contamination.jsonl").open(encoding="utf-8")]
     by_hand = {(one["train_set"], one["benchmark_id"]) for one in known if one["similarity"] < 0.8}
     expected = {(one["train_set"], one["benchmark_id"]) for one in known}
@@ -126,4 +129,4 @@ def test_the_known_contamination_is_found():
         found |= {(train_set, problems[position].id) for position in matches}
     assert len(by_hand) == 5
     assert expected - found == by_hand
-    assert len(found & expected) / len(found) > 0.9, "more than one in ten is not in the list"
+    assert found - expected == {("dapo_math_14k_en", "olympiad-1938")}
