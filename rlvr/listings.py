@@ -13,7 +13,7 @@ from rlvr.methods import methods
 from rlvr.methods.citations import short_citation
 from rlvr.methods.presets import PRESETS, method_presets, model_size
 from rlvr.models.architecture import find_architecture
-from rlvr.plan import Plan, train_cells
+from rlvr.plan import Plan, study_cell, train_cells
 from rlvr.sources import Architecture, ModelCatalogue
 
 DEFAULT_MODEL = "deepseek-r1-distill-qwen-1.5b"
@@ -88,16 +88,40 @@ def print_methods(config: Path, model: str, architecture: Architecture) -> None:
 
 
 def print_plan(plan: Plan) -> None:
-    """Print a study's grid and benchmarks as tables."""
+    """Print a study's grid, a line for all training seeds of a method, and its benchmarks as tables."""
     console = Console()
-    runs = Table("run", "parameters", "learning rate", "steps", title=f"{plan.study.title}: runs")
+    console.print(
+        f"[bold]{plan.study.title}[/]: {len(study_cell(plan).runs)} runs, the untrained model included"
+    )
+    seeds = " ".join(str(seed) for seed in plan.study.train_seeds)
+    console.print(f"A run is called model--method--preset--setting--sSEED; training seeds: {seeds}")
+    runs = _table("model", "method", "preset", "setting", "learning rate", "steps")
+    runs.add_column("parameters", overflow="fold", ratio=1)
     for cell in train_cells(plan):
-        parameters = ", ".join(
-            f"{key} {value}" for key, value in cell.parameters.items() if key != "target_modules"
-        )
-        runs.add_row(cell.run, parameters, f"{cell.learning_rate:g}", str(cell.training.steps))
+        if cell.train_seed == plan.study.train_seeds[0]:
+            parameters = {key: value for key, value in cell.parameters.items() if key != "target_modules"}
+            runs.add_row(
+                cell.model,
+                cell.method if cell.trains_as == cell.method else f"{cell.method} (trains {cell.trains_as})",
+                cell.preset,
+                cell.setting,
+                f"{cell.learning_rate:g}",
+                str(cell.training.steps),
+                ", ".join(
+                    f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+                    for key, value in parameters.items()
+                ),
+            )
     console.print(runs)
-    benchmarks = Table("benchmark", "data set", "samples per problem", title="benchmarks")
+    benchmarks = _table("benchmark", "data set", "samples per problem")
     for name, benchmark in plan.study.evaluation.benchmarks.items():
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
     console.print(benchmarks)
+
+
+def _table(*columns: str) -> Table:
+    """Return a table that fits a terminal of 80 characters; names are folded, never cut."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

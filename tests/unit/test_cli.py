@@ -47,3 +47,15 @@ def test_an_error_is_one_message_and_exit_code_1(arguments, message, capsys, mon
 def test_wrong_usage_is_exit_code_2():
     with pytest.raises(SystemExit, match="2"):
         main(["trian"])
+
+
+def test_a_plan_names_every_method_once_and_what_it_really_trains(capsys, monkeypatch, repository):
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["plan", "smollm2-seeds"]) == 0
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert "training seeds: 0 1 2" in shown
+    assert shown.count(" dora ") == 1
+    assert main(["plan", "audit"]) == 0
+    assert re.search(r"ia3 \(trains.*\n\s+milora\)", capsys.readouterr().out)
