@@ -113,7 +113,7 @@ def test_union_of_sources_lists_the_keys_of_the_source_meant():
         parse(DataCatalogue, data, "datasets.yaml")
 
 
-@pytest.mark.parametrize("study", ["demo", "audit", "smollm2", "smollm2-gpu", "paper-1.5b"])
+@pytest.mark.parametrize("study", ["demo", "audit", "smollm2", "smollm2-seeds", "smollm2-gpu", "paper-1.5b"])
 def test_shipped_studies_are_valid(repository, study):
     plan = load_plan(study, repository / "config")
     named = cells(plan)
