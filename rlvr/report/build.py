@@ -21,7 +21,7 @@ from rlvr.report.curves import (
 from rlvr.report.details import LENGTHS, RATES, contamination_table, numbers_table, other_means
 from rlvr.report.examples import examples
 from rlvr.report.figures import Mark, accuracy_against_parameters, percent_tick
-from rlvr.report.inputs import Inputs, read_inputs
+from rlvr.report.inputs import TRAINING_CURVES, Inputs, read_inputs
 from rlvr.report.provenance import provenance
 from rlvr.report.tables import (
     Forest,
@@ -37,11 +37,6 @@ from rlvr.report.tables import (
 )
 
 REFERENCE_METHOD = "lora"  # drawn dashed behind the training curves of the others
-TRAINING_CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
-    ("Mean reward", "reward/mean", None),
-    ("Completion length (tokens)", "completion/length_mean", None),
-    ("Share of groups with mixed rewards", "groups/mixed_fraction", 1.0),
-]
 
 
 @dataclass(frozen=True)
@@ -167,7 +162,7 @@ def _parameters(inputs: Inputs, model: str) -> list[Panels]:
 
 
 def _training(inputs: Inputs, model: str) -> list[Panels]:
-    """The reward of every step first; then completion length and the share of groups with mixed rewards."""
+    """Return the curves of training: the reward of every step first."""
     variants = [
         variant for variant in inputs.study.variants if variant.model == model and variant.method != BASE
     ]

@@ -30,7 +30,14 @@ COMPARISON_NUMBERS += ["probability_of_improvement", "improvement_ci_low", "impr
 BUDGET_TEXT = ["study", "model", "method", "preset", "setting", "benchmark"]
 BUDGET_NUMBERS = ["budget", "value", "se", "ci_low", "ci_high", "n_problems", "n_samples"]
 OVERLAP_NUMBERS = ["problems", "seen"]
-TRAIN_LOG_COLUMNS = ["step", "reward/mean", "completion/length_mean", "groups/mixed_fraction"]
+TRAINING_CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
+    ("Mean reward", "reward/mean", None),
+    ("Completion length (tokens)", "completion/length_mean", None),
+    ("Share of groups with mixed rewards", "groups/mixed_fraction", 1.0),
+    ("Weight sync: noise over update", "sync/noise_to_signal", None),
+    ("KL of the sampling to the trained policy (nats per token)", "rollout/mismatch_kl", None),
+]
+TRAIN_LOG_COLUMNS = ["step", *(column for _, column, _ in TRAINING_CURVES)]
 
 
 class RunInfo(BaseModel):

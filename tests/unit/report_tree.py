@@ -279,6 +279,8 @@ def _train_log(run: dict, ability: float, steps: int) -> pd.DataFrame:
             "reward/correct": np.clip(reward + 0.02, 0, 1),
             "completion/length_mean": 14 - 3 * step / steps + generator.normal(0, 0.5, steps),
             "groups/mixed_fraction": np.clip(0.8 - 0.4 * reward + generator.normal(0, 0.05, steps), 0, 1),
+            "sync/noise_to_signal": np.where(step > 1, 0.9 / np.sqrt(step), np.nan),
+            "rollout/mismatch_kl": 1e-3 * generator.random(steps),
         }
     )
 

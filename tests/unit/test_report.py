@@ -273,6 +273,13 @@ def test_what_was_not_run_is_marked_never_dropped(page):
     assert "not run" in titles["Mean reward of ia3"] and "not run" not in titles["Mean reward of lora"]
 
 
+def test_what_the_weight_sync_loses_is_drawn_with_the_training(page):
+    described = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
+    assert "from 0.58 at step 1 to 0.12" in described["Weight sync: noise over update of lora"]
+    kl = described["KL of the sampling to the trained policy (nats per token) of lora"]
+    assert re.search(r"from 0\.000\d+ at step 1 to 0\.000\d+ at step 60", kl)
+
+
 def test_a_study_of_which_only_the_untrained_model_was_run(tmp_path):
     tree = write_tree(tmp_path, methods=("base", "lora", "dora"), not_run=("lora", "dora"))
     page = Page(build(tree))
