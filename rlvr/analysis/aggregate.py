@@ -12,7 +12,7 @@ or problems count, where not all do:
 * ``seen/avg@K``, ``unseen/avg@K``: the same on the problems that stand in the training data and on the
   others; only where a benchmark has problems that were seen;
 * ``pass@1, 2, 4 .. K``: unbiased estimates;
-* ``maj@K``: majority vote over the extracted answers;
+* ``maj@K``: majority vote over classes of equal answers (:mod:`rlvr.analysis.votes`);
 * ``rerun_se``: the SE of ``avg@K`` if the same trained models answered the same problems again, itself the
   value (no row where K is 1: one sample cannot show it); ``se`` of ``avg@K`` asks about other problems;
 * ``no_answer_rate``, ``verifier_failure_rate`` (no verdict, counted as wrong), ``clip_rate`` (cut at the

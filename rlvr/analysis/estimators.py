@@ -15,7 +15,6 @@ right, all wrong) the SE is 0 and says nothing: there the interval is Wilson's f
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -69,52 +68,6 @@ def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
     wrong = samples - correct.sum(axis=-1)[..., None]
     tries = np.arange(k)
     return 1 - np.prod(np.maximum(wrong - tries, 0) / (samples - tries), axis=-1)
-
-
-def majority_at_k(
-    answers_NK: NDArray[np.object_], correct_NK: NDArray[np.bool_], k: int, seed: int, draws: int = 1_000
-) -> Floats:
-    """Return the chance that a majority vote of k samples is right, for each problem.
-
-    Samples are drawn without replacement: every subset of k where there are at most ``draws`` of them, so
-    that the expectation is exact, else ``draws`` seeded ones. A class is one extracted answer string. A
-    sample without an answer (None) abstains; a tie is worth the mean of the tied classes; no vote is wrong.
-
-    Args:
-        answers_NK: extracted answers, strings or None.
-        correct_NK: their verdicts.
-        k: number of voters.
-        seed: seed of the draws.
-        draws: number of subsets drawn where there are more than that.
-
-    Returns:
-        Values [N].
-
-    Raises:
-        ValueError: ``k`` is not between 1 and K.
-    """
-    samples = answers_NK.shape[1]
-    if not 1 <= k <= samples:
-        raise ValueError(f"maj@{k} needs between 1 and {samples} samples, the number there is")
-    if math.comb(samples, k) <= draws:
-        subsets = np.array(list(combinations(range(samples), k)))
-    else:
-        order = np.random.default_rng(seed).random((draws, samples)).argsort(axis=1)
-        subsets = order[:, :k]
-    return np.array([_vote(*problem, subsets) for problem in zip(answers_NK, correct_NK, strict=True)])
-
-
-def _vote(answers_K: NDArray[np.object_], correct_K: NDArray[np.bool_], subsets: NDArray[np.int_]) -> float:
-    """Return the mean worth of the winning class over subsets [S, k] of one problem's samples."""
-    classes = sorted({answer for answer in answers_K if answer is not None})
-    if not classes:
-        return 0.0
-    ballots_KC = answers_K[:, None] == np.array(classes, dtype=object)
-    worth_C = (ballots_KC * correct_K[:, None]).sum(axis=0) / ballots_KC.sum(axis=0)
-    votes_SC = ballots_KC[subsets].sum(axis=1)
-    most_S = votes_SC.max(axis=1, keepdims=True)
-    winners_SC = (votes_SC == most_S) & (most_S > 0)
-    return float(np.mean(winners_SC @ worth_C / np.maximum(winners_SC.sum(axis=1), 1)))
 
 
 def clustered_se(values_N: Floats) -> float:

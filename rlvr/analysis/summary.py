@@ -19,7 +19,6 @@ from rlvr.analysis.estimators import (
     estimate_ratio,
     fixed_set_se,
     macro_mean,
-    majority_at_k,
     pass_at_k,
     weighted_mean,
 )
@@ -32,6 +31,7 @@ from rlvr.analysis.resampling import (
     stratified_bootstrap,
 )
 from rlvr.analysis.scores import Scores, Verdicts
+from rlvr.analysis.votes import majority_at_k
 from rlvr.cells import StudyCell
 from rlvr.seeds import derive_seed
 

@@ -18,7 +18,6 @@ from rlvr.analysis.estimators import (
     estimate_ratio,
     fixed_set_se,
     macro_mean,
-    majority_at_k,
     minimum_detectable_difference,
     pass_at_k,
     weighted_mean,
@@ -55,40 +54,6 @@ def test_pass_at_k_is_the_ratio_of_binomials(case: tuple[int, int, int]) -> None
 def test_pass_at_1_is_the_average_for_every_training_seed() -> None:
     correct_RNK = np.random.default_rng(0).random((2, 5, 8)) < 0.4
     np.testing.assert_allclose(pass_at_k(correct_RNK, 1), correct_RNK.mean(axis=2))
-
-
-def majority(answers: list[str | None], gold: str, k: int, **options: int) -> float:
-    answers_NK = np.array([answers], dtype=object)
-    return majority_at_k(answers_NK, answers_NK == gold, k, seed=0, **options).item()
-
-
-def test_majority_known_answers() -> None:
-    assert majority(["7", "7", "8"], "7", 3) == 1.0
-    assert majority(["7", "8", "8"], "7", 3) == 0.0
-    assert majority(["7", "8", "9", "9", "7", "1"], "7", 6) == 0.5  # two classes tie for the first place
-    assert majority(["7", "8", "8"], "7", 1) == pytest.approx(1 / 3)
-    # of the three pairs {7, 8}, {7, 8}, {8, 8} two are ties
-    assert majority(["7", "8", "8"], "7", 2) == pytest.approx((0.5 + 0.5 + 0) / 3)
-
-
-def test_a_sample_without_an_answer_does_not_vote() -> None:
-    assert majority([None, None, "7"], "7", 3) == 1.0
-    assert majority([None, None, None], "7", 3) == 0.0
-    assert majority([None, None, "7"], "7", 1) == pytest.approx(1 / 3)
-
-
-def test_majority_draws_agree_with_all_subsets_and_with_themselves() -> None:
-    answers = ["7"] * 5 + ["8"] * 4 + ["9"] * 3 + [None]
-    exact = majority(answers, "7", 5, draws=math.comb(13, 5))
-    drawn = majority(answers, "7", 5, draws=1_000)
-    assert drawn == majority(answers, "7", 5, draws=1_000)
-    assert drawn != exact
-    assert drawn == pytest.approx(exact, abs=4 * 0.5 / math.sqrt(1_000))
-
-
-def test_majority_refuses_more_voters_than_samples() -> None:
-    with pytest.raises(ValueError, match="maj@4 needs between 1 and 3"):
-        majority(["7", "8", "8"], "7", 4)
 
 
 def test_clustered_se_is_the_standard_error_over_problems() -> None:
