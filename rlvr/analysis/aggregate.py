@@ -25,7 +25,8 @@ or problems count, where not all do:
 Means over benchmarks, in the column ``benchmark``; the metric is ``avg@K``, or ``avg`` where the benchmarks
 differ in K:
 
-* ``overall``: each benchmark counts the same;
+* ``overall``: each benchmark counts the same; with several training seeds its SE is not that of independent
+  benchmarks, because one training run answers them all;
 * ``overall_uncontaminated``: the same without the problems that were seen in training (a benchmark of which
   every problem was seen is left out); equal to ``overall`` where none was seen;
 * ``overall_sample_weighted``: each sample counts the same, so that large benchmarks outweigh small ones. It

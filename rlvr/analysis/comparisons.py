@@ -4,34 +4,30 @@ The paired difference of a problem is d_i = m_i(method) - m_i(baseline), with m_
 and samples. Pairing removes what the two have in common: that some problems are harder than others.
 
 * SE: sd(d_i) / sqrt(N) with one training seed a side; the hierarchical bootstrap, problems drawn jointly and
-  training seeds a side, as soon as a side has two.
+  training seeds a side, as soon as a side has two (:func:`rlvr.analysis.uncertainty.standard_error`).
 * p: sign-flip permutation of d_i. It asks whether *these trained models* differ; the SE and the interval ask
   about the *methods* as far as several training seeds let them.
 * Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems drawn within benchmarks.
 * Many methods: Holm's correction. The largest difference alone is never evidence.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rlvr.analysis.estimators import (
-    clustered_se,
+from rlvr.analysis.resampling import Floats
+from rlvr.analysis.uncertainty import (
+    Bounds,
     confidence_interval,
     minimum_detectable_difference,
-    welch_satterthwaite,
+    standard_error,
     zero_if_rounding,
 )
-from rlvr.analysis.resampling import hierarchical_bootstrap
 from rlvr.seeds import derive_seed
 
-Floats = NDArray[np.float64]
-
 FLIPS = 9_999
-DIFFERENCE = (-1.0, 1.0)  # of two fractions
+DIFFERENCE: Bounds = (-1.0, 1.0)  # of two fractions
 TIE = 1e-12  # permuted sums this close to the observed one are equal to it but for rounding
 
 
@@ -68,20 +64,12 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
         ours.mean(axis=0) - theirs.mean(axis=0) for ours, theirs in zip(method, baseline, strict=True)
     ]
     difference = zero_if_rounding(float(np.mean([values.mean() for values in differences])))
-    problems = [len(values) for values in differences]
-    variances = np.array([clustered_se(values) ** 2 for values in differences])
-    se = math.sqrt(variances.sum()) / len(differences)
-    if max(len(method[0]), len(baseline[0])) > 1 and min(problems) > 1:
-        generator = np.random.default_rng(derive_seed(seed, "bootstrap"))
-        ours, theirs = hierarchical_bootstrap([method, baseline], generator)
-        se = float((ours - theirs).std(ddof=1))
-    se = zero_if_rounding(se)
-    degrees = (
-        welch_satterthwaite(variances, problems) if variances.sum() > 0 else sum(problems) - len(problems)
-    )
-    low, high = confidence_interval(difference, se, degrees, sum(problems), DIFFERENCE)
+    problems = sum(len(values) for values in differences)
+    shares = [1 / len(differences)] * len(differences)
+    se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
+    low, high = confidence_interval(difference, se, degrees, problems, DIFFERENCE)
     p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
-    return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), sum(problems))
+    return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)
 
 
 def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLIPS) -> float:

@@ -2,22 +2,25 @@
 
 Two designs live here, for two questions.
 
-``hierarchical_bootstrap`` asks how far a mean would move with other training seeds and other problems.
-Training seed is the outer level and problem the inner one. Two details keep its variance honest:
+``hierarchical_bootstrap`` asks how far a mean would move with other training seeds, other problems and other
+samples. Training seed is the outer level, problem the inner one, and a problem is drawn with its samples.
+Every source of variation is counted once:
 
 * every training seed answers the same problems, so a replicate draws its problems once for all seeds
   (drawing them anew for each seed would divide the variance between problems by the number of seeds);
+* a problem has the mean over training seeds and samples, and so brings the noise of its samples with it, and
+  that of what single seeds make of single problems. Samples drawn as a third level would count it twice;
+* for the same reason training seeds are drawn by what they differ in beyond that noise (``seed_effects``);
+  drawing their means as they are would count it up to three times;
 * each level draws one unit fewer than it has (Rao and Wu 1988, J. Am. Stat. Assoc. 83), which makes the
   bootstrap variance of a mean unbiased; with two or three seeds the plain bootstrap loses a half or a third.
-
-The samples of a problem are not drawn again: their noise is already in the spread of the values of the
-problems, and a third level would count it twice.
 
 ``stratified_bootstrap``, ``interquartile_mean`` and ``probability_of_improvement`` follow Agarwal
 et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264):
 scores of training seeds x benchmarks, training seeds drawn within each benchmark.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -41,28 +44,31 @@ def resampling_weights(units: int, replicates: int, generator: np.random.Generat
 
 
 @lru_cache(maxsize=1)
-def _seeded_weights(runs: int, problems: int, seed: int) -> tuple[Floats, Floats]:
-    """Return the weights of one benchmark; its metrics share seed and shape, and so these draws."""
+def _weights(
+    runs: tuple[int, ...], problems: tuple[int, ...], seed: int, replicates: int
+) -> tuple[list[Floats], list[Floats]]:
+    """Return weights for the seeds of each group and the problems of each benchmark.
+
+    All metrics of a benchmark draw with the same seed, and so share them.
+    """
     generator = np.random.default_rng(seed)
-    seed_weights = resampling_weights(runs, REPLICATES, generator)
-    return seed_weights, resampling_weights(problems, REPLICATES, generator)
-
-
-def hierarchical_se(values_RN: Floats, seed: int) -> float:
-    """Return the bootstrap SE of the mean of values [training seeds, problems] of one group and benchmark."""
-    seed_weights, problem_weights = _seeded_weights(*values_RN.shape, seed)
-    return float(((seed_weights @ values_RN) * problem_weights).sum(axis=1).std(ddof=1))
+    seeds, inner = (
+        [resampling_weights(units, replicates, generator) for units in level] for level in (runs, problems)
+    )
+    return seeds, inner
 
 
 def hierarchical_bootstrap(
-    groups: Sequence[Sequence[Floats]], generator: np.random.Generator, replicates: int = REPLICATES
+    groups: Sequence[Sequence[Floats]], seed: int, shares: Sequence[float], replicates: int = REPLICATES
 ) -> Floats:
-    """Bootstrap the macro means of groups of runs that answer the same problems.
+    """Bootstrap the weighted means over benchmarks of groups of runs that answer the same problems.
 
     Args:
         groups: for each group (a method), one array [training seeds, problems] a benchmark. Groups may have
-            different numbers of training seeds; their benchmarks and problems are the same.
-        generator: source of the draws.
+            different numbers of training seeds; their benchmarks and problems are the same, and these are
+            two a benchmark or more where a group has several seeds.
+        seed: seed of the draws.
+        shares: weight of each benchmark; their sum is 1.
         replicates: number of bootstrap replicates.
 
     Returns:
@@ -70,15 +76,42 @@ def hierarchical_bootstrap(
         (the comparison is paired) and the training seeds of a group the same for all benchmarks (one training
         run answers them all).
     """
-    benchmarks = len(groups[0])
-    seed_weights = [resampling_weights(len(group[0]), replicates, generator) for group in groups]
-    means = np.zeros((len(groups), replicates))
-    for benchmark in range(benchmarks):
-        problem_weights = resampling_weights(groups[0][benchmark].shape[1], replicates, generator)
-        for index, group in enumerate(groups):
-            values = seed_weights[index] @ group[benchmark]
-            means[index] += (values * problem_weights).sum(axis=1) / benchmarks
+    runs = tuple(len(group[0]) for group in groups)
+    problems = tuple(values.shape[1] for values in groups[0])
+    seed_weights, problem_weights = _weights(runs, problems, seed, replicates)
+    means = np.array(
+        [drawn @ seed_effects(group, shares) for drawn, group in zip(seed_weights, groups, strict=True)]
+    )
+    for index, group in enumerate(groups):
+        for share, drawn, values in zip(shares, problem_weights, group, strict=True):
+            means[index] += share * (drawn @ values.mean(axis=0))
     return means
+
+
+def seed_effects(group: Sequence[Floats], shares: Sequence[float]) -> Floats:
+    """Return by how much the training seeds of a group differ from their mean, [training seeds].
+
+    The means of seeds that do not differ at all still vary, because samples do and because a seed may be
+    lucky with a problem. This part of their variance is estimated by the interaction mean square of a
+    two-way table without replication (Searle, Casella and McCulloch 1992, "Variance Components", chapter 4),
+    and the differences are shrunk so that the rest of the variance is left; none, where there is no rest.
+
+    Args:
+        group: one array [training seeds, problems] a benchmark.
+        shares: weight of each benchmark; their sum is 1.
+    """
+    runs = len(group[0])
+    if runs == 1:
+        return np.zeros(1)
+    deviations, noise = np.zeros(runs), 0.0
+    for share, values in zip(shares, group, strict=True):
+        apart = values.mean(axis=1) - values.mean()
+        interaction = values - values.mean(axis=0) - apart[:, None]
+        problems = values.shape[1]
+        deviations += share * apart
+        noise += share**2 * float((interaction**2).sum()) / ((runs - 1) * (problems - 1) * problems)
+    variance = float(deviations.var(ddof=1))
+    return deviations * math.sqrt(1 - noise / variance) if variance > noise else np.zeros(runs)
 
 
 def interquartile_mean(scores_RB: Floats) -> float:

@@ -9,15 +9,11 @@ import numpy as np
 
 from rlvr.analysis.contamination import Seen
 from rlvr.analysis.estimators import (
-    FRACTION,
-    UNBOUNDED,
     UNKNOWN,
-    Bounds,
     Estimate,
     estimate_mean,
     estimate_quantile,
     estimate_ratio,
-    fixed_set_se,
     macro_mean,
     pass_at_k,
     weighted_mean,
@@ -31,6 +27,7 @@ from rlvr.analysis.resampling import (
     stratified_bootstrap,
 )
 from rlvr.analysis.scores import Scores, Verdicts
+from rlvr.analysis.uncertainty import FRACTION, LENGTH, Bounds, fixed_set_se
 from rlvr.analysis.votes import majority_at_k
 from rlvr.cells import StudyCell
 from rlvr.seeds import derive_seed
@@ -86,11 +83,11 @@ def metrics_of(scores: list[Scores], samples: int, seed: int) -> Iterator[Measur
     yield "no_answer_rate", mean(all_of("no_answer")), size
     yield "verifier_failure_rate", mean(all_of("failed")), size
     yield "clip_rate", mean(clipped), size
-    yield "tokens_mean", mean(tokens, UNBOUNDED), size
+    yield "tokens_mean", mean(tokens, LENGTH), size
     yield "tokens_p50", estimate_quantile(tokens, 0.50, seed), size
     yield "tokens_p95", estimate_quantile(tokens, 0.95, seed), size
-    yield "right/tokens_mean", *mean_among(tokens, correct, seed, UNBOUNDED)
-    yield "wrong/tokens_mean", *mean_among(tokens, ~correct, seed, UNBOUNDED)
+    yield "right/tokens_mean", *mean_among(tokens, correct, seed, LENGTH)
+    yield "wrong/tokens_mean", *mean_among(tokens, ~correct, seed, LENGTH)
     if samples > 1:
         yield "rerun_se", _number(fixed_set_se(correct), correct.shape[1]), size
     seconds, problems = math.fsum(all_of("seconds").flat), correct.shape[1]
@@ -119,17 +116,16 @@ def split_by_contamination(
 def overall_of(group: Group, study: StudyCell, seen: Seen | None) -> Iterator[tuple[str, Measured]]:
     """Yield the means over benchmarks, each under the name it has in the column ``benchmark``."""
     names = [benchmark.benchmark for benchmark in study.benchmarks]
-    metric = overall_metric(study)
+    metric, seed = overall_metric(study), _seed(study, group, OVERALL)
     values = {name: group.correct_means(name) for name in names}
-    averages = [estimate_mean(values[name], _seed(study, group, name)) for name in names]
     sizes = [group.n_samples(name) for name in names]
-    yield OVERALL, (metric, macro_mean(averages), sum(sizes))
+    yield OVERALL, (metric, macro_mean(list(values.values()), seed), sum(sizes))
     if seen is not None:
         kept = [name for name in names if not seen[name].all()]
-        unseen = [estimate_mean(values[name][:, ~seen[name]], _seed(study, group, name)) for name in kept]
+        unseen = [values[name][:, ~seen[name]] for name in kept]
         samples = sum(group.n_samples(name) * int((~seen[name]).sum()) // len(seen[name]) for name in kept)
-        yield UNCONTAMINATED, (metric, macro_mean(unseen), samples)
-    yield SAMPLE_WEIGHTED, (metric, weighted_mean(averages, sizes), sum(sizes))
+        yield UNCONTAMINATED, (metric, macro_mean(unseen, seed), samples)
+    yield SAMPLE_WEIGHTED, (metric, weighted_mean(list(values.values()), sizes, seed), sum(sizes))
     if group.train_seeds >= MINIMUM_TRAINING_SEEDS:
         iqm = estimate_iqm(list(values.values()), _seed(study, group, "iqm"))
         yield OVERALL, ("iqm", iqm, sum(sizes))

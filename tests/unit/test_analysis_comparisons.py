@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rlvr.analysis.comparisons import compare, holm, sign_flip_p_value
-from rlvr.analysis.estimators import wilson_interval
+from rlvr.analysis.uncertainty import wilson_interval
 
 
 def random_values(seed: int, runs: int, problems: int) -> np.ndarray:
@@ -82,7 +82,13 @@ def test_training_seeds_of_both_sides_widen_the_interval() -> None:
     baseline = np.stack([problem_N] * 2) + np.array([[-0.04], [0.04]])
     pairing = stats.sem(noise_N)
     expected = math.sqrt(pairing**2 + 0.1**2 / 3 + (0.08**2 / 2) / 2)
-    assert compare([unsteady], [baseline], seed=0).se == pytest.approx(expected, rel=0.05)
+    result = compare([unsteady], [baseline], seed=0)
+    assert result.se == pytest.approx(expected, rel=0.05)
+    # Satterthwaite: 29 degrees of freedom between problems, 2 and 1 between the training seeds of the sides
+    degrees = expected**4 / (pairing**4 / 29 + (0.1**2 / 3) ** 2 / 2 + (0.08**2 / 4) ** 2)
+    assert 2 < degrees < 4
+    half = stats.t.ppf(0.975, degrees) * result.se
+    assert result.ci_high == pytest.approx(result.difference + half, rel=0.001)
     assert compare([steady], [baseline[:1] + 0.04], seed=0).se == pytest.approx(pairing, rel=0.05)
 
 
@@ -122,17 +128,45 @@ def test_holm_known_answers() -> None:
     assert holm([]) == []
 
 
-def test_the_interval_of_a_difference_covers_the_truth() -> None:
-    """Two methods, three training seeds each, a true difference of nought, seeds of differing strength."""
+def simulated(studies: int, runs: int, seed_spread: float, benchmarks: int = 1) -> tuple[float, float]:
+    """Return coverage of the interval and SE over true SD; two equal methods, 40 problems, 4 samples each."""
     generator = np.random.default_rng(20261122)
-
-    def values(problem_logits: np.ndarray) -> np.ndarray:
-        logits = problem_logits + generator.normal(0, 0.3, (3, 1)) + generator.normal(0, 0.5, (3, 40))
-        return generator.binomial(4, 1 / (1 + np.exp(-logits))) / 4
-
-    hits = 0
-    for study in range(400):
-        problem_logits = generator.normal(0, 1.5, (1, 40))
-        result = compare([values(problem_logits)], [values(problem_logits)], seed=study)
+    hits, variances, differences = 0, [], []
+    for study in range(studies):
+        strengths = generator.normal(0, seed_spread, (2, runs, 1))
+        sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for _ in range(benchmarks):
+            problems = generator.normal(0, 1.5, (1, 40))
+            for side, strength in zip(sides, strengths, strict=True):
+                logits = problems + strength + generator.normal(0, 0.3, (runs, 40))
+                side.append(generator.binomial(4, 1 / (1 + np.exp(-logits))) / 4)
+        result = compare(*sides, seed=study)
         hits += result.ci_low <= 0 <= result.ci_high
-    assert 0.93 <= hits / 400 <= 0.995
+        variances.append(result.se**2)
+        differences.append(result.difference)
+    return hits / studies, math.sqrt(np.mean(variances)) / float(np.std(differences))
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 5])
+def test_samples_are_counted_once_however_many_training_seeds(runs: int) -> None:
+    """Training seeds that do not differ: all spread is that of samples and of problems."""
+    covered, ratio = simulated(400, runs, seed_spread=0)
+    assert 0.93 <= covered <= 0.99
+    # a variance between seeds is never estimated below 0, so that a little is left on average
+    assert 0.95 <= ratio <= 1.25
+
+
+@pytest.mark.parametrize("benchmarks", [1, 3])
+def test_the_interval_of_a_difference_covers_the_truth(benchmarks: int) -> None:
+    """Two methods, three training seeds each, a true difference of nought, seeds of differing strength."""
+    covered, ratio = simulated(400, 3, seed_spread=0.4, benchmarks=benchmarks)
+    assert 0.91 <= covered <= 0.98
+    assert 0.9 <= ratio <= 1.1
+
+
+def test_a_second_training_seed_narrows_the_difference_where_seeds_do_not_matter() -> None:
+    generator = np.random.default_rng(6)
+    chance = generator.random((1, 400))
+    ours, theirs = (generator.binomial(4, np.repeat(chance, 2, axis=0)) / 4 for _ in range(2))
+    one, two = compare([ours[:1]], [theirs[:1]], seed=0), compare([ours], [theirs], seed=0)
+    assert two.se == pytest.approx(one.se / math.sqrt(2), rel=0.15)

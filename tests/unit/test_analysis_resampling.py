@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rlvr.analysis.estimators import clustered_se
 from rlvr.analysis.resampling import (
     hierarchical_bootstrap,
-    hierarchical_se,
     interquartile_mean,
     percentile_interval,
     probability_of_improvement,
     resampling_weights,
+    seed_effects,
     stratified_bootstrap,
 )
+from rlvr.analysis.uncertainty import clustered_se
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -32,43 +32,75 @@ def test_weights_give_the_unbiased_variance_of_a_mean(units: int) -> None:
 
 def test_with_one_training_seed_the_bootstrap_is_the_clustered_se() -> None:
     values_RN = generator(2).random((1, 50))
-    means = hierarchical_bootstrap([[values_RN]], generator(), replicates=20_000)[0]
+    means = hierarchical_bootstrap([[values_RN]], 0, [1], replicates=20_000)[0]
     assert means.mean() == pytest.approx(values_RN.mean(), abs=0.002)
     assert means.std() == pytest.approx(clustered_se(values_RN[0]), rel=0.03)
 
 
-def test_the_se_of_one_group_and_benchmark_is_that_of_the_bootstrap() -> None:
-    values_RN = generator(8).random((3, 20))
-    means = hierarchical_bootstrap([[values_RN]], generator(4))[0]
-    assert hierarchical_se(values_RN, seed=4) == pytest.approx(means.std(ddof=1))
-    assert hierarchical_se(values_RN, seed=4) != hierarchical_se(values_RN, seed=5)
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.2, 0.8]])
+def test_the_bootstrap_has_the_variance_of_the_two_way_table(shares: list[float]) -> None:
+    """Unbiased estimates by the mean squares: seeds, and problems with their samples, each once."""
+    seeds = np.array([[-0.3], [0.05], [0.25]])
+    group = [generator(b).random((3, 20 + 10 * b)) + seeds for b in range(2)]
+    expected, noise = 0.0, 0.0
+    for share, values in zip(shares, group, strict=True):
+        expected += share**2 * values.mean(axis=0).var(ddof=1) / values.shape[1]
+        rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+        noise += share**2 * (rest**2).sum() / (2 * (values.shape[1] - 1)) / values.shape[1]
+    means = sum(share * values.mean(axis=1) for share, values in zip(shares, group, strict=True))
+    between = np.var(means, ddof=1) - noise
+    assert between > 0
+    drawn = hierarchical_bootstrap([group], 0, shares, replicates=40_000)[0]
+    assert drawn.var(ddof=1) == pytest.approx(expected + between / 3, rel=0.03)
+    assert (drawn == hierarchical_bootstrap([group], 0, shares, replicates=40_000)[0]).all()
+    assert (drawn != hierarchical_bootstrap([group], 1, shares, replicates=40_000)[0]).any()
+
+
+def test_seeds_that_differ_no_more_than_their_samples_have_no_effect() -> None:
+    coins = generator(1).binomial(4, 0.5, (3, 200)) / 4
+    alike = coins - coins.mean(axis=1, keepdims=True)  # by less than chance
+    np.testing.assert_array_equal(seed_effects([alike], [1]), np.zeros(3))
+    np.testing.assert_array_equal(seed_effects([coins[:1]], [1]), np.zeros(1))
+    apart = seed_effects([alike + np.array([[0.0], [0.3], [0.6]])], [1])
+    assert apart == pytest.approx([-0.3, 0, 0.3], abs=0.01)
+
+
+def test_seed_effects_have_the_variance_of_the_seeds_on_average() -> None:
+    draws = generator(3)
+    found = []
+    for _ in range(2_000):
+        values_RN = (
+            draws.normal(0, 0.2, (4, 1)) + draws.normal(0, 0.5, (1, 25)) + draws.normal(0, 0.5, (4, 25))
+        )
+        found.append(seed_effects([values_RN], [1]).var(ddof=1))
+    assert np.mean(found) == pytest.approx(0.2**2, rel=0.07)
 
 
 def test_training_seeds_share_their_problems() -> None:
     """Seeds that agree on every problem are one piece of evidence, not three."""
     one = generator(3).random((1, 50))
-    means = hierarchical_bootstrap([[np.repeat(one, 3, axis=0)]], generator(), replicates=20_000)[0]
+    means = hierarchical_bootstrap([[np.repeat(one, 3, axis=0)]], 0, [1], replicates=20_000)[0]
     assert means.std() == pytest.approx(clustered_se(one[0]), rel=0.03)
 
 
 def test_groups_share_their_problems_so_that_equal_ones_never_differ() -> None:
     values_RN = generator(4).random((1, 20))
-    means = hierarchical_bootstrap([[values_RN], [values_RN + 0.1]], generator())
+    means = hierarchical_bootstrap([[values_RN], [values_RN + 0.1]], 0, [1])
     np.testing.assert_allclose(means[1] - means[0], 0.1)
 
 
 def test_benchmarks_share_the_training_seeds_of_a_group() -> None:
     """A seed that is better everywhere does not average out over benchmarks."""
     values_RN = np.repeat(np.array([[0.2], [0.5], [0.8]]), 10, axis=1)
-    one = hierarchical_bootstrap([[values_RN]], generator())[0].std()
-    four = hierarchical_bootstrap([[values_RN] * 4], generator())[0].std()
+    one = hierarchical_bootstrap([[values_RN]], 0, [1])[0].std()
+    four = hierarchical_bootstrap([[values_RN] * 4], 0, [0.25] * 4)[0].std()
     assert four == pytest.approx(one, rel=0.05)
 
 
 def test_problems_of_different_benchmarks_are_drawn_apart() -> None:
     values_RN = generator(5).random((1, 40))
-    one = hierarchical_bootstrap([[values_RN]], generator(), replicates=20_000)[0].std()
-    four = hierarchical_bootstrap([[values_RN] * 4], generator(), replicates=20_000)[0].std()
+    one = hierarchical_bootstrap([[values_RN]], 0, [1], replicates=20_000)[0].std()
+    four = hierarchical_bootstrap([[values_RN] * 4], 0, [0.25] * 4, replicates=20_000)[0].std()
     assert four == pytest.approx(one / 2, rel=0.05)
 
 
