@@ -4,19 +4,21 @@ A row stands for a method: the training seeds of one (model, method, preset, set
 ``n_samples`` is the number of samples that the number rests on; an empty cell is what cannot be known.
 
 Metrics of ``summary.csv`` on a benchmark, for K samples a problem. A name before a slash says which samples
-or problems count, where not all do:
+or problems count, where not all do, or what if:
 
 * ``avg@K``: share of samples that are right, those cut at the token limit as they were judged;
 * ``finished/avg@K``: the same among the samples that ended by themselves (empty where none did);
-* ``lenient/avg@K``: the same if an answer in the wrong place counted (the column ``lenient`` of the grades);
+* ``cut_is_wrong/avg@K``: the same as ``avg@K`` if every sample cut at the token limit were wrong;
+* ``lenient/avg@K``: the same as ``avg@K`` if an answer in the wrong place counted (the column ``lenient`` of
+  the grades);
 * ``seen/avg@K``, ``unseen/avg@K``: the same on the problems that stand in the training data and on the
   others; only where a benchmark has problems that were seen;
 * ``pass@1, 2, 4 .. K``: unbiased estimates;
 * ``maj@K``: majority vote over classes of equal answers (:mod:`rlvr.analysis.votes`);
 * ``rerun_se``: the SE of ``avg@K`` if the same trained models answered the same problems again, itself the
   value (no row where K is 1: one sample cannot show it); ``se`` of ``avg@K`` asks about other problems;
-* ``no_answer_rate``, ``verifier_failure_rate`` (no verdict, counted as wrong), ``clip_rate`` (cut at the
-  token limit);
+* ``no_answer_rate``, ``verifier_failure_rate`` (no verdict, counted as wrong), ``verifier_timeout_rate`` (the
+  part of it that ran out of time), ``clip_rate`` (cut at the token limit);
 * ``tokens_mean``, ``tokens_p50``, ``tokens_p95``; of right and of wrong answers ``right/tokens_mean``,
   ``wrong/tokens_mean``;
 * ``seconds_mean``: generation time of a sample; ``generation_device_seconds``: of all samples of all training
@@ -31,13 +33,15 @@ differ in K:
   every problem was seen is left out); equal to ``overall`` where none was seen;
 * ``overall_sample_weighted``: each sample counts the same, so that large benchmarks outweigh small ones. It
   is what the authors' script prints (``MikaStars39/PeRL``, ``perl/eval``), for comparison with their numbers;
+* ``overall`` with the metric ``rerun_se``, where no benchmark has a K of 1: as above, for the macro mean;
 * ``overall`` with the metric ``iqm``, from three training seeds on: interquartile mean over training seeds x
   benchmarks, with the stratified bootstrap of Agarwal et al. 2021.
 
 Baselines of ``comparisons.csv`` are ``base``, ``full`` and ``lora`` with the same model and setting, where
 the study has them. Holm's correction covers all methods and presets that share model, setting, baseline and
-benchmark. ``probability_of_improvement`` (over seeds x benchmarks, Agarwal et al. 2021) stands in the overall
-rows where both sides have three training seeds or more.
+benchmark. ``n_samples`` counts both sides, ``train_seeds`` is the smaller number of the two.
+``probability_of_improvement`` (over seeds x benchmarks, Agarwal et al. 2021) stands in the overall rows where
+both sides have three training seeds or more.
 
 ``budget.csv``: the accuracy if every answer had been cut at ``budget`` tokens (:mod:`rlvr.analysis.budget`).
 
@@ -64,7 +68,7 @@ SUMMARY_COLUMNS = [
 ]
 COMPARISON_COLUMNS = [
     *[*IDENTITY, "baseline", "benchmark", "difference", "se", "ci_low", "ci_high"],
-    *["p_value", "p_holm", "minimum_detectable", "n_problems", "train_seeds"],
+    *["p_value", "p_holm", "minimum_detectable", "n_problems", "n_samples", "train_seeds"],
     *["probability_of_improvement", "improvement_ci_low", "improvement_ci_high"],
 ]
 BUDGET_COLUMNS = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlvr.analysis.resampling import Floats
-from rlvr.analysis.scores import Scores, read_scores, require_same_problems, required
+from rlvr.analysis.scores import Scores, Verdicts, read_scores, require_same_problems, required
 from rlvr.cells import BASE, RunEntry, StudyCell
 from rlvr.errors import UserError
 from rlvr.files import read_json
@@ -38,13 +38,18 @@ class Group:
         """The columns that name the group."""
         return {key: getattr(self, key) for key in LABELS}
 
+    def correct(self, benchmark: str) -> Verdicts:
+        """Return the verdicts [training seeds, problems, samples]."""
+        return np.stack([scores.correct for scores in self.scores[benchmark]])
+
     def correct_means(self, benchmark: str) -> Floats:
         """Return the share of right samples [training seeds, problems]."""
-        return np.stack([scores.correct.mean(axis=1) for scores in self.scores[benchmark]])
+        return self.correct(benchmark).mean(axis=2)
 
-    def n_samples(self, benchmark: str) -> int:
-        """Return the number of samples over all training seeds."""
-        return sum(scores.correct.size for scores in self.scores[benchmark])
+    def n_samples(self, benchmark: str, kept_N: Verdicts | None = None) -> int:
+        """Return the number of samples over all training seeds, of some of the problems or of all."""
+        counted = self.correct(benchmark) if kept_N is None else self.correct(benchmark)[:, kept_N]
+        return counted.size
 
 
 def read_groups(study: StudyCell, results: Path) -> list[Group]:

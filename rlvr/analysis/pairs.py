@@ -51,7 +51,15 @@ def _rows_of_pair(group: Group, baseline: Group, study: StudyCell, seen: Seen | 
         method, against = (
             [side[name][:, kept_N] for name, kept_N in kept.items()] for side in (ours, theirs)
         )
-        row = {**common, "benchmark": benchmark, **asdict(compare(method, against, seed))}
+        samples = [
+            side.n_samples(name, kept_N) for side in (group, baseline) for name, kept_N in kept.items()
+        ]
+        row = {
+            **common,
+            "benchmark": benchmark,
+            "n_samples": sum(samples),
+            **asdict(compare(method, against, seed)),
+        }
         if drawn_as == OVERALL and baseline.method != BASE and min(seeds) >= MINIMUM_TRAINING_SEEDS:
             row |= _improvement(method, against, derive_seed(seed, "improvement"))
         return row

@@ -36,6 +36,7 @@ class Scores:
     extracted: NDArray[np.object_]
     no_answer: Verdicts
     failed: Verdicts
+    timed_out: Verdicts
     clipped: Verdicts
     tokens: NDArray[np.float64]
     seconds: NDArray[np.float64]
@@ -86,6 +87,7 @@ def read_scores(results: Path, run: str, benchmark: BenchmarkEntry) -> Scores:
         extracted=laid_out(extracted.where(extracted.notna(), None), object),
         no_answer=laid_out(grades["status"] == "no_answer", bool),
         failed=laid_out(grades["status"].isin(FAILURES), bool),
+        timed_out=laid_out(grades["status"] == "timeout", bool),
         clipped=laid_out(samples["finish_reason"] == "length", bool),
         tokens=laid_out(samples["n_tokens"], float),
         seconds=laid_out(samples["seconds"], float),

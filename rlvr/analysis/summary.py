@@ -79,9 +79,11 @@ def metrics_of(scores: list[Scores], samples: int, seed: int) -> Iterator[Measur
     votes = [majority_at_k(one.extracted, one.correct, samples, seed) for one in scores]
     yield f"maj@{samples}", estimate_mean(np.stack(votes), seed), size
     yield f"finished/avg@{samples}", *mean_among(correct, ~clipped, seed)
+    yield f"cut_is_wrong/avg@{samples}", mean(correct & ~clipped), size
     yield f"lenient/avg@{samples}", mean(all_of("lenient")), size
     yield "no_answer_rate", mean(all_of("no_answer")), size
     yield "verifier_failure_rate", mean(all_of("failed")), size
+    yield "verifier_timeout_rate", mean(all_of("timed_out")), size
     yield "clip_rate", mean(clipped), size
     yield "tokens_mean", mean(tokens, LENGTH), size
     yield "tokens_p50", estimate_quantile(tokens, 0.50, seed), size
@@ -110,7 +112,7 @@ def split_by_contamination(
     values_RN = group.correct_means(benchmark)
     for part, kept_N in (("seen", seen_N), ("unseen", ~seen_N)):
         estimate = estimate_mean(values_RN[:, kept_N], seed) if kept_N.any() else UNKNOWN
-        yield f"{part}/avg@{samples}", estimate, len(values_RN) * int(kept_N.sum()) * samples
+        yield f"{part}/avg@{samples}", estimate, group.n_samples(benchmark, kept_N)
 
 
 def overall_of(group: Group, study: StudyCell, seen: Seen | None) -> Iterator[tuple[str, Measured]]:
@@ -123,9 +125,13 @@ def overall_of(group: Group, study: StudyCell, seen: Seen | None) -> Iterator[tu
     if seen is not None:
         kept = [name for name in names if not seen[name].all()]
         unseen = [values[name][:, ~seen[name]] for name in kept]
-        samples = sum(group.n_samples(name) * int((~seen[name]).sum()) // len(seen[name]) for name in kept)
+        samples = sum(group.n_samples(name, ~seen[name]) for name in kept)
         yield UNCONTAMINATED, (metric, macro_mean(unseen, seed), samples)
     yield SAMPLE_WEIGHTED, (metric, weighted_mean(list(values.values()), sizes, seed), sum(sizes))
+    if all(benchmark.samples_per_problem > 1 for benchmark in study.benchmarks):
+        rerun = math.hypot(*(fixed_set_se(group.correct(name)) for name in names)) / len(names)
+        problems = sum(values_RN.shape[1] for values_RN in values.values())
+        yield OVERALL, ("rerun_se", _number(rerun, problems), sum(sizes))
     if group.train_seeds >= MINIMUM_TRAINING_SEEDS:
         iqm = estimate_iqm(list(values.values()), _seed(study, group, "iqm"))
         yield OVERALL, ("iqm", iqm, sum(sizes))

@@ -19,7 +19,7 @@ SUMMARY_HEADER = (
 )
 COMPARISON_HEADER = (
     "study,model,method,preset,setting,baseline,benchmark,difference,se,ci_low,ci_high,"
-    "p_value,p_holm,minimum_detectable,n_problems,train_seeds,"
+    "p_value,p_holm,minimum_detectable,n_problems,n_samples,train_seeds,"
     "probability_of_improvement,improvement_ci_low,improvement_ci_high"
 )
 BUDGET_HEADER = (

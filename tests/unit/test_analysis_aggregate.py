@@ -25,8 +25,9 @@ def results(tmp_path: Path) -> Results:
 def test_summary_end_to_end(results: Results) -> None:
     summary, _ = results.aggregate()
     assert results.summary.read_text().splitlines()[0] == SUMMARY_HEADER
-    metrics = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "finished/avg@4", "lenient/avg@4"]
-    metrics += ["no_answer_rate", "verifier_failure_rate", "clip_rate"]
+    metrics = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "finished/avg@4"]
+    metrics += ["cut_is_wrong/avg@4", "lenient/avg@4"]
+    metrics += ["no_answer_rate", "verifier_failure_rate", "verifier_timeout_rate", "clip_rate"]
     metrics += ["tokens_mean", "tokens_p50", "tokens_p95", "right/tokens_mean", "wrong/tokens_mean"]
     metrics += ["rerun_se", "seconds_mean", "generation_device_seconds"]
     base = [row for row in summary if row["method"] == "base"]
@@ -35,8 +36,9 @@ def test_summary_end_to_end(results: Results) -> None:
         *[("products", metric) for metric in metrics],
         ("overall", "avg@4"),
         ("overall_sample_weighted", "avg@4"),
+        ("overall", "rerun_se"),
     ]
-    assert len(summary) == 4 * (2 * len(metrics) + 2)
+    assert len(summary) == 4 * (2 * len(metrics) + 3)
 
     grades = pd.read_parquet(results.folder / "grades" / "run0" / "sums.parquet")
     by_problem = grades.groupby("problem_id")["correct"].mean()
@@ -59,6 +61,10 @@ def test_summary_end_to_end(results: Results) -> None:
     rerun = pick(summary, method="base", benchmark="sums", metric="rerun_se")
     assert float(rerun["value"]) == pytest.approx(math.sqrt(np.mean(by_problem * (1 - by_problem) / 3) / 10))
     assert rerun["se"] == rerun["ci_low"] == rerun["ci_high"] == ""
+    other = float(pick(summary, method="base", benchmark="products", metric="rerun_se")["value"])
+    overall = pick(summary, method="base", benchmark="overall", metric="rerun_se")
+    assert float(overall["value"]) == pytest.approx(math.hypot(float(rerun["value"]), other) / 2)
+    assert (overall["n_problems"], overall["n_samples"], overall["se"]) == ("16", "64", "")
 
 
 def test_training_seeds_are_one_row(results: Results) -> None:
@@ -78,8 +84,7 @@ def test_overall_is_the_macro_mean(results: Results) -> None:
         sums, products = (
             pick(summary, method=method, benchmark=name, metric="avg@4") for name in ("sums", "products")
         )
-        overall = pick(summary, method=method, benchmark="overall")
-        assert overall["metric"] == "avg@4"
+        overall = pick(summary, method=method, benchmark="overall", metric="avg@4")
         assert float(overall["value"]) == pytest.approx((float(sums["value"]) + float(products["value"])) / 2)
         if (
             sums["train_seeds"] in "01"
@@ -102,7 +107,9 @@ def test_every_sample_counts_the_same_in_the_sample_weighted_mean(tmp_path: Path
         float(pick(summary, benchmark=name, metric=f"avg@{k}")["se"]) for name, k in study.samples.items()
     )
     assert float(row["se"]) == pytest.approx(math.hypot(80 / 92 * sums, 12 / 92 * products))
-    assert float(row["value"]) != pytest.approx(float(pick(summary, benchmark="overall")["value"]))
+    assert float(row["value"]) != pytest.approx(
+        float(pick(summary, benchmark="overall", metric="avg")["value"])
+    )
 
 
 def test_overall_has_no_k_where_the_benchmarks_differ_in_it(tmp_path: Path) -> None:
@@ -140,6 +147,8 @@ def test_comparisons_end_to_end(results: Results) -> None:
         assert float(row["ci_low"]) <= float(row["difference"]) <= float(row["ci_high"])
         assert float(row["p_value"]) <= float(row["p_holm"]) <= 1
         assert float(row["minimum_detectable"]) == pytest.approx(2.8 * float(row["se"]))
+        runs = sum({"base": 1, "dora": 1}.get(side, 2) for side in (row["method"], row["baseline"]))
+        assert int(row["n_samples"]) == runs * 4 * int(row["n_problems"])
         assert row["train_seeds"] == ("1" if "dora" in (row["method"], row["baseline"]) else "2")
     family = [row for row in comparisons if row["baseline"] == "base" and row["benchmark"] == "overall"]
     smallest = min(family, key=lambda row: float(row["p_value"]))
@@ -302,9 +311,25 @@ def test_a_failed_verification_counts_as_wrong_and_is_reported(tmp_path: Path) -
     study.edit("grades", run, "sums", time_out)
     summary, _ = study.aggregate()
     values = {row["metric"]: float(row["value"] or "nan") for row in summary if row["benchmark"] == "sums"}
-    assert values["verifier_failure_rate"] == 1
+    assert values["verifier_failure_rate"] == values["verifier_timeout_rate"] == 1
     assert values["avg@2"] == values["maj@2"] == values["no_answer_rate"] == 0
     row = pick(summary, benchmark="sums", metric="avg@2")
     assert row["se"] == "0" and float(row["ci_high"]) == pytest.approx(
         stats.binomtest(0, 10).proportion_ci(method="wilson").high
     )
+
+
+def test_a_broken_gold_is_a_failure_but_no_timeout(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 2})
+    run = study.add("base")
+    study.edit("grades", run, "sums", lambda frame: frame.assign(correct=False, status="unparsed_gold"))
+    summary, _ = study.aggregate()
+    assert pick(summary, benchmark="sums", metric="verifier_failure_rate")["value"] == "1"
+    assert pick(summary, benchmark="sums", metric="verifier_timeout_rate")["value"] == "0"
+
+
+def test_a_rerun_of_a_single_sample_is_not_known_for_the_mean_either(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 4, "products": 1})
+    study.add("base")
+    summary, _ = study.aggregate()
+    assert [row["benchmark"] for row in summary if row["metric"] == "rerun_se"] == ["sums"]
