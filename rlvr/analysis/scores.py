@@ -68,11 +68,6 @@ def read_scores(results: Path, run: str, benchmark: BenchmarkEntry) -> Scores:
     problem_ids = [str(problem) for problem in grades["problem_id"][::samples_a_problem]]
     sampled_ids = [str(problem) for problem in samples["problem_id"][::samples_a_problem]]
     require_same_problems(problem_ids, grades_path, sampled_ids, samples_path)
-    versions = sorted(set(grades["verifier_version"]))
-    if len(versions) > 1:
-        raise UserError(
-            f"{grades_path}: graded by verifier versions {versions}; delete the file to grade it anew"
-        )
 
     def laid_out(column: pd.Series, kind: type) -> NDArray[Any]:
         return column.to_numpy(dtype=kind).reshape(-1, samples_a_problem)
@@ -81,7 +76,7 @@ def read_scores(results: Path, run: str, benchmark: BenchmarkEntry) -> Scores:
     return Scores(
         grades_path=grades_path,
         problem_ids=problem_ids,
-        verifier_version=versions[0],
+        verifier_version=one_version(grades_path, grades),
         correct=laid_out(grades["correct"], bool),
         lenient=laid_out(grades["lenient"], bool),
         extracted=laid_out(extracted.where(extracted.notna(), None), object),
@@ -108,8 +103,12 @@ def require_same_problems(ours: list[str], our_path: Path, theirs: list[str], th
         )
 
 
-def _rectangle(path: Path, columns: list[str], samples_a_problem: int) -> pd.DataFrame:
-    """Read rows sorted by problem and sample; each problem must have the samples 0..K-1 exactly once."""
+def read_rows(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read columns of a file with a row a sample, sorted by problem and sample.
+
+    Raises:
+        UserError: there are no rows, a cell other than ``extracted`` is empty, or a sample is there twice.
+    """
     frame = read_parquet(path, columns)[columns]
     if frame.empty:
         raise UserError(f"{path}: there are no rows; delete the file to make it again")
@@ -124,6 +123,24 @@ def _rectangle(path: Path, columns: list[str], samples_a_problem: int) -> pd.Dat
         raise UserError(
             f"{path}: problem {problem!r} has sample {sample} more than once; delete the file to mend it"
         )
+    return frame.sort_values(KEYS, kind="stable", ignore_index=True)
+
+
+def one_version(path: Path, grades: pd.DataFrame) -> str:
+    """Return the version of the verifier that gave all grades of a file.
+
+    Raises:
+        UserError: there were several.
+    """
+    versions = sorted(set(grades["verifier_version"]))
+    if len(versions) > 1:
+        raise UserError(f"{path}: graded by verifier versions {versions}; delete the file to grade it anew")
+    return str(versions[0])
+
+
+def _rectangle(path: Path, columns: list[str], samples_a_problem: int) -> pd.DataFrame:
+    """Read rows sorted by problem and sample; each problem must have the samples 0..K-1 exactly once."""
+    frame = read_rows(path, columns)
     expected = set(range(samples_a_problem))
     for problem, indices in frame.groupby("problem_id")["sample_index"]:
         present = set(indices)
@@ -133,7 +150,7 @@ def _rectangle(path: Path, columns: list[str], samples_a_problem: int) -> pd.Dat
                 f"{path}: problem {problem!r} has {len(present)} samples, the study asks for {len(expected)} "
                 f"(missing {missing}, unexpected {unexpected}); generate and grade it again"
             )
-    return frame.sort_values(KEYS, kind="stable", ignore_index=True)
+    return frame
 
 
 def _some(indices: set[int]) -> str:

@@ -5,10 +5,8 @@ import math
 from pathlib import Path
 
 from rlvr.analysis.agreement import verdict_agreement
+from rlvr.analysis.scores import KEYS, one_version, read_rows
 from rlvr.errors import UserError
-from rlvr.files import read_parquet
-
-KEY = ["problem_id", "sample_index"]
 
 
 def agreement_as_json(first: Path, second: Path) -> str:
@@ -17,17 +15,16 @@ def agreement_as_json(first: Path, second: Path) -> str:
     ``kappa`` is null where both give one and the same verdict to every sample.
 
     Raises:
-        UserError: a file is missing or damaged, or they judge different samples.
+        UserError: a file is missing, damaged, or holds a sample twice or without a verdict, several versions
+            of a verifier graded it, or the two judge different samples.
     """
-    columns = [*KEY, "correct", "verifier_version"]
-    grades = {path: read_parquet(path, columns).sort_values(KEY) for path in (first, second)}
-    one, other = (grades[path].reset_index(drop=True) for path in (first, second))
-    if one.empty or not one[KEY].equals(other[KEY]):
+    one, other = (read_rows(path, [*KEYS, "correct", "verifier_version"]) for path in (first, second))
+    if list(one[KEYS].itertuples(index=False)) != list(other[KEYS].itertuples(index=False)):
         raise UserError(f"{first} and {second} do not judge the same samples; grade one samples file twice")
     found = verdict_agreement(one["correct"].to_numpy(), other["correct"].to_numpy())
     report = {
-        "first": one["verifier_version"].iloc[0],
-        "second": other["verifier_version"].iloc[0],
+        "first": one_version(first, one),
+        "second": one_version(second, other),
         "n_samples": found.n_samples,
         "both_correct": found.both,
         "only_first_correct": found.only_first,

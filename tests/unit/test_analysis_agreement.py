@@ -1,11 +1,17 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlvr.analysis.agreement import Agreement, verdict_agreement
+from rlvr.errors import UserError
+from rlvr.evaluate.agreement import agreement_as_json
+from rlvr.files import write_parquet
 
 
 def verdicts(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,3 +63,33 @@ def test_agreement_with_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     assert ours.kappa == pytest.approx(swapped.kappa, nan_ok=True)
     if not math.isnan(ours.kappa):
         assert ours.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
+
+
+def grades(correct: list[bool | None]) -> pd.DataFrame:
+    """The grades of samples 0 and 1 of as many problems as there are pairs of verdicts."""
+    keys = [{"problem_id": f"p{i // 2}", "sample_index": i % 2} for i in range(len(correct))]
+    return pd.DataFrame(keys).assign(correct=correct, verifier_version="1")
+
+
+def test_files_are_compared_sample_by_sample_in_any_order(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    write_parquet(first, grades([True, True, False, False]))
+    theirs = grades([True, False, True, False]).astype({"sample_index": "int32"})
+    write_parquet(second, theirs.iloc[[3, 1, 2, 0]])
+    found = json.loads(agreement_as_json(first, second))
+    assert [found[f"{who}_correct"] for who in ("both", "only_first", "only_second", "neither")] == [1] * 4
+
+
+def test_files_with_doubled_or_missing_verdicts_are_refused(tmp_path: Path) -> None:
+    ours = grades([True, True, False, False])
+    faults = {
+        "more than once": pd.concat([ours, ours.iloc[[2]]]),
+        "empty cell": grades([True, None, False, False]),
+        "verifier versions": ours.assign(verifier_version=["1", "2", "1", "1"]),
+        "no rows": ours.iloc[:0],
+    }
+    for words, frame in faults.items():
+        path = tmp_path / "faulty.parquet"
+        write_parquet(path, frame)
+        with pytest.raises(UserError, match=words):
+            agreement_as_json(path, path)
