@@ -22,8 +22,12 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether it is told apart from zero after Holm's correction."""
-        return self.p_holm < SIGNIFICANT
+        """Whether it is told apart from zero: for these trained models by p, for the method by the interval.
+
+        p is corrected by Holm, and asks about the runs at hand; with several training seeds the interval
+        asks about others too.
+        """
+        return self.p_holm < SIGNIFICANT and not self.estimate.low <= 0 <= self.estimate.high
 
     def __str__(self) -> str:
         """The method with its difference and interval."""
@@ -111,9 +115,10 @@ def _against_lora(differences: list[Difference]) -> str:
         verb = "differs" if len(apart) == 1 else "differ"
         return f"; {len(apart)} of {len(differences)} {verb} from lora{_named(apart)}"
     smallest = min(difference.p_holm for difference in differences)
-    return (
-        f"; none can be told apart from lora (smallest Holm p = {p_value(smallest).replace('<', 'below ')})"
-    )
+    why = f"smallest Holm p = {p_value(smallest).replace('<', 'below ')}"
+    if smallest < SIGNIFICANT:
+        why += ", but other training seeds might show no difference"
+    return f"; none can be told apart from lora ({why})"
 
 
 def _value(difference: Difference) -> float:

@@ -1,5 +1,6 @@
 """The tables that are folded away: other means, seen and unseen problems, rates, lengths and time."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,9 +35,11 @@ def _seconds(value: float) -> str:
 
 RATES = [
     Quantity("finished/avg", "Right", "if finished", percent),
+    Quantity("cut_is_wrong/avg", "Right", "if cut is wrong", percent),
     Quantity("lenient/avg", "Right", "wherever it stands", percent),
     Quantity("no_answer_rate", "No answer", "", percent),
     Quantity("verifier_failure_rate", "No verdict", "", percent),
+    Quantity("verifier_timeout_rate", "No verdict", "in time", percent),
     Quantity("clip_rate", "Cut off", "", percent),
     Quantity("rerun_se", "Rerun", "SE, points", lambda value: percent(value, "")),
 ]
@@ -53,7 +56,7 @@ LENGTHS = [
 
 @dataclass(frozen=True)
 class NumberRow:
-    """The values of one method on one benchmark; None where it has not been measured."""
+    """The values of one method on one benchmark; None where it has not been run, NaN where there is none."""
 
     model: str
     label: str
@@ -83,8 +86,7 @@ def numbers_table(inputs: Inputs, quantities: list[Quantity]) -> tuple[list[Quan
         for entry in inputs.study.benchmarks:
             here = mine[mine["benchmark"] == entry.benchmark].set_index("metric")["value"]
             values = [
-                float(here[quantity.metric]) if quantity.metric in here.index else None
-                for quantity in present
+                float(here.get(quantity.metric, math.nan)) if len(here) else None for quantity in present
             ]
             rows.append(NumberRow(variant.model, inputs.label(variant), seeds, entry.benchmark, values))
     return present, rows

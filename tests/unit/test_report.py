@@ -207,11 +207,24 @@ def test_the_answer_claims_nothing_that_is_not_significant(small):
     assert sentence.endswith("none can be told apart from lora (smallest Holm p = 0.500).")
 
 
+def test_the_answer_claims_nothing_that_another_training_run_might_undo(small):
+    edit(
+        small.results / "tables" / "comparisons.csv",
+        lambda frame: frame.assign(p_holm=0.001, difference=0.1, ci_low=-0.05, ci_high=0.25),
+    )
+    (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
+    assert sentence.startswith("None of the 2 trained methods is shown to beat the untrained model")
+    assert "(smallest Holm p = 0.001, but other training seeds might show no difference)." in sentence
+
+
 def test_the_answer_names_methods_that_got_worse(small):
     def worse(frame):
         lost = (frame.baseline == "base") & (frame.method == "dora")
         return frame.assign(
-            difference=frame.difference.where(~lost, -0.2), p_holm=frame.p_holm.where(~lost, 0.001)
+            difference=frame.difference.where(~lost, -0.2),
+            ci_low=frame.ci_low.where(~lost, -0.3),
+            ci_high=frame.ci_high.where(~lost, -0.1),
+            p_holm=frame.p_holm.where(~lost, 0.001),
         )
 
     edit(small.results / "tables" / "comparisons.csv", worse)

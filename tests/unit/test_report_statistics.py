@@ -70,9 +70,18 @@ def test_finished_only_accuracy_stands_beside_the_clip_rate(one):
     finished = pd.read_parquet(tree.results / "samples" / run / "sums.parquet")["finish_reason"] == "stop"
     right = tree.correct[run, "sums"].reshape(-1)
     assert row[:3] == ["lora 1 training seed", "sums", f"{100 * right[finished].mean():.1f} %"]
+    assert row[3] == f"{100 * (right & finished).mean():.1f} %"
     grades = pd.read_parquet(tree.results / "grades" / run / "sums.parquet")
-    assert row[3] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > right.sum()
-    assert row[6] == f"{100 * (~finished).mean():.1f} %" and not finished.all()
+    assert row[4] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > right.sum()
+    assert row[8] == f"{100 * (~finished).mean():.1f} %" and not finished.all()
+
+
+def test_one_sample_a_problem_has_no_rerun_error_and_is_not_called_not_run(tmp_path):
+    benchmarks = {"sums": (12, 2), "products": (12, 1)}
+    page = build(write_tree(tmp_path, methods=("base", "lora"), benchmarks=benchmarks, steps=5))
+    rows = {(row[0].split()[0], row[1]): row[-1] for row in page.table("Right if finished")}
+    assert rows["lora", "products"] == "n/a"
+    assert rows["lora", "sums"] not in ("n/a", "not run")
 
 
 def test_a_study_in_which_nothing_finished_says_so(tmp_path):
