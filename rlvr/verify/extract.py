@@ -5,6 +5,7 @@ the length limit may have cut counts as none: its next token could have been ano
 """
 
 import re
+from itertools import pairwise
 from typing import get_args
 
 from rlvr.verify.latex import brace_pairs
@@ -19,12 +20,20 @@ _BOX_JOINT = re.compile(
 )
 _LONGEST_JOINT = 60
 _MOST_INNER_BOXES = 8
+_MOST_WORDS = 4
+"""An answer line with more words than this is a sentence."""
 _ANSWER_LINE = re.compile(r"[\s*#>_]*(?:final\s+)?answer[\s*]*:[\s*]*", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _ANSWER_PHRASE = re.compile(r"\banswer\s*(?:is|:|=)\s*:?\s*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!](?=\s|$)|\n")
-_MARKED = re.compile(r"\$([^$\n]+)\$|\*\*([^*\n]+)\*\*|####\s*([^\n]+)")
+_SENTENCE_END = re.compile(r"[.!](?=\s|$)|\n|,(?=\s+(?!and\b|or\b)[a-z]{2})")
+_STATED = re.compile(r"\b(?:is|are)\b:?\s*")
+_MARKED = re.compile(
+    r"\$([^$\n]+)\$|\*\*([^*\n]+)\*\*|####\s*([^\n]+)"
+    r"|\\\(((?:[^\\\n]|\\(?![()]))+)\\\)|\\\[((?:[^\\\n]|\\(?![\[\]]))+)\\\]"
+)
+_PROSE_WORD = re.compile(r"(?<![\\A-Za-z\d])[A-Za-z]{2}|\b[A-Za-z]:\s")
 _NUMBER = re.compile(r"(?:(?<![\d)\w])[-+\u2212])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
+_LAST_NUMBER = re.compile(rf"(?<![A-Za-z\d]){_NUMBER.pattern}(?:/\d+)?")
 _COULD_CONTINUE = re.compile(r"[.,/]?\s?")
 
 
@@ -62,6 +71,8 @@ def extract_answer(
     answer = None
     if answer_format in ("answer-line", "lenient"):
         answer = _answer_line(visible, truncated)
+        if answer is not None and answer_format == "lenient":
+            answer = _without_prose(answer)
     if answer is None:
         answer = _boxed(visible)
     if answer is None and answer_format == "lenient" and not truncated and not _BOX.search(visible):
@@ -102,9 +113,16 @@ def _boxed(visible: str) -> str | None:
     boxes = _closed_boxes(visible)
     if not boxes:
         return None
-    run = [boxes.pop()]
-    while boxes and _joined(visible[boxes[-1][1] : run[0][0]]):
-        run.insert(0, boxes.pop())
+    return _last_run(boxes, visible)
+
+
+def _last_run(pieces: list[tuple[int, int, str]], text: str) -> str:
+    """Return the contents of the last piece and of those joined to it, as a list without repetitions."""
+    run = [pieces[-1]]
+    for piece in reversed(pieces[:-1]):
+        if not _joined(text[piece[1] : run[0][0]]):
+            break
+        run.insert(0, piece)
     contents = dict.fromkeys(content for _, _, content in run)
     return ", ".join(content for content in contents if content)
 
@@ -156,11 +174,44 @@ def _unmarked(visible: str) -> str | None:
         return None
     phrases = list(_ANSWER_PHRASE.finditer(visible))
     if phrases:
-        sentence = _SENTENCE_END.split(visible[phrases[-1].end() :].lstrip(), maxsplit=1)[0]
-        marked = _MARKED.search(sentence)
-        return _unquoted(next(filter(None, marked.groups())) if marked else sentence)
-    marked_answers = list(_MARKED.finditer(lines[-1]))
-    if marked_answers:
-        return _unquoted(next(filter(None, marked_answers[-1].groups())))
-    numbers = _NUMBER.findall(lines[-1])
+        return _stated(visible[phrases[-1].end() :])
+    line = lines[-1].strip()
+    marked = _marked(line)
+    if marked:
+        return _unquoted(_last_run(marked, line))
+    if not _PROSE_WORD.search(line):
+        return _unquoted(line)
+    return _last_number(line)
+
+
+def _without_prose(answer: str) -> str:
+    """Return what an answer line in whole sentences says: `The value is 34. I hope so.` says `34`."""
+    sentence = _SENTENCE_END.split(answer, maxsplit=1)[0]
+    stated = _STATED.search(sentence)
+    if stated:
+        return _stated(sentence[stated.end() :])
+    return (_last_number(sentence) or answer) if len(sentence.split()) > _MOST_WORDS else answer
+
+
+def _stated(text: str) -> str:
+    """Return the first marked text of the sentence that begins here, and what is joined to it, or all."""
+    sentence = _SENTENCE_END.split(text.lstrip(), maxsplit=1)[0]
+    marked = _marked(sentence)
+    for count, (left, right) in enumerate(pairwise(marked), 1):
+        if not _joined(sentence[left[1] : right[0]]):
+            marked = marked[:count]
+            break
+    return _unquoted(_last_run(marked, sentence) if marked else sentence)
+
+
+def _marked(text: str) -> list[tuple[int, int, str]]:
+    """Return (start, end, content) of each marked text."""
+    return [
+        (match.start(), match.end(), next(filter(None, match.groups())).strip())
+        for match in _MARKED.finditer(text)
+    ]
+
+
+def _last_number(line: str) -> str | None:
+    numbers = [match.group() for match in _LAST_NUMBER.finditer(line)]
     return numbers[-1] if numbers else None

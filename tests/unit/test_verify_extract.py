@@ -76,6 +76,16 @@ def test_truncated_answer_line_is_no_answer() -> None:
         ("10 apples, 1,200 pears", "1,200"),
         ("\\boxed{4", None),
         ("I could not solve it.", None),
+        ("Final answer: The largest value is 19. I am sure.", "19"),
+        ("Final answer: She walked there for 3 hours in all. I hope so.", "3"),
+        ("Answer: 5 square feet", "5 square feet"),
+        ("So the answer is 19, as claimed.", "19"),
+        ("the answer is $4$ or $5$", "4, 5"),
+        ("That makes \\( 3 \\) and \\[ (2+1) \\]", "3, (2+1)"),
+        ("Thus the chance is 3/4.", "3/4"),
+        ("4, 5", "4, 5"),
+        ("3*x - y = 4", "3*x - y = 4"),
+        ("item B7C", None),
     ],
 )
 def test_lenient(text: str, answer: str | None) -> None:
