@@ -12,19 +12,35 @@ import sympy
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 
+from rlvr.verify.members import has_unknowns
 from rlvr.verify.normalize import normalize
 from rlvr.verify.numerals import tolerance
-from rlvr.verify.structure import Outcome, equivalent, has_unknowns
+from rlvr.verify.structure import Outcome, equivalent
 
 _DIGITS = 60
 _EXACT = sympy.Float("1e-30", _DIGITS)
 _SUBSCRIPTED_E = re.compile(r"(?<![A-Za-z\\])[eE](?=\s*_)")
 _STAND_IN = r"\\Upsilon "
 """The grammar reads every e as Euler's number and stumbles over `E_{1}`, which can only be a quantity."""
-"""The grammar reads every e as Euler's number and stumbles over `E_{1}`, which can only be a quantity."""
-_TEXT_UNIT = re.compile(r"(?<=\S)\s*\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?$")
+_TEXT_UNIT = re.compile(
+    r"(?<=\S)\s*(?:[/*]\s*|\\cdot\s*)?\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*"
+    r"\{(?!\s*(?:or|not)\b)(?:[^{}]|\{[^{}]*\})*\}(?:\^(?:\d|\{-?\d\}))?$"
+)
+_MOST_UNITS = 6
+_UNIT = (
+    r"(?:[kcmn]?m|[km]?g|s|h|hr|min|mi|ft|in|lb|mol|erg|[kMG]?(?:Hz|Pa|eV|J|W|N)|K|V|A|L)"
+    r"(?:\^(?:\d|\{-?\d\}))?"
+)
+_BARE_UNIT = re.compile(
+    rf"(?<=[\d}})])\s*(?:{_UNIT}(?:\s?/\s?{_UNIT})+|(?:[kcm]m|ft|in|mi)\^(?:\d|\{{\d\}}))$"
+)
+_WORD_UNIT = re.compile(r"(?<=[\d})])\s+[A-Za-z]{2,}(?: [A-Za-z]{2,})+$|(?<=[\d})])\s+[A-Za-z]{4,}$")
+_NO_UNIT = re.compile(r"\b(?:or|and|not|hundred|thousand|million|billion|trillion|dozen)\b", re.IGNORECASE)
+_ALTERNATIVE = re.compile(r"\\text\{\s*(?:or|not)\b")
 _TRAILING_LETTERS = re.compile(r"[A-Za-z\s.]+$")
 """math-verify takes a last word for a unit, be it one letter: right in `3 m`, wrong in `\\cos^2 t`."""
+_OPEN_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp)?\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$")
+"""A function, or a lone backslash of one, that the letters after it belong to."""
 _SAMPLE_POINT = [sympy.Rational(numerator, 97) for numerator in (113, 151, 71, 229, 41, 307, 173, 59)]
 
 
@@ -54,9 +70,11 @@ def algebraically_equivalent(gold: str, answer: str) -> Outcome:
 @lru_cache(maxsize=4096)
 def _parsed(expression: str) -> sympy.Basic | None:
     """Parse LaTeX with a grammar; nothing is evaluated as code, and no number is fished out of prose."""
-    expression = _TEXT_UNIT.sub("", expression) or expression
-    expression = _SUBSCRIPTED_E.sub(_STAND_IN, expression)
-    units = not has_unknowns(_TRAILING_LETTERS.sub("", expression))
+    expression = _SUBSCRIPTED_E.sub(_STAND_IN, _without_unit(expression))
+    if _ALTERNATIVE.search(expression):
+        return None
+    before_letters = _TRAILING_LETTERS.sub("", expression)
+    units = not (has_unknowns(before_letters) or _OPEN_FUNCTION.search(before_letters))
     normalization = NormalizationConfig(units=units, malformed_operators=True, nits=True, boxed="none")
     found = parse(
         f"${expression}$",
@@ -67,6 +85,18 @@ def _parsed(expression: str) -> sympy.Basic | None:
         parsing_timeout=None,
     )
     return _with_imaginary_unit(found[0]) if found else None
+
+
+def _without_unit(expression: str) -> str:
+    """Drop unit words after a value: several words are one unit, unless they count or name an alternative."""
+    for _ in range(_MOST_UNITS):
+        shorter = _TEXT_UNIT.sub("", expression)
+        if shorter in ("", expression):
+            break
+        expression = shorter
+    expression = _BARE_UNIT.sub("", expression)
+    words = _WORD_UNIT.search(expression)
+    return expression[: words.start()] if words and not _NO_UNIT.search(words.group()) else expression
 
 
 def _with_imaginary_unit(expression: sympy.Basic) -> sympy.Basic:

@@ -17,6 +17,7 @@ _UNICODE = str.maketrans(
     {
         **dict.fromkeys("−–﹣－", "-"), **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("’′", "'"),
         **dict.fromkeys("\u00a0\u2009\u202f", " "), **_SUPERSCRIPTS,
+        **{chr(ord("０") + digit): str(digit) for digit in range(10)}, **dict.fromkeys("€£¥₹", ""),
         "\u200b": "", "％": "%", "，": ",", "（": "(", "）": ")", "√": r"\sqrt", "°": r"^\circ ",
         "×": r"\times ", "·": r"\cdot ", "π": r"\pi ", "∞": r"\infty ", "…": r"\ldots ", "±": r"\pm ",
         "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
@@ -32,11 +33,21 @@ _FUNCTION = re.compile(
     r"(arcsin|arccos|arctan|asin|acos|atan|sinh|cosh|tanh|sin|cos|tan|ln|log|exp|sqrt|pi)(?![A-Za-z])"
 )
 
+_TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}))?"
+_DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in [
         (r"(?<!\\)\\[()\[\]]|\\?\$", ""),  # math delimiters and currency
+        (r",\s*\\!\s*(?=\d{3})", ","),  # 32,\! 348
         (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
+        (r"\\(?:bf|rm|it|sf|tt|large|Large|LARGE|huge|Huge|small|normalsize)(?![A-Za-z])", ""),
+        (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
+        (r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]", r"\\\\"),  # the space after a row
+        (r"\\\\$", ""),
+        (r"\\langle(?![A-Za-z])", "("),
+        (r"\\rangle(?![A-Za-z])", ")"),
         (r"\{\s*,\s*\}", ","),
         (r"(?<=\d)\\[,;:](?=\d{3}(?!\d))", ""),  # 7\,425\,000
         (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s+", " "),
@@ -46,17 +57,27 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:dots|cdots|dotsc|dotsb|hdots)(?![A-Za-z])|\.\s?\.\s?\.", r"\\ldots "),
         (r"\\(?:leq|leqslant)(?![A-Za-z])|(?<![<>=!])<=", r"\\le "),
         (r"\\(?:geq|geqslant)(?![A-Za-z])|(?<![<>=!])>=", r"\\ge "),
-        (r"\\(?:varnothing)(?![A-Za-z])", r"\\emptyset "),
-        (r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])", ""),
+        (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
+        (rf"({_TRIGONOMETRIC}\s*[({{]?)\s*(\d+(?:\.\d+)?)\s*{_DEGREE}", r"\1\\frac{\2\\pi}{180}"),
+        (rf"{_DEGREE}(?:\s*\\(?:text|mathrm)\{{\s*[CF]\s*\}}|\s*[CF](?![A-Za-z]))?", ""),
+        (r"\{([^{}]*?)\s*\\choose(?![A-Za-z])\s*([^{}]*)\}", r"\\binom{\1}{\2}"),
         (r"\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b)", r"\\%"),
-        (r"\\(?:mathrm|text)\{([a-z])\}", r"\1"),  # upright e, i, d
+        # upright e, i, d, and a name; after a number it is a unit
+        (
+            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
+            r"\1\2",
+        ),
         (r"\*\*", "^"),
         # 4.5e33; an exponent that a letter follows is Euler's number to a power
-        (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w.^])", r"\1 \\times 10^{\2}"),
+        (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
         (r"(?<=\d)\.(?![\d\\.])", ""),  # 1./3
-        (r"^([+-]?\d+) +(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),  # 1 1/4
+        (r"^([+-]?\d+) +(\d+)\s*/\s*(\d+)(?=$|\s*\\%|\s*\\text| [A-Za-z]{2})", r"\1\\frac{\2}{\3}"),  # 1 1/4
         (r"^([+-]?)(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),
     ]
+)
+_ROOT_OF_NUMERAL = re.compile(r"√\s?(\d+)")
+_THOUSANDS_WITH_UNIT = re.compile(
+    r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*(?:\\(?:text|mathrm|mbox)|[A-Za-z]))(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
 )
 _SPACED_DIGITS = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _INSIGNIFICANT_SPACE = re.compile(
@@ -68,7 +89,7 @@ _NEEDLESS_BRACES = re.compile(r"([_^])\{(\w)\}")
 @lru_cache(maxsize=4096)
 def normalize(answer: str) -> str:
     """Return ``answer`` in plain LaTeX: no delimiters, spacing commands, currency, degrees or numpy names."""
-    text = answer.translate(_UNICODE).strip().strip("`")
+    text = _ROOT_OF_NUMERAL.sub(r"\\sqrt{\1}", answer).translate(_UNICODE).strip().strip("`")
     if text.startswith("**") and text.endswith("**"):
         text = text.strip("*")
     for pattern, replacement in _RULES:
@@ -79,8 +100,9 @@ def normalize(answer: str) -> str:
     while text.startswith("=") or (text.startswith("{") and text.endswith("}") and "{" not in text[1:]):
         text = text[1:].strip() if text.startswith("=") else text[1:-1].strip()
     if _SPACED_DIGITS.fullmatch(text):
-        text = text.replace(" ", "")
-    return text
+        return text.replace(" ", "")
+    number = _THOUSANDS_WITH_UNIT.match(text)
+    return text if number is None else number.group().replace(",", "") + text[number.end() :]
 
 
 def _latex_function(match: re.Match[str]) -> str:

@@ -10,6 +10,17 @@ from enum import Enum
 from functools import partial
 
 from rlvr.verify.latex import enclosed, is_text_command, split_outside_brackets, without_text_commands
+from rlvr.verify.members import (
+    MEMBERSHIP,
+    THOUSANDS,
+    chain_members,
+    claimed_values,
+    elements,
+    is_name,
+    rising_chain,
+    tuple_members,
+    values_by_name,
+)
 from rlvr.verify.normalize import compact, normalize
 from rlvr.verify.numerals import numerals_agree
 
@@ -25,37 +36,26 @@ class Outcome(Enum):
 Algebra = Callable[[str, str], Outcome]
 """Compares two normalised expressions, gold first."""
 
-_CONJUNCTION = re.compile(
-    r",?\s*\\(?:text|mbox|mathrm)\{[\s,]*(?:and|or)\s*\}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
-)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_MEMBERSHIP = re.compile(r"^[A-Za-z]\s*\\in(?![A-Za-z])\s*")
-_SIGNS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _ELLIPSIS = r"\ldots"
 _WORD = re.compile(r"[^\W\d_]{3,}(?:[\s'-]+[^\W\d_]+)*")
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?")
-_BASE = re.compile(r"([+-]?\d[0-9A-Za-z.]*)\s*_\s*(?:\{(\w+)\}|(\w))")
-_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
-_COMPARISON = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
-_SUBSCRIPT = re.compile(r"_\s*(?:\{[^{}]*\}|\w)")
-_EXACT_NAMES = re.compile(r"\\(?:pi|infty)(?![A-Za-z])")
-_STRUCTURAL_COMMAND = re.compile(
-    r"\\(?:frac|sqrt|cdot|times|div|binom|log|ln|exp|a?r?c?(?:sin|cos|tan)|pm|mp|le|ge|text|begin|end|p?matrix)"
-    r"(?![A-Za-z])"
+_BASE = re.compile(
+    r"\(?([+-]?\d[0-9A-Za-z.]*)\)?\s*_\s*(?:\{\s*(?:base\s*)?\(?(\w+)\)?\s*\}|(\w))", re.IGNORECASE
 )
-_NAME = re.compile(r"(?:[A-Za-z\s(){}',|]|\^\{?\\prime\}?|\\[A-Za-z]+)+")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE)
+_COMPARISON = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
+_SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus)(?![A-Za-z])")
 
 
 def equivalent(gold: str, answer: str, algebra: Algebra) -> Outcome:
     """Compare two normalised answers, gold first."""
     if compact(gold) == compact(answer):
         return Outcome.EQUAL
-    for rule in (_by_number, _by_word, _by_base, _by_clock):
+    for rule in (_by_number, _by_clock, _by_word, _by_base):
         verdict = rule(gold, answer)
         if verdict is not None:
             return Outcome.EQUAL if verdict else Outcome.DIFFERENT
-    for structural_rule in (_by_percent, _by_elements, _by_brackets, _by_ratio, _by_chain):
+    for structural_rule in _STRUCTURAL_RULES:
         outcome = structural_rule(gold, answer, algebra)
         if outcome is not None:
             return outcome
@@ -102,11 +102,13 @@ def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:
 
 
 def _by_clock(gold: str, answer: str) -> bool | None:
-    """Compare two times of day; `2:30` as a time is not `1:15`."""
-    gold_clock, answer_clock = _CLOCK.fullmatch(gold), _CLOCK.fullmatch(answer)
+    """Compare two times of day; `2:30` as a time is not `1:15`. One side may leave out a.m. or p.m."""
+    gold_clock, answer_clock = (_CLOCK.fullmatch(without_text_commands(text)) for text in (gold, answer))
     if gold_clock is None or answer_clock is None:
         return None
-    return [int(part) for part in gold_clock.groups()] == [int(part) for part in answer_clock.groups()]
+    halves = {half.lower() for half in (gold_clock.group(3), answer_clock.group(3)) if half}
+    same = [int(gold_clock.group(part)) == int(answer_clock.group(part)) for part in (1, 2)]
+    return all(same) and len(halves) < 2
 
 
 def _by_percent(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
@@ -128,13 +130,13 @@ def _without_percent(text: str) -> tuple[str, bool]:
 
 def _by_elements(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     """Compare lists as sets; an answer that lists several values for a single gold hedges and is wrong."""
-    listed = len(_elements(gold, spaced=False)) > 1 or len(_elements(answer, spaced=False)) > 1
+    listed = len(elements(gold, spaced=False)) > 1 or len(elements(answer, spaced=False)) > 1
     if not listed:
         return None
-    spaced = not (_THOUSANDS.fullmatch(gold) and _THOUSANDS.fullmatch(answer))
-    gold_elements, answer_elements = _elements(gold, spaced), _elements(answer, spaced)
+    spaced = not (THOUSANDS.fullmatch(gold) and THOUSANDS.fullmatch(answer))
+    gold_elements, answer_elements = elements(gold, spaced), elements(answer, spaced)
     if len(gold_elements) == 1:
-        if _COMPARISON.search(gold) or enclosed(gold):
+        if _COMPARISON.search(gold) or _SET_OPERATION.search(gold) or enclosed(gold):
             return None
         return Outcome.DIFFERENT
     if len(answer_elements) == 1:
@@ -142,34 +144,6 @@ def _by_elements(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     if _ELLIPSIS in gold_elements or _ELLIPSIS in answer_elements:
         return _in_order(gold_elements, answer_elements, algebra)
     return _as_sets(gold_elements, answer_elements, algebra)
-
-
-def _elements(text: str, spaced: bool) -> list[str]:
-    """Return the members of a list or braced set, with each sign of a plus-minus as a member of its own.
-
-    ``spaced`` tells that the commas of `100,200,300` separate, although they could group digits.
-    """
-    text = _MEMBERSHIP.sub("", _CONJUNCTION.sub(" , ", text))
-    braces = enclosed(text)
-    if braces and braces[0] == r"\{":
-        text = braces[1]
-    if not spaced and _THOUSANDS.fullmatch(text):
-        return [text]
-    if re.search(r",\s", text):
-        text = re.sub(
-            r"(?<![\d,])\d{1,3}(?:,\d{3})+(?!\d)", lambda match: match.group().replace(",", ""), text
-        )
-    parts = split_outside_brackets(text, frozenset([",", ";"]))
-    members = [member for part in parts if part for member in _with_each_sign(normalize(part))]
-    return list({compact(member): member for member in members}.values())
-
-
-def _with_each_sign(text: str) -> list[str]:
-    if not _SIGNS.search(text):
-        return [text]
-    plus = _SIGNS.sub(lambda match: "+" if match.group(1) == "pm" else "-", text)
-    minus = _SIGNS.sub(lambda match: "-" if match.group(1) == "pm" else "+", text)
-    return [plus.removeprefix("+"), minus]
 
 
 def _in_order(golds: list[str], answers: list[str], algebra: Algebra) -> Outcome:
@@ -207,7 +181,7 @@ def _as_sets(golds: list[str], answers: list[str], algebra: Algebra) -> Outcome:
 
 def _by_brackets(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     """Compare tuples, points and intervals member by member, brackets included."""
-    gold_brackets, answer_brackets = (enclosed(_MEMBERSHIP.sub("", text)) for text in (gold, answer))
+    gold_brackets, answer_brackets = (enclosed(MEMBERSHIP.sub("", text)) for text in (gold, answer))
     if (
         gold_brackets is None
         or answer_brackets is None
@@ -218,17 +192,37 @@ def _by_brackets(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
         split_outside_brackets(brackets[1], frozenset([",", ";"]))
         for brackets in (gold_brackets, answer_brackets)
     )
-    if len(golds) < 2 or _THOUSANDS.fullmatch(gold_brackets[1]) or _THOUSANDS.fullmatch(answer_brackets[1]):
+    if len(golds) < 2 or THOUSANDS.fullmatch(gold_brackets[1]) or THOUSANDS.fullmatch(answer_brackets[1]):
         return None
     if (gold_brackets[0], gold_brackets[2]) != (answer_brackets[0], answer_brackets[2]):
         return Outcome.DIFFERENT
     return _in_order([normalize(part) for part in golds], [normalize(part) for part in answers], algebra)
 
 
+def _by_named_values(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare a tuple with the list of its named members: `(1,2)` with `x=1, y=2`."""
+    gold_members, answer_members = tuple_members(gold), tuple_members(answer)
+    gold_values, answer_values = values_by_name(gold), values_by_name(answer)
+    if gold_members and answer_values:
+        return _in_order(gold_members, answer_values, algebra)
+    if gold_values and answer_members:
+        return _in_order(gold_values, answer_members, algebra)
+    return None
+
+
+def _by_inequality_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Find equal `a < b < c` and `c > b > a`; all else about inequalities is left to algebra."""
+    gold_chain, answer_chain = rising_chain(gold), rising_chain(answer)
+    if gold_chain is None or answer_chain is None or gold_chain[1::2] != answer_chain[1::2]:
+        return None
+    outcome = _in_order(gold_chain[::2], answer_chain[::2], algebra)
+    return outcome if outcome is Outcome.EQUAL else None
+
+
 def _by_ratio(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     """Compare `a:b` with `c:d` as proportions; a name before a ratio (`S:T = 7:32`) is no part of it."""
-    gold_terms = split_outside_brackets(_members(gold)[-1], frozenset([":"]))
-    answer_terms = split_outside_brackets(_members(answer)[-1], frozenset([":"]))
+    gold_terms = split_outside_brackets(chain_members(gold)[-1], frozenset([":"]))
+    answer_terms = split_outside_brackets(chain_members(answer)[-1], frozenset([":"]))
     if len(gold_terms) < 2 or len(answer_terms) < 2:
         return None
     if len(gold_terms) != len(answer_terms):
@@ -246,22 +240,22 @@ def _by_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
 
     A member that only names the quantity asked for does not count; every other member must equal the gold.
     """
-    gold_members, answer_members = _members(gold), _members(answer)
+    gold_members, answer_members = chain_members(gold), chain_members(answer)
     if len(answer_members) > 1 and len(gold_members) == 1 and not _COMPARISON.search(gold + answer):
-        values = _values_of(answer_members, gold)
+        values = claimed_values(answer_members, gold)
         if not values:
             return Outcome.DIFFERENT
         outcomes = [equivalent(gold, value, algebra) for value in values]
         return next((outcome for outcome in outcomes if outcome is not Outcome.EQUAL), Outcome.EQUAL)
     if len(gold_members) > 1 and len(answer_members) == 1 and not _COMPARISON.search(gold + answer):
-        if _is_name(gold_members[0]):
+        if is_name(gold_members[0]):
             return equivalent(gold_members[-1], answer, algebra)
         return Outcome.DIFFERENT
     if len(gold_members) == len(answer_members) == 2 and compact(gold_members[0]) == compact(
         answer_members[0]
     ):
         outcome = equivalent(gold_members[1], answer_members[1], algebra)
-        return outcome if outcome is Outcome.EQUAL or _is_name(gold_members[0]) else None
+        return outcome if outcome is Outcome.EQUAL or is_name(gold_members[0]) else None
     if (
         len(gold_members) == 2
         and len(answer_members) > 2
@@ -271,34 +265,12 @@ def _by_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     return None
 
 
-def _members(text: str) -> list[str]:
-    if re.search(r"[<>!:]=|\\begin", text):
-        return [text]
-    parts = [_without_approximation(part) for part in split_outside_brackets(text, frozenset(["="])) if part]
-    return parts or [text]
-
-
-def _without_approximation(member: str) -> str:
-    r"""Return the exact side of `1/3 \approx 0.333`, and the value of `x \approx 0.333`."""
-    sides = [side for side in split_outside_brackets(member, frozenset([r"\approx", r"\simeq"])) if side]
-    if len(sides) < 2:
-        return member
-    return sides[1] if _is_name(sides[0]) else sides[0]
-
-
-def _values_of(members: list[str], gold: str) -> list[str]:
-    """Return the members of a chain that claim a value: for a numeric gold, those without unknowns."""
-    if has_unknowns(gold):
-        return members[1:] if _is_name(members[0]) else members
-    return [member for member in members if not has_unknowns(member)]
-
-
-def has_unknowns(text: str) -> bool:
-    """Tell whether ``text`` holds a letter that stands for something, other than e, i and pi."""
-    bare = _STRUCTURAL_COMMAND.sub(" ", _EXACT_NAMES.sub(" ", re.sub(r"\\text\{[^{}]*\}", " ", text)))
-    return re.search(r"[A-Za-df-hj-z]|\\[A-Za-z]{2,}", bare) is not None
-
-
-def _is_name(text: str) -> bool:
-    r"""Tell whether ``text`` only names a quantity: `x`, `f(x)`, `S_{3}`, `\angle ABC`, `\frac{dx}{dt}`."""
-    return _NAME.fullmatch(_SUBSCRIPT.sub("", text)) is not None
+_STRUCTURAL_RULES = (
+    _by_percent,
+    _by_named_values,
+    _by_elements,
+    _by_brackets,
+    _by_ratio,
+    _by_inequality_chain,
+    _by_chain,
+)

@@ -10,7 +10,7 @@ FinishReason = Literal["stop", "length"]
 GraderName = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
 Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Raise it whenever a rule of this package changes a verdict: stored grades are then known to be stale."""
 
 VERIFIER_VERSION = f"{RULES_VERSION}+math-verify-{version('math-verify')}"
