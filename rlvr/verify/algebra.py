@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import sympy
 from latex2sympy2_extended import NormalizationConfig
+from latex2sympy2_extended.math_normalization import units_regex_pattern
 from math_verify import LatexExtractionConfig, parse, verify
 
 from rlvr.verify.members import has_unknowns
@@ -31,16 +32,22 @@ _UNIT = (
     r"(?:[kcmn]?m|[km]?g|s|h|hr|min|mi|ft|in|lb|mol|erg|[kMG]?(?:Hz|Pa|eV|J|W|N)|K|V|A|L)"
     r"(?:\^(?:\d|\{-?\d\}))?"
 )
+_AFTER_VALUE = r"(?:(?<=[\d})])|(?<=\\pi))"
 _BARE_UNIT = re.compile(
-    rf"(?<=[\d}})])\s*(?:{_UNIT}(?:\s?/\s?{_UNIT})+|(?:[kcm]m|ft|in|mi)\^(?:\d|\{{\d\}}))$"
+    rf"{_AFTER_VALUE}\s*(?:{_UNIT}(?:\s?/\s?{_UNIT})+|(?:[kcm]m|ft|in|mi)\^(?:\d|\{{\d\}}))$"
 )
-_WORD_UNIT = re.compile(r"(?<=[\d})])\s+[A-Za-z]{2,}(?: [A-Za-z]{2,})+$|(?<=[\d})])\s+[A-Za-z]{4,}$")
+_WORD_UNIT = re.compile(rf"{_AFTER_VALUE}\s+(?:[A-Za-z]{{2,}}(?: [A-Za-z]{{2,}})+|[A-Za-z]{{4,}})$")
 _NO_UNIT = re.compile(r"\b(?:or|and|not|hundred|thousand|million|billion|trillion|dozen)\b", re.IGNORECASE)
 _ALTERNATIVE = re.compile(r"\\text\{\s*(?:or|not)\b")
-_TRAILING_LETTERS = re.compile(r"[A-Za-z\s.]+$")
-"""math-verify takes a last word for a unit, be it one letter: right in `3 m`, wrong in `\\cos^2 t`."""
-_OPEN_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp)?\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$")
-"""A function, or a lone backslash of one, that the letters after it belong to."""
+_TRAILING_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z][A-Za-z\s.]*$")
+_UNIT_NAME = re.compile(
+    rf"[msgh]|[kcmn]m|[km]g|ft|in|yd|mi|lbs?|oz|hrs?|k[JW]|[kMG]?(?:Hz|Pa|eV)|(?=\w{{3}})(?:{units_regex_pattern})"
+)
+"""math-verify also drops `ab`, `t` and other letters that are rather factors than units."""
+_OPEN_FUNCTION = re.compile(
+    r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt)\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$"
+)
+"""A function that the letters after it belong to."""
 _SAMPLE_POINT = [sympy.Rational(numerator, 97) for numerator in (113, 151, 71, 229, 41, 307, 173, 59)]
 
 
@@ -73,9 +80,9 @@ def _parsed(expression: str) -> sympy.Basic | None:
     expression = _SUBSCRIPTED_E.sub(_STAND_IN, _without_unit(expression))
     if _ALTERNATIVE.search(expression):
         return None
-    before_letters = _TRAILING_LETTERS.sub("", expression)
-    units = not (has_unknowns(before_letters) or _OPEN_FUNCTION.search(before_letters))
-    normalization = NormalizationConfig(units=units, malformed_operators=True, nits=True, boxed="none")
+    normalization = NormalizationConfig(
+        units=_ends_with_unit(expression), malformed_operators=True, nits=True, boxed="none"
+    )
     found = parse(
         f"${expression}$",
         extraction_config=[
@@ -85,6 +92,16 @@ def _parsed(expression: str) -> sympy.Basic | None:
         parsing_timeout=None,
     )
     return _with_imaginary_unit(found[0]) if found else None
+
+
+def _ends_with_unit(expression: str) -> bool:
+    letters = _TRAILING_LETTERS.search(expression)
+    if letters is None:
+        return not has_unknowns(expression)
+    value, names = expression[: letters.start()], letters.group().replace(".", " ").split()
+    if _OPEN_FUNCTION.search(value) or not _UNIT_NAME.fullmatch(names[-1]):
+        return False
+    return len(names[-1]) > 1 or (all(map(_UNIT_NAME.fullmatch, names)) and not has_unknowns(value))
 
 
 def _without_unit(expression: str) -> str:

@@ -68,7 +68,7 @@ class _Estimate:
                 digits = (digits or 1.0) * _value(self.of_exponent())
             elif token.startswith("!"):
                 self.position += 1
-                digits = _value(digits) * max(digits, 1.0)
+                digits = _value(digits) * max(digits, 1.0) if len(token) < 3 else math.inf
             else:
                 break
         return digits
