@@ -61,7 +61,11 @@ def compare(golds: list[str], answer: str) -> Outcome:
 
 
 def algebraically_equivalent(gold: str, answer: str) -> Outcome:
-    """Compare two normalised expressions, gold first: math-verify is not symmetric."""
+    """Compare two normalised expressions, gold first: math-verify is not symmetric.
+
+    An interval answers for a gold inequality, but no inequality for a gold interval: it may only repeat
+    what the problem gave.
+    """
     parsed_gold, parsed_answer = _parsed(gold), _parsed(answer)
     if parsed_gold is None:
         return Outcome.UNPARSED_GOLD

@@ -50,7 +50,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\rangle(?![A-Za-z])", ")"),
         (r"\{\s*,\s*\}", ","),
         (r"(?<=\d)\\[,;:](?=\d{3}(?!\d))", ""),  # 7\,425\,000
-        (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s+", " "),
+        (r"(?:(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s)+", " "),
         (r"\\(?:left|right|[bB]igg?[lrm]?)\s*\.", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*", ""),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -61,7 +61,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"({_TRIGONOMETRIC}\s*[({{]?)\s*(\d+(?:\.\d+)?)\s*{_DEGREE}", r"\1\\frac{\2\\pi}{180}"),
         (rf"{_DEGREE}(?:\s*\\(?:text|mathrm)\{{\s*[CF]\s*\}}|\s*[CF](?![A-Za-z]))?", ""),
         (r"\{([^{}]*?)\s*\\choose(?![A-Za-z])\s*([^{}]*)\}", r"\\binom{\1}{\2}"),
-        (r"\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b)", r"\\%"),
+        (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
         # upright e, i, d, and a name; after a number it is a unit
         (
             r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",

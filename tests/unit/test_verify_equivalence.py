@@ -254,6 +254,11 @@ def test_real_answers_are_not_refused(answer: str) -> None:
     assert refusal(normalize(answer)) is None
 
 
+@pytest.mark.parametrize("piece", ["~", r"\ ", "%"])
+def test_runs_of_spaces_and_signs_become_one(piece: str) -> None:
+    assert len(normalize("1,234" + piece * 700 + "x")) < 12, "later rules would take the square of the run"
+
+
 def test_digits_bound_is_an_upper_bound() -> None:
     for answer, value in [
         ("2^{1009}", 2**1009),
