@@ -107,11 +107,12 @@ def _draw(inputs: Inputs, wanted: list[tuple[Key, int]]) -> Iterator[list[Sample
         return
     cell = inputs.cell
     tokenizer = load_tokenizer(inputs.model)
-    engine = TransformersEngine(load_model(inputs.model, cell.dtype), tokenizer, cell.batch_size)
-    if inputs.adapter:
-        engine.load_weights(exported_weights(load_model(inputs.model, "float32"), inputs.adapter))
     opened = opening(tokenizer, cell.prompt)
     prompts = {name: prompt_ids(tokenizer, cell.prompt, problem) for name, problem in inputs.problems.items()}
+    longest = max(len(prompt) for prompt in prompts.values())
+    engine = TransformersEngine(load_model(inputs.model, cell.dtype), tokenizer, cell.batch_size, longest)
+    if inputs.adapter:
+        engine.load_weights(exported_weights(load_model(inputs.model, "float32"), inputs.adapter))
     for start in range(0, len(wanted), cell.batch_size):
         batch = wanted[start : start + cell.batch_size]
         requests = [Request(prompts[problem_id], seed) for (problem_id, _), seed in batch]

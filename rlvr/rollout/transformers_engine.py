@@ -1,4 +1,11 @@
-"""The engine that runs everywhere: `transformers` generation with a seed for every completion."""
+"""The engine that runs everywhere: `transformers` generation with a seed for every completion.
+
+A completion does not depend on its batch: it has random numbers of its own (`SeededDraws`), and the numbers
+they are compared with are the same in every batch, to the last bit, on a CPU. Rounding is what could differ:
+padding shifts the sums of the attention, so all batches of a call have one width; and a matrix product of
+very few rows is computed in another order, so no batch is that small. A GPU may choose its kernels by the
+size of the batch; there two batch sizes can differ by rounding, and rarely in a token.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,14 +29,32 @@ from rlvr.errors import UserError
 from rlvr.rollout.engine import Completion, Request
 
 
-class TransformersEngine:
-    """Holds a plain model of its own; merged weights or low-rank updates enter it, never an adapter."""
+LEAST_ROWS = 4
+"""Sequences in a batch at least; smaller ones are filled up with copies of their last."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> None:
-        """Take over ``model``; ``batch_size`` completions are drawn at once."""
+
+class TransformersEngine:
+    """Holds a plain model of its own; merged weights or low-rank updates enter it, never an adapter.
+
+    Args:
+        model: taken over.
+        tokenizer: its tokenizer.
+        batch_size: completions drawn at once.
+        prompt_width: tokens to which prompts are padded at least; the longest prompt of all calls makes the
+            completions independent of how they are divided among calls.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int,
+        prompt_width: int = 0,
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.batch_size = batch_size
+        self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
         self.updates: dict[str, tuple[Tensor, Tensor]] = {}
         # A model's own defaults (a repetition penalty, say) would change what is sampled behind our back.
@@ -86,18 +111,20 @@ class TransformersEngine:
     ) -> list[Completion]:
         """Draw one completion for each request, in order; ``on_batch`` hears how many are done."""
         completions: list[Completion] = []
+        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
         for start in range(0, len(requests), self.batch_size):
             batch = requests[start : start + self.batch_size]
-            completions += self._generate_batch(batch, sampling)
+            completions += self._generate_batch(batch, sampling, width)
             on_batch(len(batch))
         return completions
 
     @torch.no_grad()
-    def _generate_batch(self, batch: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
         started = time.perf_counter()
         device = self.model.device
-        prompts, mask = left_padded([request.prompt_ids for request in batch], self.end_ids[0])
-        draws = SeededDraws([request.seed for request in batch], sampling, prompts.shape[1], device)
+        drawn = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
+        prompts, mask = left_padded([request.prompt_ids for request in drawn], self.end_ids[0], width)
+        draws = SeededDraws([request.seed for request in drawn], sampling, width, device)
         output = self.model.generate(
             prompts.to(device),
             attention_mask=mask.to(device),
@@ -110,8 +137,8 @@ class TransformersEngine:
                 pad_token_id=self.end_ids[0],
             ),
         )
-        rows = output[:, prompts.shape[1] :].tolist()
-        logprobs = torch.stack(draws.logprobs, dim=1).tolist()
+        rows = output[: len(batch), width:].tolist()
+        logprobs = torch.stack(draws.logprobs, dim=1)[: len(batch)].tolist()
         seconds = (time.perf_counter() - started) / len(batch)
         return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
 
@@ -176,9 +203,8 @@ class SeededDraws(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
 
 
-def left_padded(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
-    """Return ``ids`` and ``mask`` [sequences, longest], padded on the left."""
-    width = max(len(sequence) for sequence in sequences)
+def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return ``ids`` and ``mask`` [sequences, width], padded on the left."""
     ids = torch.full((len(sequences), width), padding)
     mask = torch.zeros_like(ids)
     for row, sequence in enumerate(sequences):

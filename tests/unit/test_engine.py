@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.config import Sampling
+from rlvr.config import DType, Sampling
 from rlvr.errors import UserError
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.rollout.engine import Request
@@ -14,8 +14,8 @@ from rlvr.rollout.transformers_engine import SeededDraws, TransformersEngine
 SAMPLING = Sampling(max_new_tokens=8)
 
 
-def engine_on(folder: Path, batch_size: int) -> TransformersEngine:
-    return TransformersEngine(load_model(folder, "float32"), load_tokenizer(folder), batch_size)
+def engine_on(folder: Path, batch_size: int, dtype: DType = "float32", width: int = 0) -> TransformersEngine:
+    return TransformersEngine(load_model(folder, dtype), load_tokenizer(folder), batch_size, width)
 
 
 def requests(count: int) -> list[Request]:
@@ -30,6 +30,20 @@ def test_a_completion_is_the_same_in_any_batch(tiny_folder):
     backwards = engine_on(tiny_folder, 5).generate(wanted[::-1], SAMPLING)[::-1]
     assert [c.token_ids for c in alone] == [c.token_ids for c in together] == [c.token_ids for c in backwards]
     assert len({tuple(c.token_ids) for c in alone}) > 6, "seeds must make completions differ"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_no_bit_depends_on_the_batch(tiny_folder, dtype):
+    """Equal draws could be luck; equal log-probabilities are not."""
+    wanted = [Request(tuple(range(3, 6 + 3 * (i % 11))), seed=i) for i in range(40)]
+    together = engine_on(tiny_folder, 40, dtype).generate(wanted, SAMPLING)
+    for batch_size in (1, 3, 7, 39):
+        divided = engine_on(tiny_folder, batch_size, dtype).generate(wanted, SAMPLING)
+        assert [c.logprobs for c in divided] == [c.logprobs for c in together]
+    longest = max(len(request.prompt_ids) for request in wanted)
+    engine = engine_on(tiny_folder, 8, dtype, longest)
+    called_twice = engine.generate(wanted[:9], SAMPLING) + engine.generate(wanted[9:], SAMPLING)
+    assert [c.logprobs for c in called_twice] == [c.logprobs for c in together]
 
 
 def test_the_seed_decides(tiny_folder):
