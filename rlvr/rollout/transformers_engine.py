@@ -28,7 +28,6 @@ from rlvr.config import Sampling
 from rlvr.errors import UserError
 from rlvr.rollout.engine import Completion, Request
 
-
 LEAST_ROWS = 4
 """Sequences in a batch at least; smaller ones are filled up with copies of their last."""
 

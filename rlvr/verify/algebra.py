@@ -23,6 +23,9 @@ _EXACT = sympy.Float("1e-30", _DIGITS)
 _SUBSCRIPTED_E = re.compile(r"(?<![A-Za-z\\])[eE](?=\s*_)")
 _STAND_IN = r"\\Upsilon "
 """The grammar reads every e as Euler's number and stumbles over `E_{1}`, which can only be a quantity."""
+_PRIMED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])('+)(?!\s*_)")
+"""The grammar overlooks the sign: to it, `y'` is `y`."""
+_TEXT_IN_NAME = re.compile(r"\\(?:text|mathrm)\{([^{}]*)\}")
 _TEXT_UNIT = re.compile(
     r"(?<=\S)\s*(?:[/*]\s*|\\cdot\s*)?\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*"
     r"\{(?!\s*(?:or|not)\b)(?:[^{}]|\{[^{}]*\})*\}(?:\^(?:\d|\{-?\d\}))?$"
@@ -82,6 +85,7 @@ def algebraically_equivalent(gold: str, answer: str) -> Outcome:
 def _parsed(expression: str) -> sympy.Basic | None:
     """Parse LaTeX with a grammar; nothing is evaluated as code, and no number is fished out of prose."""
     expression = _SUBSCRIPTED_E.sub(_STAND_IN, _without_unit(expression))
+    expression = _PRIMED.sub(lambda match: f"{match[1]}_{{{'prime' * len(match[2])}}}", expression)
     if _ALTERNATIVE.search(expression):
         return None
     normalization = NormalizationConfig(
@@ -95,7 +99,7 @@ def _parsed(expression: str) -> sympy.Basic | None:
         fallback_mode="no_fallback",
         parsing_timeout=None,
     )
-    return _with_imaginary_unit(found[0]) if found else None
+    return _with_plain_symbols(found[0]) if found else None
 
 
 def _ends_with_unit(expression: str) -> bool:
@@ -120,11 +124,18 @@ def _without_unit(expression: str) -> str:
     return expression[: words.start()] if words and not _NO_UNIT.search(words.group()) else expression
 
 
-def _with_imaginary_unit(expression: sympy.Basic) -> sympy.Basic:
-    """Read a free `i` as the imaginary unit; math-verify leaves it a symbol like any other."""
+def _with_plain_symbols(expression: sympy.Basic) -> sympy.Basic:
+    r"""Read a free `i` as the imaginary unit, and give a name one meaning.
+
+    The grammar leaves i a symbol like any other, and beside one it takes other symbols for complex or real
+    by the spaces between them: the t of `e^{i t}` would not be that of `e^{it}`.
+    """
     if not isinstance(expression, sympy.Expr):
         return expression
-    return expression.xreplace({symbol: sympy.I for symbol in expression.free_symbols if symbol.name == "i"})
+    names = {symbol: _TEXT_IN_NAME.sub(r"\1", symbol.name) for symbol in expression.free_symbols}
+    return expression.xreplace(
+        {symbol: sympy.I if name == "i" else sympy.Symbol(name, real=True) for symbol, name in names.items()}
+    )
 
 
 def _numerically_equal(gold: sympy.Basic, answer: sympy.Basic) -> bool | None:

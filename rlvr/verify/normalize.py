@@ -60,6 +60,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
         (rf"({_TRIGONOMETRIC}\s*[({{]?)\s*(\d+(?:\.\d+)?)\s*{_DEGREE}", r"\1\\frac{\2\\pi}{180}"),
         (rf"{_DEGREE}(?:\s*\\(?:text|mathrm)\{{\s*[CF]\s*\}}|\s*[CF](?![A-Za-z]))?", ""),
+        (r"\^\s*\{\s*\\prime\s*\\prime\s*\}", "''"),
+        (r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))", "'"),
+        (r"(?<=\d)'+$", ""),  # minutes and seconds, feet and inches
         (r"\{([^{}]*?)\s*\\choose(?![A-Za-z])\s*([^{}]*)\}", r"\\binom{\1}{\2}"),
         (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
         # upright e, i, d, and a name; after a number it is a unit
