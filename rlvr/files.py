@@ -48,12 +48,14 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or is not JSON; the message names file and line.
+        UserError: the file is missing, or is not UTF-8 or JSON; the message names file and line.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}: {error.reason})") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
 

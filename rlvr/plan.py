@@ -211,9 +211,12 @@ def sources(models: ModelCatalogue, datasets: DataCatalogue) -> dict[str, BaseMo
 
 
 def source_files(source: BaseModel) -> list[str]:
-    """Return the files or folders of this machine that a catalogue entry reads."""
-    if isinstance(source, LocalData | LocalModel):
+    """Return the files of this machine that a catalogue entry reads; a folder that holds none for itself."""
+    if isinstance(source, LocalData):
         return [source.path]
+    if isinstance(source, LocalModel):
+        folder = Path(source.path)
+        return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [source.path]
     if isinstance(source, HubData) and source.local and Path(source.local.path).exists():
         return [source.local.path]
     if isinstance(source, GgufModel) and source.package is None:

@@ -1,7 +1,7 @@
 """Load a prepared model folder."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -23,10 +23,22 @@ def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
     """Load the model of a prepared folder on the best device; code in the folder is never run.
 
     Raises:
-        UserError: the folder holds no model.
+        UserError: the folder holds no model, or lacks a weight, which would otherwise be drawn at random.
     """
     _check_folder(directory)
-    model = AutoModelForCausalLM.from_pretrained(str(directory), dtype=getattr(torch, dtype))
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        str(directory),
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,  # a pair, which its type does not say
+    )
+    model, found = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(
+            f"{directory}: {len(missing)} weights of the model are missing, first {missing[0]!r}; "
+            "its config.json and its weights do not belong together"
+        )
     cast(nn.Module, model).to(best_device())  # in place; transformers' wrapper of `to` hides its type
     return model
 
@@ -35,10 +47,13 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a prepared folder.
 
     Raises:
-        UserError: there is none, or it has no chat template.
+        UserError: there is none, it is damaged, or it has no chat template.
     """
     _check_folder(directory)
-    tokenizer = AutoTokenizer.from_pretrained(str(directory))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(directory), trust_remote_code=False)
+    except Exception as error:  # Transformers raises many kinds
+        raise UserError(f"{directory}: the tokenizer cannot be loaded ({error})") from None
     if not tokenizer.chat_template:
         raise UserError(f"{directory}: the tokenizer has no chat template; use an instruction-tuned model")
     return tokenizer

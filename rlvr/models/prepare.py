@@ -14,9 +14,6 @@ from rlvr.files import content_hash, read_json, sha256_of, write_json
 from rlvr.models.architecture import check_architecture
 from rlvr.sources import GgufModel, HubModel, LocalModel, ModelSource, TinyModel
 
-HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-"""No pickled weights and no code."""
-
 
 def prepare_model(cell: Path, train: list[Path], validation: list[Path], output: Path) -> None:
     """Make the folder ``output``; it appears whole or not at all.
@@ -103,21 +100,36 @@ def _copy(source: LocalModel, folder: Path) -> None:
     path = Path(source.path)
     if not (path / "config.json").exists():
         raise UserError(f"{path}: no model here (config.json is missing); correct `path` in models.yaml")
-    shutil.copytree(path, folder, dirs_exist_ok=True)
+    _take_over(path, folder)
 
 
 def _download(source: HubModel, folder: Path) -> None:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
+
+    from rlvr.models.folder import MODEL_FILES, WANTED
 
     try:
-        path = snapshot_download(source.repo, revision=source.revision, allow_patterns=HUB_FILES)
+        path = snapshot_download(source.repo, revision=source.revision, allow_patterns=MODEL_FILES)
     except Exception as error:  # the library raises many kinds; all mean that the files cannot be had
+        cached = Path(constants.HF_HUB_CACHE, f"models--{source.repo.replace('/', '--')}")
         raise UserError(
-            f"model {source.repo} at {source.revision} cannot be loaded ({error}); without network, give a "
-            "local folder in models.yaml: source: local, path: FOLDER"
+            f"model {source.repo} at {source.revision} cannot be loaded: {error}\n"
+            f"Without network, put its files ({WANTED}) in {cached / 'snapshots' / source.revision}, "
+            "where the Hugging Face libraries keep them, or in any folder, and name that in models.yaml "
+            "instead: `source: local`, `path: FOLDER`."
         ) from error
     check_architecture(source, Path(path))
-    shutil.copytree(path, folder, dirs_exist_ok=True)
+    _take_over(Path(path), folder)
+
+
+def _take_over(path: Path, folder: Path) -> None:
+    """Check a model folder and copy its files, but for the provenance of an earlier preparation."""
+    from rlvr.models.folder import MODEL_FILES, check_folder
+
+    check_folder(path)
+    for file in sorted(file for pattern in MODEL_FILES for file in path.glob(pattern)):
+        if file.name != "provenance.json":
+            shutil.copyfile(file, folder / file.name)
 
 
 def _provenance(source: Any, folder: Path) -> dict[str, Any]:
