@@ -156,7 +156,7 @@ class Checks(Settings):
     """
 
     missing_field: Literal["stop", "drop"] = "stop"
-    """A mapped column is absent or null, or holds neither text nor a number."""
+    """A mapped column is absent or null, or holds neither text nor a number; or the id is blank."""
     empty_answer: Literal["stop", "drop"] = "stop"
     """The gold answer is blank."""
     empty_problem: Literal["stop", "drop"] = "stop"

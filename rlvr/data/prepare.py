@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from rlvr.data.checks import Checked, CheckGolds, Finding, check_rows
 from rlvr.data.problems import COLUMNS, write_problems
 from rlvr.data.reading import Reading, read_source
+from rlvr.errors import UserError
 from rlvr.files import read_json, replacing
 from rlvr.sources import ArithmeticData, Checks, DataSource
 
@@ -25,13 +26,16 @@ def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
         check_golds: asks the verifier whether gold answers can be graded against.
 
     Raises:
-        UserError: the source is missing or damaged, or has defects that are set to `stop`.
+        UserError: the source is missing or damaged, has defects that are set to `stop`, or no row is left.
     """
     source: DataSource = TypeAdapter(DataSource).validate_python(read_json(cell))
     checks = Checks() if isinstance(source, ArithmeticData) else source.checks
     reading = read_source(source)
     checked = check_rows(reading.rows, reading.findings, checks, check_golds, reading.name)
     _report(reading, checked)
+    read = len(reading.rows) + len(reading.findings)
+    if not checked.rows:
+        raise UserError(f"{reading.name}: of {read} rows none is left; nothing is prepared")
     frame = pd.DataFrame(checked.rows, columns=["line", *COLUMNS])
     dropped = pd.DataFrame(
         [(reading.name, one.line, one.id, f"{one.kind}: {one.reason}") for one in checked.dropped],
@@ -40,7 +44,7 @@ def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
     with replacing(output.with_suffix(".dropped.csv")) as temporary:
         dropped.to_csv(temporary, index=False)
     rows = {
-        "read": len(reading.rows) + len(reading.findings),
+        "read": read,
         "kept": len(checked.rows),
         "dropped": _counts(checked.dropped),
         "kept_with_defects": _counts(checked.kept),

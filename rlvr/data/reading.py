@@ -17,6 +17,8 @@ from rlvr.sources import ArithmeticData, Columns, DataSource, HubData, LocalCopy
 Record = dict[str, Any]
 """A row as its source has it."""
 
+_MEND = "fetch a torn file again; a file is Parquet (NAME.parquet) or JSONL: UTF-8, a JSON object a line"
+
 
 class Reading(NamedTuple):
     """What was read, before any check."""
@@ -79,7 +81,7 @@ def _read_jsonl(path: Path) -> list[tuple[int, Record]]:
         text = content.decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as error:
         damaged = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {damaged}: not UTF-8 ({error.reason}); fetch the file again") from None
+        raise UserError(f"{path}, line {damaged}: not UTF-8 ({error.reason}); {_MEND}") from None
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -87,9 +89,10 @@ def _read_jsonl(path: Path) -> list[tuple[int, Record]]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-            raise UserError(f"{path}, line {number}: not JSON ({error}); fetch the file again") from None
+            raise UserError(f"{path}, line {number}: not JSON ({error}); {_MEND}") from None
         if not isinstance(record, dict):
-            raise UserError(f"{path}, line {number}: {type(record).__name__} instead of a JSON object")
+            kind = type(record).__name__
+            raise UserError(f"{path}, line {number}: {kind} instead of a JSON object; {_MEND}")
         records.append((number, record))
     return records
 
@@ -108,11 +111,12 @@ def _read_hub(source: HubData) -> list[tuple[int, Record]]:
     except Exception as error:  # the libraries raise many kinds; all mean that the data cannot be had
         copy = source.local or LocalCopy(path="FILE.jsonl")
         columns = ", ".join(_wanted(copy.columns))
+        part = f"split {source.split!r}" + (f" of configuration {source.config!r}" if source.config else "")
         raise UserError(
             f"data set {source.repo} at {source.revision} cannot be loaded: {error}\n"
-            f"Without network, put it at {copy.path}, a JSONL or Parquet file with the columns {columns} "
-            "(setting `local` of the data set in datasets.yaml). Or load it once with network: the cache of "
-            "the Hugging Face libraries keeps it, also for HF_HUB_OFFLINE=1."
+            f"Without network, put its {part} at {copy.path}, a JSONL or Parquet file with the columns "
+            f"{columns} (setting `local` of the data set in datasets.yaml). Or load it once with network: the "
+            "cache of the Hugging Face libraries keeps it, also for HF_HUB_OFFLINE=1."
         ) from error
     return list(enumerate(data.to_list(), start=1))
 
@@ -149,9 +153,12 @@ def _map_columns(
 
 
 def _row(line: int, record: Record, columns: Columns, made_id: str, source: str) -> Row:
+    name = _text(record, columns.id) if columns.id else made_id
+    if not name.strip():
+        raise _Unusable(f"{columns.id!r} is blank")
     return Row(
         line=line,
-        id=_text(record, columns.id) if columns.id else made_id,
+        id=name,
         problem=_text(record, columns.problem),
         answer=_answer(record, columns).strip(),
         source=source,

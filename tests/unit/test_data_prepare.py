@@ -95,13 +95,15 @@ def test_harmless_differences_of_files_change_nothing(write, tmp_path, content):
         (lines_of(GOOD) + lines_of(OTHER)[:20], r"mine\.jsonl, line 2: not JSON"),
         (lines_of(GOOD) + "[1]\n", r"mine\.jsonl, line 2: list instead of a JSON object"),
         (lines_of(GOOD).encode() + b'{"id": "\xff"}\n', r"mine\.jsonl, line 2: not UTF-8"),
-        ("", "holds no problems"),
+        ("", r"mine\.jsonl: of 0 rows none is left"),
+        (b"\x1f\x8b\x08", r"line 1: not UTF-8 .*a file is Parquet \(NAME\.parquet\) or JSONL"),
+        ("id,problem,answer\na,1+1,2\n", r"line 1: not JSON .*a file is Parquet \(NAME\.parquet\) or JSONL"),
         (
             lines_of({"id": "a", "question": "?", "answer": "1"}),
             r"no column 'problem'; the data has \['id', 'q",
         ),
     ],
-    ids=["torn line", "no object", "not UTF-8", "empty file", "other columns"],
+    ids=["torn line", "no object", "not UTF-8", "empty file", "compressed", "CSV", "other columns"],
 )
 def test_a_damaged_file_stops_with_its_line_and_leaves_nothing(write, tmp_path, content, message):
     with pytest.raises(UserError, match=message):
@@ -175,6 +177,32 @@ def test_many_defects_are_counted_and_the_first_ones_shown(write, tmp_path):
     assert "control_characters: 10: line 1 " in str(error.value)
     assert "; and 7 more (checks.control_characters: drop or keep)" in str(error.value)
     assert "empty_answer: 1: line 11 " in str(error.value)
+
+
+def test_a_blank_id_is_a_missing_field(write, tmp_path):
+    path = write(lines_of(GOOD, {**OTHER, "id": " "}))
+    with pytest.raises(UserError, match=r"missing_field: 1: line 2 \(id ' '\): 'id' is blank"):
+        prepare(tmp_path, local(path))
+
+
+def test_if_all_rows_are_dropped_nothing_is_prepared(write, tmp_path):
+    path = write(lines_of(EVERY_KIND["empty_answer"]))
+    with pytest.raises(UserError, match=r"mine\.jsonl: of 1 rows none is left; nothing is prepared"):
+        prepare(tmp_path, local(path, checks={"empty_answer": "drop"}))
+    assert not list(tmp_path.glob("out.*"))
+
+
+def test_an_entry_for_another_treatment_repeats_nothing(tmp_path):
+    """As docs/data.md shows it."""
+    (tmp_path / "datasets.yaml").write_text(
+        "datasets:\n"
+        "  mine: &mine\n    source: local\n    path: mine.jsonl\n    checks: {long_problem: keep}\n"
+        "  mine-clean:\n    <<: *mine\n    checks: {control_characters: drop}\n"
+    )
+    found = load_yaml(tmp_path / "datasets.yaml", DataCatalogue).datasets
+    assert (found["mine"].checks.long_problem, found["mine"].checks.control_characters) == ("keep", "stop")
+    assert found["mine-clean"].path == "mine.jsonl"
+    assert found["mine-clean"].checks.control_characters == "drop"
 
 
 def test_a_slice_of_the_source_in_its_own_order(write, tmp_path):
@@ -304,7 +332,9 @@ def test_another_revision_in_the_cache_is_not_taken_for_the_pinned_one(repositor
 def test_offline_the_message_says_which_file_to_put_where_and_then_it_is_read(repository, tmp_path, offline):
     source = entry(repository, "aime24")
     assert source_files(source) == []
-    with pytest.raises(UserError, match=r"(?s)put it at data/aime24\.jsonl, .* columns id, problem, answer"):
+    with pytest.raises(
+        UserError, match=r"(?s)put its split 'train' at data/aime24\.jsonl, .* columns id, problem, answer"
+    ):
         prepare(tmp_path, source)
     Path("data").mkdir()
     Path("data/aime24.jsonl").write_text(lines_of(GOOD))
