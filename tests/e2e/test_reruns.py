@@ -1,13 +1,15 @@
 """Editing one input reruns what depends on it and nothing else."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from tests.checkout import Checkout
+from tests.checkout import REPOSITORY, Checkout
 
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
@@ -82,6 +84,30 @@ def test_another_grading_rule_costs_no_generation(checkout):
         planned = checkout.planned(*MINI)
     assert planned["grade_samples"] == 3
     assert planned["train_run"] == 2, "the reward uses the same rule, so training depends on it"
+
+
+@pytest.mark.parametrize(
+    ("file", "grader", "version"),
+    [("verdict.py", "rlvr", "0+"), ("released.py", "released-eval", "released-eval-0+")],
+)
+def test_changed_rules_of_the_grader_grade_again_and_draw_nothing(
+    checkout, tmp_path, monkeypatch, file, grader, version
+):
+    """A checkout of the package whose rules have another number, before the installed one."""
+    shutil.copytree(REPOSITORY / "rlvr", tmp_path / "rlvr")
+    rules = tmp_path / "rlvr" / "verify" / file
+    grades = checkout.folder / LORA.replace("runs", "grades") / "sums.parquet"
+    with edited(checkout.folder / STUDY, "batch_size: 1600", f"grader: {grader}\n  batch_size: 1600"):
+        checkout.snakemake(*MINI)
+        assert checkout.planned(*MINI) == {}
+        rules.write_text(re.sub(r'RULES_VERSION = "\d+"', 'RULES_VERSION = "0"', rules.read_text()))
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(tmp_path))
+            assert checkout.planned(*MINI) == {"grade_samples": 3, **TAIL}
+            checkout.snakemake(*MINI)
+            assert all(pd.read_parquet(grades)["verifier_version"].str.startswith(version))
+            assert checkout.planned(*MINI) == {}
+    checkout.snakemake(*MINI)
 
 
 def test_editing_a_local_data_file_prepares_it_again(checkout):

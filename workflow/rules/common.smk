@@ -16,6 +16,7 @@ from rlvr.sources import DataCatalogue, ModelCatalogue
 from rlvr.config_files import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import content_hash
+from rlvr.verify import Verifier
 
 
 def checked(function, *arguments):
@@ -87,6 +88,12 @@ def benchmark_data_of(wildcards):
     place = f"study {wildcards.study!r}"
     benchmark = known(benchmarks_of(wildcards.study), wildcards.benchmark, place)
     return f"resources/data/{benchmark.dataset}.parquet"
+
+
+def grader_version_of(wildcards):
+    """Return the version of the rules that judge: grades by another one are stale, the answers are not."""
+    with Verifier(grader=plan_of(wildcards.study).evaluation.grader) as verifier:
+        return verifier.version
 
 
 def resources_of(studies):

@@ -34,7 +34,7 @@ rule generate_samples:
 
 
 rule grade_samples:
-    """Judge stored answers, by default with the verifier that gave the rewards."""
+    """Judge stored answers, by default with the verifier that gave the rewards; anew when its rules have changed."""
     input:
         cell="results/{study}/cells/grade/{benchmark}.json",
         samples="results/{study}/samples/{run}/{benchmark}.parquet",
@@ -51,6 +51,8 @@ rule grade_samples:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        version=grader_version_of,
     message:
         "Grading {wildcards.run} on {wildcards.benchmark}"
     shell:
