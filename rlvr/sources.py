@@ -137,6 +137,8 @@ class Columns(Settings):
     """`bare`: the answer itself; `list`: a list that holds it alone; `after-hashes`: what follows `####`."""
     id: str | None = None
     """Column with a unique id; without one, ids are made from the row number."""
+    alternates: str | None = None
+    """Column with a list of further right answers, which a row may leave empty."""
 
 
 class Rows(Settings):

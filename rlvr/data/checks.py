@@ -30,6 +30,7 @@ class Row(NamedTuple):
     problem: str
     answer: str
     source: str
+    alternates: tuple[str, ...] = ()
 
 
 class Finding(NamedTuple):

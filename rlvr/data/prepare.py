@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from rlvr.data.checks import Checked, CheckGolds, Finding, check_rows
-from rlvr.data.problems import COLUMNS, write_problems
+from rlvr.data.problems import ALTERNATES, COLUMNS, write_problems
 from rlvr.data.reading import Reading, read_source
 from rlvr.errors import UserError
 from rlvr.files import read_json, replacing
@@ -36,7 +36,9 @@ def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
     read = len(reading.rows) + len(reading.findings)
     if not checked.rows:
         raise UserError(f"{reading.name}: of {read} rows none is left; nothing is prepared")
-    frame = pd.DataFrame(checked.rows, columns=["line", *COLUMNS])
+    frame = pd.DataFrame(checked.rows, columns=["line", *COLUMNS, ALTERNATES])
+    if not frame[ALTERNATES].map(len).any():
+        frame = frame.drop(columns=ALTERNATES)
     dropped = pd.DataFrame(
         [(reading.name, one.line, one.id, f"{one.kind}: {one.reason}") for one in checked.dropped],
         columns=["file", "line", "id", "reason"],

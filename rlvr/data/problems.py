@@ -11,6 +11,8 @@ answer  the bare gold answer, without `$` around it and without a box
 source  where the row was read: `file#line`, `owner/name@revision#row` or `arithmetic/level`
 ======= ==========================================================================================
 
+Where the source gives further right answers, there is a column `alternates`, a list of texts.
+
 `<dataset>.provenance.json` says what was read and what became of its rows, `<dataset>.dropped.csv` lists the
 rows that were left out (`file line id reason`; no rows if none were). See docs/data.md.
 """
@@ -24,6 +26,7 @@ from rlvr.errors import UserError
 from rlvr.files import content_hash, read_parquet, write_json, write_parquet
 
 COLUMNS = ["id", "problem", "answer", "source"]
+ALTERNATES = "alternates"
 
 
 def read_problems(path: Path) -> pd.DataFrame:
@@ -45,6 +48,7 @@ def write_problems(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) 
     """
     if frame.empty:
         raise UserError(f"{path}: the data set holds no problems")
-    content = {"problems": len(frame), "content_sha256": content_hash(frame[COLUMNS].to_dict("list"))}
+    columns = [name for name in (*COLUMNS, ALTERNATES) if name in frame]
+    content = {"problems": len(frame), "content_sha256": content_hash(frame[columns].to_dict("list"))}
     write_json(path.with_suffix(".provenance.json"), {**provenance, **content})
-    write_parquet(path, frame[COLUMNS])
+    write_parquet(path, frame[columns])

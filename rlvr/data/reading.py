@@ -115,8 +115,8 @@ def _read_hub(source: HubData) -> list[tuple[int, Record]]:
         raise UserError(
             f"data set {source.repo} at {source.revision} cannot be loaded: {error}\n"
             f"Without network, put its {part} at {copy.path}, a JSONL or Parquet file with the columns "
-            f"{columns} (setting `local` of the data set in datasets.yaml). Or load it once with network: the "
-            "cache of the Hugging Face libraries keeps it, also for HF_HUB_OFFLINE=1."
+            f"{columns} (setting `local` of the data set in datasets.yaml). Or load it once with network: "
+            "the cache of the Hugging Face libraries keeps it, also for HF_HUB_OFFLINE=1."
         ) from error
     return list(enumerate(data.to_list(), start=1))
 
@@ -162,7 +162,20 @@ def _row(line: int, record: Record, columns: Columns, made_id: str, source: str)
         problem=_text(record, columns.problem),
         answer=_answer(record, columns).strip(),
         source=source,
+        alternates=_alternates(record, columns.alternates),
     )
+
+
+def _alternates(record: Record, column: str | None) -> tuple[str, ...]:
+    values = record.get(column) if column else None
+    if values is None:
+        return ()
+    if not isinstance(values, list):
+        raise _Unusable(f"{column!r} is not a list of answers but {values!r}")
+    alternates = tuple(_text({str(column): value}, str(column)).strip() for value in values)
+    if not all(alternates):
+        raise _Unusable(f"{column!r} holds a blank answer")
+    return alternates
 
 
 def _answer(record: Record, columns: Columns) -> str:
@@ -193,4 +206,4 @@ def _text(record: Record, column: str) -> str:
 
 
 def _wanted(columns: Columns) -> Iterable[str]:
-    return filter(None, (columns.id, columns.problem, columns.answer))
+    return filter(None, (columns.id, columns.problem, columns.answer, columns.alternates))

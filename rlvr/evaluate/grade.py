@@ -8,7 +8,7 @@ import pandas as pd
 
 from rlvr.cells import GradeCell, read_cell
 from rlvr.config import Grader
-from rlvr.data.problems import read_problems
+from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
 from rlvr.verify import Item, Verdict, Verifier
@@ -22,7 +22,7 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
     Args:
         cell_path: resolved grade cell.
         samples: stored answers.
-        data: prepared benchmark; its column ``alternates``, where it has one, lists further right answers.
+        data: prepared benchmark.
         output: Parquet file.
         grader: whose rules judge; by default those that the cell names.
 
@@ -34,12 +34,12 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
     problems = read_problems(data).set_index("id")
     _check_samples(samples, drawn, data, problems.index, cell.samples_per_problem)
     gold = problems["answer"].to_dict()
-    alternates = problems["alternates"].to_dict() if "alternates" in problems else {}
+    alternates = problems[ALTERNATES].to_dict() if ALTERNATES in problems else {}
     items = [
         Item(
             text=text,
             gold=gold[problem_id],
-            alternates=_texts(alternates.get(problem_id)),
+            alternates=tuple(alternates.get(problem_id, ())),
             answer_format=cell.answer_format,
             finish_reason=finish_reason,
         )
@@ -99,8 +99,3 @@ def _check_samples(
             f"{samples}: {len(drawn)} samples where {len(problem_ids)} problems x {samples_per_problem} "
             "are expected; generate the samples anew"
         )
-
-
-def _texts(alternates: Any) -> tuple[str, ...]:
-    """Return a cell of the column `alternates`, which a problem may leave empty."""
-    return tuple(alternates) if pd.api.types.is_list_like(alternates) else ()

@@ -179,6 +179,17 @@ def test_many_defects_are_counted_and_the_first_ones_shown(write, tmp_path):
     assert "empty_answer: 1: line 11 " in str(error.value)
 
 
+def test_further_right_answers_are_read_where_the_source_names_their_column(write, tmp_path):
+    path = write(lines_of({**GOOD, "also": ["two", 2.0]}, {**OTHER, "also": None}))
+    columns = {"id": "id", "alternates": "also"}
+    frame = prepare(tmp_path, local(path, columns=columns))
+    assert [list(one) for one in frame["alternates"]] == [["two", "2"], []]
+    for also, message in (("two", "'also' is not a list of answers but 'two'"), ([" "], "a blank answer")):
+        path = write(lines_of({**GOOD, "also": also}, OTHER))
+        with pytest.raises(UserError, match=rf"missing_field: 1: line 1 \(id 'a'\): .*{message}"):
+            prepare(tmp_path, local(path, columns=columns))
+
+
 def test_a_blank_id_is_a_missing_field(write, tmp_path):
     path = write(lines_of(GOOD, {**OTHER, "id": " "}))
     with pytest.raises(UserError, match=r"missing_field: 1: line 2 \(id ' '\): 'id' is blank"):

@@ -109,7 +109,7 @@ def test_the_cell_names_the_grader_and_the_command_line_may_name_another(folder)
 
 def test_alternates_of_a_problem_count_where_the_data_has_them(folder):
     problems = pd.DataFrame(PROBLEMS)
-    write_parquet(folder / "problems.parquet", problems.assign(alternates=[None, ["6", "7"]]))
+    write_parquet(folder / "problems.parquet", problems.assign(alternates=[[], ["6", "7"]]))
     assert graded(folder)["correct"].tolist() == [True, False, True, True]
     assert graded(folder, "--grader", "nano-eval")["correct"].tolist() == [True, False, False, False]
 
