@@ -206,7 +206,7 @@ class Training(Settings):
     tokens_per_microbatch: PositiveInt = 16384
     """Tokens (padding counted) per forward and backward pass."""
     rollout_batch_size: PositiveInt = 256
-    """Sequences generated at once."""
+    """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass, to save memory."""
     checkpoint_every: PositiveInt = 10
@@ -286,7 +286,7 @@ class Evaluation(Settings):
     answer_format: AnswerFormat | None = None
     """Where the answer stands, for the grader `rlvr`; by default the preset's, or else the study's."""
     batch_size: PositiveInt = 256
-    """Sequences generated at once."""
+    """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     dtype: DType = "float32"
     """Precision of the weights that answer."""
     contamination_similarity: Fraction = 0.8

@@ -39,8 +39,8 @@ def generate(
     """Write one row a sample; continue where a killed attempt stopped.
 
     Seeds depend on problem and sample only, not on the run: all methods answer with the same random numbers,
-    which sharpens their paired comparison. The batch size changes speed and memory, not the samples (on one
-    kind of hardware), so an attempt may continue with another.
+    which sharpens their paired comparison. The batch size changes speed and memory, not the samples (on a
+    GPU, only by rounding: `rlvr.rollout.transformers_engine`), so an attempt may continue with another.
 
     Args:
         cell_path: resolved generate cell.
