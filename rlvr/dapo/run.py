@@ -31,7 +31,7 @@ from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json
 from rlvr.methods import method_parameters
 from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
 from rlvr.methods.released import trained_method
-from rlvr.models.load import load_model, load_tokenizer
+from rlvr.models.load import check_lengths, load_model, load_tokenizer
 from rlvr.provenance import code_and_machine, peak_memory_bytes
 from rlvr.rollout.engine import Completion
 from rlvr.rollout.sync import WeightSync
@@ -96,8 +96,10 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
     refuse_rounding(cell, model)
     inputs = {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
     tokenizer = load_tokenizer(model)
-    learner = build_learner(cell, model)
     chosen = training_problems(cell, problems, tokenizer)
+    prompts = {problem.id: problem.prompt_ids for problem in chosen}
+    check_lengths(model, prompts, cell.training.sampling.max_new_tokens)
+    learner = build_learner(cell, model)
     verifier = Verifier()
     engine = TransformersEngine(
         load_model(model, cell.training.rollout_dtype), tokenizer, cell.training.rollout_batch_size
@@ -181,20 +183,22 @@ def training_problems(
         UserError: a prompt is too long and the study does not say to drop it, or none is left.
     """
     limit = cell.training.max_prompt_tokens
-    rows = zip(problems["id"], problems["problem"], problems["answer"], strict=True)
-    chosen = [
-        TrainingProblem(name, prompt_ids(tokenizer, cell.prompt, text), answer) for name, text, answer in rows
-    ]
-    fitting = [problem for problem in chosen if len(problem.prompt_ids) <= limit]
-    too_long = [problem for problem in chosen if len(problem.prompt_ids) > limit]
+    columns = (problems[column] for column in ("source", "id", "problem", "answer"))
+    fitting, too_long = [], []
+    for source, name, text, answer in zip(*columns, strict=True):
+        problem = TrainingProblem(name, prompt_ids(tokenizer, cell.prompt, text), answer)
+        if len(problem.prompt_ids) <= limit:
+            fitting.append(problem)
+        else:
+            too_long.append(f"{source} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
     if too_long and (cell.training.overlong_prompts == "stop" or not fitting):
         raise UserError(
-            f"problem {too_long[0].id!r} has a prompt of {len(too_long[0].prompt_ids)} tokens where "
-            f"training.max_prompt_tokens is {limit} ({len(too_long)} of {len(chosen)} are too long); "
-            "raise the limit or set training.overlong_prompts: drop"
+            f"{too_long[0]}, training.max_prompt_tokens is {limit} "
+            f"({len(too_long)} of {len(problems)} are too long); raise the limit or set "
+            "training.overlong_prompts: drop"
         )
-    if too_long:
-        print(f"{len(too_long)} of {len(chosen)} prompts are longer than {limit} tokens and are left out")
+    for one in too_long:
+        print(f"{one}, left out: training.max_prompt_tokens is {limit}")
     return fitting
 
 

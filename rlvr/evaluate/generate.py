@@ -11,7 +11,7 @@ from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.evaluate.journal import Journal, Sample
 from rlvr.files import content_hash, read_json, sha256_of, write_parquet
-from rlvr.models.load import load_model, load_tokenizer
+from rlvr.models.load import check_lengths, load_model, load_tokenizer
 from rlvr.progress import Steps
 from rlvr.rollout.engine import Request
 from rlvr.rollout.sync import exported_weights
@@ -51,7 +51,7 @@ def generate(
         output: Parquet file.
 
     Raises:
-        UserError: an input is missing or damaged, or the journal is.
+        UserError: an input is missing or damaged, or the journal is, or a prompt is too long for the model.
     """
     cell = read_cell(cell_path, GenerateCell)
     table = read_problems(data)
@@ -109,6 +109,7 @@ def _draw(inputs: Inputs, wanted: list[tuple[Key, int]]) -> Iterator[list[Sample
     tokenizer = load_tokenizer(inputs.model)
     opened = opening(tokenizer, cell.prompt)
     prompts = {name: prompt_ids(tokenizer, cell.prompt, problem) for name, problem in inputs.problems.items()}
+    check_lengths(inputs.model, prompts, cell.sampling.max_new_tokens)
     longest = max(len(prompt) for prompt in prompts.values())
     engine = TransformersEngine(load_model(inputs.model, cell.dtype), tokenizer, cell.batch_size, longest)
     if inputs.adapter:

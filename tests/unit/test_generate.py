@@ -108,6 +108,16 @@ def test_another_seed_draws_other_samples(tiny_folder, benchmark_file, tmp_path)
     assert (first["text"] != second["text"]).mean() > 0.5
 
 
+def test_a_prompt_that_leaves_no_room_for_the_answer_is_refused(tiny_folder, benchmark_file, tmp_path):
+    """The tiny model has 512 positions; the longest prompts here have 16 tokens."""
+    drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 496})
+    with pytest.raises(
+        UserError,
+        match=r"problem 'p12': a prompt of 16 tokens and max_new_tokens 497 exceed the 512 positions",
+    ):
+        drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 497})
+
+
 # --- kills --------------------------------------------------------------------------------------
 
 

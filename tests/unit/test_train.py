@@ -1,6 +1,7 @@
 """The training loop: what it writes, and that stopping and starting again changes nothing."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -202,18 +203,26 @@ def test_nothing_to_learn_from_is_said_before_training(tiny_folder, tmp_path, da
     assert set(log.columns) == set(COLUMNS)
 
 
-def test_an_overlong_prompt_stops_the_run_or_is_left_out_as_the_study_says(tiny_folder, tmp_path):
+def test_an_overlong_prompt_stops_the_run_or_is_left_out_as_the_study_says(tiny_folder, tmp_path, capsys):
     problems = ["1+1", "2+2", "3+3", "123456+7"]
-    rows = [{"id": text, "problem": text, "answer": "1", "source": "test"} for text in problems]
+    rows = [
+        {"id": text, "problem": text, "answer": "1", "source": f"test#{line}"}
+        for line, text in enumerate(problems, start=1)
+    ]
     data = tmp_path / "data.parquet"
     write_problems(data, pd.DataFrame(rows), {"source": {"source": "test"}})
     settings = {"steps": 1, "prompts_per_step": 2, "max_prompt_tokens": 6}
     stop = cell_at(tmp_path / "stop.json", **settings)
-    with pytest.raises(UserError, match=r"'123456\+7' has a prompt of \d+ tokens .* \(1 of 4 are too long\)"):
+    long = r"test#4 \(id '123456\+7'\): a prompt of 10 tokens, "
+    with pytest.raises(UserError, match=rf"{long}training\.max_prompt_tokens is 6 \(1 of 4 are too long\)"):
         train(stop, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     drop = cell_at(tmp_path / "drop.json", **settings, overlong_prompts="drop")
     train(drop, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     assert json.loads((tmp_path / "run/run.json").read_text())["train_info"]["dropped_prompts"] == 1
+    assert re.search(rf"{long}left out", capsys.readouterr().out)
+    room = cell_at(tmp_path / "room.json", sampling={"max_new_tokens": 508})
+    with pytest.raises(UserError, match=r"problem '1\+1': .* 508 exceed the 512 positions"):
+        train(room, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
 
 def damage(folder: Path, pattern: str) -> None:
