@@ -251,8 +251,10 @@ class EvaluationPreset(Settings):
     """How answers are drawn."""
     prompt: PromptChoice | None = None
     """What is asked; `null` asks as in training."""
+    seed: int | None = None
+    """Seed of the answers; `null` is the study's."""
     shared_seed: bool = False
-    """Give every sample the study's seed, as the authors' script does; else each has a seed of its own."""
+    """Give every sample that seed itself, as the authors' script does; else each has one of its own."""
     grader: Grader = "rlvr"
     """Whose rules judge; another grader costs no new samples."""
     answer_format: AnswerFormat | None = None
@@ -279,8 +281,10 @@ class Evaluation(Settings):
     """How answers are drawn; needed where no preset is named."""
     prompt: PromptChoice | None = None
     """Evaluation prompt; by default the preset's, or else the training prompt."""
+    seed: int | None = None
+    """Seed of the answers; by default the preset's, or else the study's."""
     shared_seed: bool = False
-    """Give every sample the study's seed, as the authors' script does; by default the preset's choice."""
+    """Give every sample that seed itself, as the authors' script does; by default the preset's choice."""
     grader: Grader = "rlvr"
     """Whose rules judge; by default the preset's choice. Another grader costs no new samples."""
     answer_format: AnswerFormat | None = None

@@ -138,7 +138,7 @@ def generate_cells(plan: Plan) -> Iterator[GenerateCell]:
             ),
             batch_size=study.batch_size,
             dtype=study.dtype,
-            seed=plan.study.seed,
+            seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
         )
 

@@ -75,7 +75,7 @@ def generate(
 def sample_seeds(cell: GenerateCell, problem_ids: list[str]) -> dict[Key, int]:
     """Return the seed of every sample that is wanted, in the order of the output.
 
-    With ``shared_seed`` all have the study's own, as in the authors' script, where every request carries 42:
+    With ``shared_seed`` all have the cell's own, as in the authors' script, where every request carries 42:
     the samples of a problem are then one sample, repeated.
     """
     return {

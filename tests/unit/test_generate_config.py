@@ -34,17 +34,16 @@ def test_the_authors_settings_as_a_preset(config):
     generation, grading = next(generate_cells(plan)), next(grade_cells(plan))
     assert generation.sampling.model_dump() == {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 31744}
     assert generation.prompt.user.endswith('Remember to put your answer on its own line after "Answer:".')
-    assert generation.shared_seed
+    assert (generation.seed, generation.shared_seed, plan.study.seed) == (42, True, 0)
     assert (grading.grader, grading.answer_format) == ("released-eval", "answer-line")
 
 
 def test_what_the_study_says_replaces_the_preset_value_by_value(config):
-    plan = planned(
-        config, preset="released", sampling={"max_new_tokens": 12}, shared_seed=False, grader="rlvr"
-    )
+    own = {"sampling": {"max_new_tokens": 12}, "seed": 0, "shared_seed": False, "grader": "rlvr"}
+    plan = planned(config, preset="released", **own)
     generation = next(generate_cells(plan))
     assert generation.sampling.model_dump() == {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 12}
-    assert not generation.shared_seed
+    assert (generation.seed, generation.shared_seed) == (0, False)
     assert "Answer:" in generation.prompt.user
     assert next(grade_cells(plan)).grader == "rlvr"
 
