@@ -53,9 +53,13 @@ def convert_gguf(gguf_path: Path, output_dir: Path, dtype: DType = "float32") ->
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     folder, name = str(gguf_path.parent), gguf_path.name
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=getattr(torch, dtype)
-    )
+    settings = {"quantization_config": GgufConfig(dequantize=True), "dtype": getattr(torch, dtype)}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **settings)
+    except Exception as error:  # the readers of the file raise many kinds
+        raise UserError(f"{gguf_path}: cannot be read, torn or of an unknown kind ({error})") from error
+    if not tokenizer.chat_template:
+        raise UserError(f"{gguf_path}: holds no chat template; use an instruction-tuned model")
     model.save_pretrained(output_dir)
     tokenizer.save_pretrained(output_dir)

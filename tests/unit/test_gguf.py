@@ -59,6 +59,9 @@ def test_wrong_files_are_refused(tmp_path):
     (tmp_path / "page.gguf").write_text("<html>")
     with pytest.raises(UserError, match=r"page\.gguf: not a GGUF file"):
         convert_gguf(tmp_path / "page.gguf", tmp_path / "out")
+    (tmp_path / "torn.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(UserError, match=r"torn\.gguf: cannot be read, torn or of an unknown kind"):
+        convert_gguf(tmp_path / "torn.gguf", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
