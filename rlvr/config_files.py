@@ -1,6 +1,7 @@
 """Read configuration files; say what is wrong by file, line, key, value, and the way out."""
 
 import difflib
+import re
 import types
 import typing
 from pathlib import Path
@@ -86,7 +87,7 @@ def _describe(fault: Any, model: type[BaseModel], data: Any, source: str, node: 
     value = "" if isinstance(fault["input"], dict | list) else f" (the value is {fault['input']!r})"
     hint = ""
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
-        hint = nearest(fault["input"], [word.strip(" '") for word in fault["ctx"]["expected"].split("'")])
+        hint = nearest(fault["input"], re.findall("'([^']+)'", fault["ctx"]["expected"]))
     return f"{where}: {place}: {fault['msg'].removeprefix('Value error, ')}{value}{hint}"
 
 

@@ -113,6 +113,15 @@ def test_union_of_sources_lists_the_keys_of_the_source_meant():
         parse(DataCatalogue, data, "datasets.yaml")
 
 
+def test_only_values_are_suggested_and_no_word_between_them():
+    from rlvr.sources import Checks
+
+    with pytest.raises(UserError, match=r"'ignore'\)$"):
+        parse(Checks, {"control_characters": "ignore"}, "datasets.yaml")
+    with pytest.raises(UserError, match=r"did you mean 'drop'\?"):
+        parse(Checks, {"control_characters": "dropp"}, "datasets.yaml")
+
+
 @pytest.mark.parametrize("study", ["demo", "audit", "smollm2", "smollm2-seeds", "smollm2-gpu", "paper-1.5b"])
 def test_shipped_studies_are_valid(repository, study):
     plan = load_plan(study, repository / "config")
