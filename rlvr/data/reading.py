@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +18,8 @@ from rlvr.sources import ArithmeticData, Columns, DataSource, HubData, LocalCopy
 
 Record = dict[str, Any]
 """A row as its source has it."""
+
+_PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<of>\d{5})\.\w+")
 
 _MEND = "fetch a torn file again; a file is Parquet (NAME.parquet) or JSONL: UTF-8, a JSON object a line"
 
@@ -107,6 +111,7 @@ def _read_hub(source: HubData) -> list[tuple[int, Record]]:
 
     try:
         folder = snapshot_download(source.repo, repo_type="dataset", revision=source.revision)
+        _require_all_parts(Path(folder))
         data = load_dataset(folder, source.config, split=source.split)
     except Exception as error:  # the libraries raise many kinds; all mean that the data cannot be had
         copy = source.local or LocalCopy(path="FILE.jsonl")
@@ -119,6 +124,19 @@ def _read_hub(source: HubData) -> list[tuple[int, Record]]:
             "the cache of the Hugging Face libraries keeps it, also for HF_HUB_OFFLINE=1."
         ) from error
     return list(enumerate(data.to_list(), start=1))
+
+
+def _require_all_parts(folder: Path) -> None:
+    """Refuse half a download: `datasets` would read the parts `…-00000-of-00002` that are there, and no more.
+
+    Raises:
+        ValueError: a part of a file is missing; the message names folder and file.
+    """
+    parts = [(match, path) for path in sorted(folder.rglob("*")) if (match := _PART.fullmatch(path.name))]
+    there = Counter((path.parent, match["name"], int(match["of"])) for match, path in parts)
+    for (place, name, wanted), found in there.items():
+        if found < wanted:
+            raise ValueError(f"only {found} of {wanted} parts of {name!r} are in {place}; download it again")
 
 
 def _slice(records: list[tuple[int, Record]], rows: Rows | None, name: str) -> list[tuple[int, Record]]:

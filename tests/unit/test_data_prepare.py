@@ -340,6 +340,15 @@ def test_another_revision_in_the_cache_is_not_taken_for_the_pinned_one(repositor
         prepare(tmp_path, source)
 
 
+def test_half_a_download_in_the_cache_is_not_taken_for_the_data_set(repository, tmp_path, offline):
+    source = entry(repository, "brumo25")
+    put_in_cache(offline, source, HUB_ROWS["brumo25"])
+    (part,) = offline.rglob("*.parquet")
+    part.rename(part.with_name("train-00001-of-00002.parquet"))
+    with pytest.raises(UserError, match=r"cannot be loaded: only 1 of 2 parts of 'train' are in .*/data; "):
+        prepare(tmp_path, source)
+
+
 def test_offline_the_message_says_which_file_to_put_where_and_then_it_is_read(repository, tmp_path, offline):
     source = entry(repository, "aime24")
     assert source_files(source) == []
