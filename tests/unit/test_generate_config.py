@@ -38,6 +38,32 @@ def test_the_authors_settings_as_a_preset(config):
     assert (grading.grader, grading.answer_format) == ("released-eval", "answer-line")
 
 
+PAPER = {
+    "aime24": ("HuggingFaceH4/aime_2024", "train", 32),
+    "aime25": ("yentinglin/aime_2025", "train", 32),
+    "amc23": ("zwhe99/amc23", "test", 32),
+    "hmmt25": ("MathArena/hmmt_feb_2025", "train", 32),  # theirs: FlagEval/HMMT_2025, see datasets.yaml
+    "math500": ("HuggingFaceH4/MATH-500", "test", 4),
+    "minerva": ("math-ai/minervamath", "test", 4),
+}
+"""Benchmark -> repository, split and k of the authors' script (`perl/eval.py`) and the paper's Table 2."""
+
+
+def test_the_papers_study_measures_as_the_paper_says(repository):
+    plan = load_plan("paper-1.5b", repository / "config")
+    sources = plan.datasets.datasets
+    found = {
+        cell.benchmark: (sources[cell.dataset].repo, sources[cell.dataset].split, cell.samples_per_problem)
+        for cell in generate_cells(plan)
+    }
+    assert found == PAPER
+    for cell in generate_cells(plan):
+        assert cell.sampling.model_dump() == {"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 32768}
+        assert cell.prompt.user == plan.prompts.prompts["boxed"].user and cell.prompt.system is None
+        assert (cell.seed, cell.shared_seed) == (42, False)
+    assert sources[plan.study.train_dataset].config == "all"
+
+
 def test_what_the_study_says_replaces_the_preset_value_by_value(config):
     own = {"sampling": {"max_new_tokens": 12}, "seed": 0, "shared_seed": False, "grader": "rlvr"}
     plan = planned(config, preset="released", **own)
