@@ -10,7 +10,7 @@ _OTHER_ANSWER = "0.5772156649"
 """A number that no gold answer is, so that the verifier has to read the gold and cannot compare texts."""
 
 _PATIENT = 10.0
-"""Seconds for one comparison where there are few: a busy machine must not change a table."""
+"""Seconds for one comparison: a busy machine must not refuse a data set, or change a table."""
 
 
 def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None]:
@@ -19,7 +19,7 @@ def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None
     - `unparsable_answer`: as an answer it is not right, so that nothing will ever be;
     - `text_answer`: it cannot be read as mathematics, and only the same text is right.
     """
-    with Verifier(workers) as verifier:
+    with Verifier(workers, deadline=_PATIENT) as verifier:
         themselves = verifier.verify_many([_boxed(gold, gold) for gold in golds])
         others = verifier.verify_many([_boxed(_OTHER_ANSWER, gold) for gold in golds])
     return [
