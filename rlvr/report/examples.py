@@ -10,8 +10,7 @@ from rlvr.files import read_parquet
 from rlvr.report.inputs import Inputs
 from rlvr.report.text import excerpt, visible
 
-PROBLEMS = 3  # the first so many problems
-BENCHMARKS = 2  # of the first so many benchmarks
+EXAMPLES = 8  # shared evenly by the benchmarks, at least one each
 
 SAMPLE_COLUMNS = ["problem_id", "sample_index", "text", "n_tokens", "finish_reason"]
 GRADE_COLUMNS = ["problem_id", "sample_index", "extracted", "correct", "status"]
@@ -52,21 +51,19 @@ class Example:
 
 
 def examples(inputs: Inputs) -> list[Example]:
-    """Return the first problems of the first benchmarks, with sample 0 of the first run of each method.
+    """Return the first problems of every benchmark, with sample 0 of the first run of each method.
 
     Raises:
         UserError: a data, samples or grades file is damaged, or the data of a benchmark is missing.
     """
-    return [
-        example
-        for benchmark in inputs.study.benchmarks[:BENCHMARKS]
-        for example in _of_benchmark(inputs, benchmark)
-    ]
+    benchmarks = inputs.study.benchmarks
+    count = max(1, EXAMPLES // len(benchmarks))
+    return [example for benchmark in benchmarks for example in _of_benchmark(inputs, benchmark, count)]
 
 
-def _of_benchmark(inputs: Inputs, benchmark: BenchmarkEntry) -> list[Example]:
+def _of_benchmark(inputs: Inputs, benchmark: BenchmarkEntry, count: int) -> list[Example]:
     data = inputs.resources / "data" / f"{benchmark.dataset}.parquet"
-    problems = read_parquet(data, ["id", "problem", "answer"]).head(PROBLEMS)
+    problems = read_parquet(data, ["id", "problem", "answer"]).head(count)
     wanted = [str(problem_id) for problem_id in problems["id"]]
     first_runs = [inputs.study.runs_of(variant)[0] for variant in inputs.study.variants]
     completions = {
