@@ -31,7 +31,8 @@ from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json
 from rlvr.methods import method_parameters
 from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
 from rlvr.methods.released import trained_method
-from rlvr.models.load import check_lengths, load_model, load_tokenizer
+from rlvr.models.load import load_model, load_tokenizer
+from rlvr.models.positions import check_lengths
 from rlvr.provenance import code_and_machine, peak_memory_bytes
 from rlvr.rollout.engine import Completion
 from rlvr.rollout.sync import WeightSync

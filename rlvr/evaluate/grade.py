@@ -11,7 +11,7 @@ from rlvr.config import Grader
 from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
-from rlvr.verify import Item, Verdict, Verifier
+from rlvr.verify import Item, Verdict, Verifier, grader_version
 
 SAMPLE_COLUMNS = ["problem_id", "sample_index", "text", "finish_reason"]
 
@@ -51,7 +51,6 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
     with Verifier(grader=judge) as verifier:
         verdicts = verifier.verify_many(items)
         lenient = look_again(verifier, items, verdicts) if judge == "rlvr" else verdicts
-        version = verifier.version
     grades = pd.DataFrame(
         {
             "problem_id": drawn["problem_id"],
@@ -60,7 +59,7 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
             "correct": [verdict.correct for verdict in verdicts],
             "lenient": [verdict.correct for verdict in lenient],
             "status": [verdict.status for verdict in verdicts],
-            "verifier_version": version,
+            "verifier_version": grader_version(judge),
         }
     )
     write_parquet(output, grades)

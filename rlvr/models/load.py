@@ -1,6 +1,5 @@
 """Load a prepared model folder."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +10,6 @@ from transformers.utils import logging
 
 from rlvr.config import DType
 from rlvr.errors import UserError
-from rlvr.files import read_json
 
 logging.disable_progress_bar()  # the bars of loading say nothing in a log
 
@@ -59,28 +57,6 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     if not tokenizer.chat_template:
         raise UserError(f"{directory}: the tokenizer has no chat template; use an instruction-tuned model")
     return tokenizer
-
-
-def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new_tokens: int) -> None:
-    """Refuse prompts that leave no room for completions in the positions of a model.
-
-    Args:
-        directory: prepared model folder.
-        prompts: problem id -> token ids of its prompt.
-        max_new_tokens: longest completion.
-
-    Raises:
-        UserError: prompt and completion together could be longer than the model was made for.
-    """
-    positions = read_json(directory / "config.json").get("max_position_embeddings")
-    too_long = [name for name, ids in prompts.items() if positions and len(ids) + max_new_tokens > positions]
-    if too_long:
-        raise UserError(
-            f"problem {too_long[0]!r}: a prompt of {len(prompts[too_long[0]])} tokens and max_new_tokens "
-            f"{max_new_tokens} exceed the {positions} positions of {directory} ({len(too_long)} of "
-            f"{len(prompts)} prompts are too long); lower max_new_tokens, or leave long problems out by "
-            "checks.longest_problem and `long_problem: drop` in datasets.yaml"
-        )
 
 
 def _check_folder(directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 from rlvr.verify.casefile import verify_file
 from rlvr.verify.extract import extract_answer
-from rlvr.verify.pool import Verifier
+from rlvr.verify.pool import Verifier, grader_version
 from rlvr.verify.verdict import VERIFIER_VERSION, AnswerFormat, GraderName, Item, Status, Verdict
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Verdict",
     "Verifier",
     "extract_answer",
+    "grader_version",
     "verify_file",
 ]

@@ -116,6 +116,11 @@ class Worker:
         self.process.wait()
 
 
+def grader_version(grader: GraderName) -> str:
+    """Return the rules of a grader and the library beneath them, as every grade names them."""
+    return VERIFIER_VERSION if grader == "rlvr" else RELEASED_GRADERS[grader].version(grader)
+
+
 class Verifier:
     """Judges completions; safe to share between threads. Use it as a context manager.
 
@@ -166,11 +171,6 @@ class Verifier:
         for worker in workers:
             worker.kill()
         self._threads.shutdown(cancel_futures=True)
-
-    @property
-    def version(self) -> str:
-        """The rules that judge and the library beneath them, as every grade names them."""
-        return self._released.version(self._grader) if self._released else VERIFIER_VERSION
 
     def verify_many(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdict of each item, in order. Equal questions are compared once."""

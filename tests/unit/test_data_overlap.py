@@ -79,10 +79,10 @@ def test_the_shortcuts_lose_no_pair(data):
 
 def similarity_by_definition(problem: str, other: str) -> float:
     matcher = SequenceMatcher(None, problem.split(), other.split(), autojunk=False)
-    ends_open = f" {other} "
+    padded = f" {other} "
     words = problem.split()
     runs = [words[start : start + SHARED_RUN] for start in range(len(words) - SHARED_RUN + 1)]
-    return matcher.ratio() if any(f" {' '.join(run)} " in ends_open for run in runs) else 0.0
+    return matcher.ratio() if any(f" {' '.join(run)} " in padded for run in runs) else 0.0
 
 
 @pytest.mark.parametrize("style", ["bare", "question"])

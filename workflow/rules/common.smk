@@ -16,7 +16,7 @@ from rlvr.sources import DataCatalogue, ModelCatalogue
 from rlvr.config_files import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.verify import Verifier
+from rlvr.verify import grader_version
 
 
 def checked(function, *arguments):
@@ -92,8 +92,7 @@ def benchmark_data_of(wildcards):
 
 def grader_version_of(wildcards):
     """Return the version of the rules that judge: grades by another one are stale, the answers are not."""
-    with Verifier(grader=plan_of(wildcards.study).evaluation.grader) as verifier:
-        return verifier.version
+    return grader_version(plan_of(wildcards.study).evaluation.grader)
 
 
 def resources_of(studies):
