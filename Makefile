@@ -44,8 +44,8 @@ bench: .venv/.installed ## measure speed and memory against peers; JSON lands in
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json $(ARGS)
 
 schemas: .venv/.installed ## write anew what is generated: JSON Schemas, config/README.md, docs/methods.md
-	.venv/bin/python -m rlvr.config_reference
-	.venv/bin/python -m rlvr.method_reference
+	.venv/bin/python -m rlvr.config.reference
+	.venv/bin/python -m rlvr.methods.reference
 
 # A CPU build's local version (+cpu) and CUDA libraries are left out: pip takes the build that fits the machine.
 lock: ## resolve pyproject.toml anew; write requirements.lock and the versions in environment.yml

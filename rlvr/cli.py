@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from rlvr.config import Grader
+from rlvr.config.schema import Grader
 from rlvr.errors import UserError
 
 Arguments = argparse.Namespace
@@ -39,15 +39,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def plan(arguments: Arguments) -> None:
     """Show a study's grid, or write one of its resolved cells."""
-    from rlvr.config_files import load_yaml, unknown_name
+    from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
+    from rlvr.config.loading import load_yaml, unknown_name
     from rlvr.files import write_json
     from rlvr.plan import cells, load_plan, sources
-    from rlvr.sources import DataCatalogue, ModelCatalogue
 
     if arguments.cell and not arguments.output:
         raise UserError("--cell needs -o FILE, where the cell is written")
     if not arguments.cell:
-        from rlvr.listings import print_plan
+        from rlvr.plan import print_plan
 
         return print_plan(load_plan(arguments.study, arguments.config))
     if arguments.study == "-":
@@ -70,18 +70,18 @@ def prepare_model(arguments: Arguments) -> None:
 def prepare_data(arguments: Arguments) -> None:
     """Make a problem file."""
     from rlvr.data.prepare import prepare_data
-    from rlvr.verify.golds import check_golds
+    from rlvr.verify.gold_answers import check_golds
 
     prepare_data(arguments.cell, arguments.output, check_golds)
 
 
 def overlap(arguments: Arguments) -> None:
     """Find benchmark problems that stand in the training data."""
-    from rlvr.data.overlap import write_overlap
-    from rlvr.verify.golds import agree
+    from rlvr.data.contamination import write_contamination
+    from rlvr.verify.gold_answers import agree
 
     outputs = arguments.output, arguments.contaminated
-    write_overlap(arguments.train, arguments.benchmarks, arguments.similarity, agree, *outputs)
+    write_contamination(arguments.train, arguments.benchmarks, arguments.similarity, agree, *outputs)
 
 
 def train(arguments: Arguments) -> None:
@@ -115,7 +115,7 @@ def grade(arguments: Arguments) -> None:
 
 def agreement(arguments: Arguments) -> None:
     """Show how far two graders agree on the same samples."""
-    from rlvr.evaluate.agreement import agreement_as_json
+    from rlvr.analysis.agreement import agreement_as_json
 
     print(agreement_as_json(arguments.first, arguments.second))
 
@@ -137,7 +137,7 @@ def report(arguments: Arguments) -> None:
 
 def methods(arguments: Arguments) -> None:
     """List the methods."""
-    from rlvr.listings import DEFAULT_MODEL, methods_as_json, named_architecture, print_methods
+    from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_architecture, print_methods
 
     if arguments.json and not arguments.model:
         return print(methods_as_json(arguments.config))
@@ -201,13 +201,15 @@ def _add_planning(verb: Verb) -> None:
 
 
 def _add_preparation(verb: Verb) -> None:
-    child = verb("prepare-model", prepare_model, "resources/cells/models/NAME.json -o resources/models/NAME")
+    child = verb(
+        "prepare-model", prepare_model, "resources/entries/models/NAME.json -o resources/models/NAME"
+    )
     child.add_argument("cell", type=Path, help="resolved entry of models.yaml")
     child.add_argument("--data", type=Path, nargs="*", default=[], help="problems to pretrain tiny on")
     child.add_argument("--validation", type=Path, nargs="*", default=[], help="problems that measure it")
     child.add_argument("-o", "--output", type=Path, required=True, help="model folder to make")
     child = verb(
-        "prepare-data", prepare_data, "resources/cells/data/NAME.json -o resources/data/NAME.parquet"
+        "prepare-data", prepare_data, "resources/entries/data/NAME.json -o resources/data/NAME.parquet"
     )
     child.add_argument("cell", type=Path, help="resolved entry of datasets.yaml")
     child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
@@ -227,7 +229,7 @@ def _add_runs(verb: Verb) -> None:
     child = verb(
         "train",
         train,
-        "results/demo/cells/train/RUN.json --model resources/models/tiny --data resources/data/TRAIN.parquet "
+        "results/demo/configs/train/RUN.json --model resources/models/tiny --data resources/data/TRAIN.parquet "
         "--checkpoints checkpoints/demo/RUN -o results/demo/runs/RUN",
     )
     child.add_argument("cell", type=Path, help="resolved train cell")
@@ -238,7 +240,7 @@ def _add_runs(verb: Verb) -> None:
     child = verb(
         "export",
         export,
-        "results/demo/cells/train/RUN.json --model resources/models/tiny "
+        "results/demo/configs/train/RUN.json --model resources/models/tiny "
         "--trained results/demo/runs/RUN/trained.safetensors -o results/demo/runs/RUN/adapter",
     )
     child.add_argument("cell", type=Path, help="resolved train cell")
@@ -248,7 +250,7 @@ def _add_runs(verb: Verb) -> None:
     child = verb(
         "generate",
         generate,
-        "results/demo/cells/generate/easy.json --model resources/models/tiny "
+        "results/demo/configs/generate/easy.json --model resources/models/tiny "
         "--data resources/data/EASY.parquet --adapter results/demo/runs/RUN/adapter "
         "--checkpoints checkpoints/demo/generate/RUN/easy -o results/demo/samples/RUN/easy.parquet",
     )
@@ -264,7 +266,7 @@ def _add_results(verb: Verb) -> None:
     child = verb(
         "grade",
         grade,
-        "results/demo/cells/grade/easy.json --samples results/demo/samples/RUN/easy.parquet "
+        "results/demo/configs/grade/easy.json --samples results/demo/samples/RUN/easy.parquet "
         "--data resources/data/EASY.parquet -o results/demo/grades/RUN/easy.parquet",
     )
     child.add_argument("cell", type=Path, help="resolved grade cell")
@@ -279,7 +281,7 @@ def _add_results(verb: Verb) -> None:
     child = verb(
         "aggregate",
         aggregate,
-        f"results/demo/cells/study.json --results results/demo --contaminated {tables}/contaminated.csv "
+        f"results/demo/configs/study.json --results results/demo --contaminated {tables}/contaminated.csv "
         f"--summary {tables}/summary.csv --comparisons {tables}/comparisons.csv --budget {tables}/budget.csv",
     )
     child.add_argument("cell", type=Path, help="resolved study cell")
@@ -289,7 +291,7 @@ def _add_results(verb: Verb) -> None:
     child.add_argument("--comparisons", type=Path, required=True, help="CSV file to write")
     child.add_argument("--budget", type=Path, required=True, help="CSV file to write")
     child = verb(
-        "report", report, "results/demo/cells/study.json --results results/demo -o reports/demo.html"
+        "report", report, "results/demo/configs/study.json --results results/demo -o reports/demo.html"
     )
     child.add_argument("cell", type=Path, help="resolved study cell")
     child.add_argument("--results", type=Path, required=True, help="folder of the study's results")

@@ -3,15 +3,17 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from rlvr.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -31,6 +33,24 @@ def replacing(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that becomes ``path`` when the block succeeds.
+
+    An existing folder is replaced whole; a failed block leaves nothing behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -60,28 +80,57 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
 
 
-def write_parquet(path: Path | str, frame: pd.DataFrame) -> None:
+def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
     """Write ``frame`` to ``path`` as Parquet, without its index."""
     with replacing(path) as temporary:
         frame.to_parquet(temporary, index=False)
 
 
-def read_parquet(path: Path | str, columns: list[str]) -> pd.DataFrame:
+def read_parquet(path: Path | str, columns: list[str]) -> "pd.DataFrame":
     """Read a Parquet file and check that it has ``columns``.
 
     Raises:
         UserError: the file is missing, damaged, or lacks a column.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({error}); delete it to rebuild it") from None
+    _require_columns(path, frame, columns)
+    return frame
+
+
+def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
+    """Write ``frame`` to ``path`` as CSV, without its index; floats have ten digits, NaN is an empty cell."""
+    write_text(path, frame.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+
+
+def read_csv(path: Path | str, columns: list[str]) -> "pd.DataFrame":
+    """Read a CSV file, every cell as text, and check that it has ``columns``.
+
+    Raises:
+        UserError: the file is missing, damaged, or lacks a column.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable CSV file ({error}); delete it to rebuild it") from None
+    _require_columns(path, frame, columns)
+    return frame
+
+
+def _require_columns(path: Path | str, frame: "pd.DataFrame", columns: list[str]) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}")
-    return frame
 
 
 def canonical_json(value: Any) -> str:

@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
 
-from rlvr.cells import BASE, BenchmarkEntry, GenerateCell, GradeCell, RunEntry, StudyCell, TrainCell
-from rlvr.config import (
+from rlvr.config.catalogue import DataCatalogue, GgufModel, HubData, LocalData, LocalModel, ModelCatalogue
+from rlvr.config.loading import load_yaml, nearest, parse, read_yaml, unknown_name
+from rlvr.config.resolved import (
+    BASE,
+    BenchmarkEntry,
+    GenerateConfig,
+    GradeConfig,
+    RunEntry,
+    StudyManifest,
+    TrainConfig,
+)
+from rlvr.config.schema import (
     Evaluation,
     EvaluationCatalogue,
     EvaluationPreset,
@@ -22,11 +35,9 @@ from rlvr.config import (
     Study,
     Training,
 )
-from rlvr.config_files import load_yaml, nearest, parse, read_yaml, unknown_name
 from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.methods import get_method, method_parameters
-from rlvr.sources import DataCatalogue, GgufModel, HubData, LocalData, LocalModel, ModelCatalogue
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,8 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         preset = _preset(config, choice, place)
         _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
         plan.presets[choice.method, choice.preset] = preset
-    _ = [cell.run for cell in train_cells(plan)]  # checks the parameters of every method
-    _ = [cell.benchmark for cell in generate_cells(plan)]  # checks the name of the evaluation prompt
+    _ = [cell.run for cell in train_configs(plan)]  # checks the parameters of every method
+    _ = [cell.benchmark for cell in generate_configs(plan)]  # checks the name of the evaluation prompt
     return plan
 
 
@@ -89,7 +100,7 @@ def load_study(path: Path) -> Study:
     """Read a study; one with ``extends`` is laid over the study of that name in the same folder.
 
     Raises:
-        UserError: see :func:`rlvr.config_files.load_yaml`, or studies extend each other in a circle.
+        UserError: see :func:`rlvr.config.loading.load_yaml`, or studies extend each other in a circle.
     """
     layers: list[dict[str, Any]] = []
     own, node = read_yaml(path)
@@ -113,7 +124,7 @@ def _laid_over(below: Any, above: Any) -> Any:
     return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def train_cells(plan: Plan) -> Iterator[TrainCell]:
+def train_configs(plan: Plan) -> Iterator[TrainConfig]:
     """Yield the cell of every training run: model x method x setting x seed."""
     study = plan.study
     for model in study.models:
@@ -123,11 +134,11 @@ def train_cells(plan: Plan) -> Iterator[TrainCell]:
                     yield _train_cell(plan, model, choice, setting, override, seed)
 
 
-def generate_cells(plan: Plan) -> Iterator[GenerateCell]:
+def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
     """Yield, for every benchmark, how answers are drawn."""
     study, evaluation = plan.study.evaluation, plan.evaluation
     for name, benchmark in study.benchmarks.items():
-        yield GenerateCell(
+        yield GenerateConfig(
             study=plan.name,
             benchmark=name,
             dataset=benchmark.dataset,
@@ -148,10 +159,10 @@ def _cut_at(sampling: Sampling, max_new_tokens: int | None) -> Sampling:
     return sampling.model_copy(update={"max_new_tokens": max_new_tokens}) if max_new_tokens else sampling
 
 
-def grade_cells(plan: Plan) -> Iterator[GradeCell]:
+def grade_configs(plan: Plan) -> Iterator[GradeConfig]:
     """Yield, for every benchmark, how answers are judged."""
     for name, benchmark in plan.study.evaluation.benchmarks.items():
-        yield GradeCell(
+        yield GradeConfig(
             study=plan.name,
             benchmark=name,
             dataset=benchmark.dataset,
@@ -163,7 +174,7 @@ def grade_cells(plan: Plan) -> Iterator[GradeCell]:
         )
 
 
-def study_cell(plan: Plan) -> StudyCell:
+def study_manifest(plan: Plan) -> StudyManifest:
     """Return the grid with the untrained models, and the benchmarks."""
     bases = [
         RunEntry(run=f"{model}--{BASE}", model=model, method=BASE, preset="-", setting="-", train_seed=None)
@@ -175,9 +186,9 @@ def study_cell(plan: Plan) -> StudyCell:
             **cell.model_dump(include=fields - {"trains_as"}),
             trains_as=None if cell.trains_as == cell.method else cell.trains_as,
         )
-        for cell in train_cells(plan)
+        for cell in train_configs(plan)
     ]
-    return StudyCell(
+    return StudyManifest(
         study=plan.name,
         title=plan.study.title,
         description=plan.study.description,
@@ -195,10 +206,10 @@ def study_cell(plan: Plan) -> StudyCell:
 def cells(plan: Plan) -> dict[str, BaseModel]:
     """Return every cell of a study under its name: `train/RUN`, `generate/BENCHMARK`, …, `study`."""
     return {
-        **{f"train/{cell.run}": cell for cell in train_cells(plan)},
-        **{f"generate/{cell.benchmark}": cell for cell in generate_cells(plan)},
-        **{f"grade/{cell.benchmark}": cell for cell in grade_cells(plan)},
-        "study": study_cell(plan),
+        **{f"train/{cell.run}": cell for cell in train_configs(plan)},
+        **{f"generate/{cell.benchmark}": cell for cell in generate_configs(plan)},
+        **{f"grade/{cell.benchmark}": cell for cell in grade_configs(plan)},
+        "study": study_manifest(plan),
     }
 
 
@@ -210,7 +221,7 @@ def sources(models: ModelCatalogue, datasets: DataCatalogue) -> dict[str, BaseMo
     }
 
 
-def source_files(source: BaseModel) -> list[str]:
+def entry_files(source: BaseModel) -> list[str]:
     """Return the files of this machine that a catalogue entry reads; a folder that holds none for itself."""
     if isinstance(source, LocalData):
         return [source.path]
@@ -231,7 +242,7 @@ def fingerprints(named: dict[str, BaseModel]) -> dict[str, str]:
 
 def _train_cell(
     plan: Plan, model: str, choice: MethodChoice, setting: str, override: dict[str, Any], seed: int
-) -> TrainCell:
+) -> TrainConfig:
     preset = plan.presets[choice.method, choice.preset]
     changed = _laid_over(_laid_over(plan.study.training.model_dump(), preset.training), override)
     training = parse(Training, changed, f"{plan.source}: settings.{setting}")
@@ -242,7 +253,7 @@ def _train_cell(
             f"{plan.source}: training.sync: adapter needs an exact low-rank form of every method, and "
             f"{trains_as!r} has none; use sync: merged, or leave the method out"
         )
-    return TrainCell(
+    return TrainConfig(
         study=plan.name,
         run=f"{model}--{choice.method}--{choice.preset}--{setting}--s{seed}",
         model=model,
@@ -314,3 +325,43 @@ def _check_names(plan: Plan) -> None:
     for key, dataset in wanted.items():
         if dataset not in datasets:
             raise unknown_name(plan.source, key, dataset, datasets.keys())
+
+
+def print_plan(plan: Plan) -> None:
+    """Print a study's grid, a line for all training seeds of a method, and its benchmarks as tables."""
+    console = Console()
+    console.print(
+        f"[bold]{plan.study.title}[/]: {len(study_manifest(plan).runs)} runs, the untrained model included"
+    )
+    seeds = " ".join(str(seed) for seed in plan.study.train_seeds)
+    console.print(f"A run is called model--method--preset--setting--sSEED; training seeds: {seeds}")
+    runs = _table("model", "method", "preset", "setting", "learning rate", "steps")
+    runs.add_column("parameters", overflow="fold", ratio=1)
+    for cell in train_configs(plan):
+        if cell.train_seed == plan.study.train_seeds[0]:
+            parameters = {key: value for key, value in cell.parameters.items() if key != "target_modules"}
+            runs.add_row(
+                cell.model,
+                cell.method if cell.trains_as == cell.method else f"{cell.method} (trains {cell.trains_as})",
+                cell.preset,
+                cell.setting,
+                f"{cell.learning_rate:g}",
+                str(cell.training.steps),
+                ", ".join(
+                    f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+                    for key, value in parameters.items()
+                ),
+            )
+    console.print(runs)
+    benchmarks = _table("benchmark", "data set", "samples per problem")
+    for name, benchmark in plan.study.evaluation.benchmarks.items():
+        benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
+    console.print(benchmarks)
+
+
+def _table(*columns: str) -> Table:
+    """Return a table that fits a terminal of 80 characters; names are folded, never cut."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

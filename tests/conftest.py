@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(1)
+from tests.helpers.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
-SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -7,20 +7,20 @@ Metrics of ``summary.csv`` on a benchmark, for K samples a problem. A name befor
 or problems count, where not all do, or what if:
 
 * ``avg@K``: share of samples that are right, those cut at the token limit as they were judged;
-* ``finished/avg@K``: the same among the samples that ended by themselves (empty where none did);
-* ``cut_is_wrong/avg@K``: the same as ``avg@K`` if every sample cut at the token limit were wrong;
-* ``lenient/avg@K``: the same as ``avg@K`` if an answer in the wrong place counted (the column ``lenient`` of
+* ``avg@K/untruncated``: the same among the samples that ended by themselves (empty where none did);
+* ``avg@K/truncated_as_incorrect``: the same as ``avg@K`` if every sample cut at the token limit were wrong;
+* ``avg@K/lenient``: the same as ``avg@K`` if an answer in the wrong place counted (the column ``lenient`` of
   the grades);
-* ``seen/avg@K``, ``unseen/avg@K``: the same on the problems that stand in the training data and on the
+* ``avg@K/contaminated``, ``avg@K/uncontaminated``: the same on the problems that stand in the training data and on the
   others; only where a benchmark has problems that were seen;
 * ``pass@1, 2, 4 .. K``: unbiased estimates;
-* ``maj@K``: majority vote over classes of equal answers (:mod:`rlvr.analysis.votes`);
+* ``maj@K``: majority vote over classes of equal answers (:mod:`rlvr.analysis.stats.votes`);
 * ``rerun_se``: the SE of ``avg@K`` if the same trained models answered the same problems again, itself the
   value (no row where K is 1: one sample cannot show it); ``se`` of ``avg@K`` asks about other problems;
 * ``no_answer_rate``, ``verifier_failure_rate`` (no verdict, counted as wrong), ``verifier_timeout_rate`` (the
-  part of it that ran out of time), ``clip_rate`` (cut at the token limit);
-* ``tokens_mean``, ``tokens_p50``, ``tokens_p95``; of right and of wrong answers ``right/tokens_mean``,
-  ``wrong/tokens_mean``;
+  part of it that ran out of time), ``truncation_rate`` (cut at the token limit);
+* ``tokens_mean``, ``tokens_p50``, ``tokens_p95``; of right and of wrong answers ``tokens_mean/correct``,
+  ``tokens_mean/incorrect``;
 * ``seconds_mean``: generation time of a sample; ``generation_device_seconds``: of all samples of all training
   seeds. (The column ``device_seconds`` is the cost of the training.)
 
@@ -43,7 +43,7 @@ benchmark. ``n_samples`` counts both sides, ``train_seeds`` is the smaller numbe
 ``probability_of_improvement`` (over seeds x benchmarks, Agarwal et al. 2021) stands in the overall rows where
 both sides have three training seeds or more.
 
-``budget.csv``: the accuracy if every answer had been cut at ``budget`` tokens (:mod:`rlvr.analysis.budget`).
+``budget.csv``: the accuracy if every answer had been cut at ``budget`` tokens (:mod:`rlvr.analysis.tables.budget`).
 
 All files are the same bytes for the same input: every draw has a seed of its own.
 """
@@ -53,12 +53,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from rlvr.analysis.budget import budget_rows
-from rlvr.analysis.contamination import read_seen
-from rlvr.analysis.groups import LABELS, Row, read_groups
-from rlvr.analysis.pairs import comparison_rows
-from rlvr.analysis.summary import summary_rows
-from rlvr.cells import StudyCell, read_cell
+from rlvr.analysis.inputs.contamination import read_seen
+from rlvr.analysis.inputs.groups import LABELS, Row, read_groups
+from rlvr.analysis.tables.budget import budget_rows
+from rlvr.analysis.tables.comparisons import comparison_rows
+from rlvr.analysis.tables.summary import summary_rows
+from rlvr.config.resolved import StudyManifest, read_config
 from rlvr.files import write_text
 
 IDENTITY = ["study", *LABELS]
@@ -78,7 +78,7 @@ BUDGET_COLUMNS = [
 
 
 def aggregate(
-    study_cell: Path,
+    study_manifest: Path,
     results: Path,
     contaminated: Path | None,
     summary: Path,
@@ -88,7 +88,7 @@ def aggregate(
     """Write the tables of a study.
 
     Args:
-        study_cell: ``study.json``.
+        study_manifest: ``study.json``.
         results: folder of the study, with ``samples/``, ``grades/`` and ``runs/``.
         contaminated: CSV of the benchmark problems that stand in the training data; None where nobody has
             looked, and then there is no ``overall_uncontaminated``.
@@ -99,7 +99,7 @@ def aggregate(
     Raises:
         UserError: a file is missing, damaged or incomplete, or problem sets or verifier versions differ.
     """
-    study = read_cell(study_cell, StudyCell)
+    study = read_config(study_manifest, StudyManifest)
     groups = read_groups(study, results)
     seen = read_seen(contaminated, study, groups) if contaminated else None
     tables = [

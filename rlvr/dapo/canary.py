@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from rlvr.config import Training
+from rlvr.config.schema import Training
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
-from rlvr.rollout.engine import Engine
+from rlvr.rollout.engines.base import Engine
 
 CANARIES = 4
 """Answers that are scored after each sync; each costs the engine one forward pass."""
 
 
-def canary_answers(
+def canary_completions(
     problems: Sequence[TrainingProblem], tokenizer: PreTrainedTokenizerBase
 ) -> list[tuple[list[int], list[int]]]:
     """Return (prompt ids, gold answer ids) of the first problems."""
@@ -46,7 +46,7 @@ def canary_kl(learner: Learner, engine: Engine, answers: list[tuple[list[int], l
     return float((engine_N.exp() * mismatch_kl(trainer_N, engine_N)).mean())
 
 
-def require_served(kl: float, training: Training, place: str) -> None:
+def check_mismatch(kl: float, training: Training, place: str) -> None:
     """Stop the run if trainer and engine disagree more than their precision explains, or are not finite.
 
     Raises:

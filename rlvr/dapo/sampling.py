@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rlvr.config import SoftOverlong, Training
+from rlvr.config.schema import SoftOverlong, Training
 from rlvr.dapo.losses import soft_overlong_punishment
-from rlvr.rollout.engine import Completion, Engine, Request
+from rlvr.rollout.engines.base import Completion, Engine, Request
 from rlvr.seeds import derive_seed
 
 
@@ -110,7 +110,7 @@ class GroupSampler:
                 break
             drawn = self._draw(step, need, result)
             result.sampled += drawn
-            result.groups = result.groups + (keep_informative(drawn) if dynamic else drawn)
+            result.groups = result.groups + (informative_groups(drawn) if dynamic else drawn)
         self.surplus = result.groups[need:]
         result.groups = result.groups[:need]
         return result
@@ -158,7 +158,7 @@ def length_reward(completion: Completion, max_tokens: int, overlong: SoftOverlon
     return soft_overlong_punishment(len(completion.token_ids), max_tokens, overlong.buffer_tokens)
 
 
-def keep_informative(groups: list[Group]) -> list[Group]:
+def informative_groups(groups: list[Group]) -> list[Group]:
     """Return the groups that hold right and wrong answers (DAPO, arXiv 2503.14476, Eq. 11)."""
     return [group for group in groups if mixed(group)]
 

@@ -20,7 +20,7 @@ Where this departs from the paper that we reproduce, or from DAPO:
 
 Run one cell by hand::
 
-    rlvr train results/demo/cells/train/tiny--lora--recommended--main--s0.json \
+    rlvr train results/demo/configs/train/tiny--lora--recommended--main--s0.json \
         --model resources/models/tiny --data resources/data/sums-train.parquet \
         --checkpoints checkpoints/demo/lora --output runs/lora
 """
@@ -30,12 +30,12 @@ from pathlib import Path
 
 import torch
 
-from rlvr.dapo.canary import require_served
-from rlvr.dapo.run import Run, publish, remember, start, synchronise
+from rlvr.dapo.canary import check_mismatch
 from rlvr.dapo.sampling import Reward, StepGroups, mixed
+from rlvr.dapo.setup import Run, publish, remember, start, sync_weights
 from rlvr.dapo.update import remember_logprobs, update
+from rlvr.environment import peak_memory_bytes
 from rlvr.progress import Steps
-from rlvr.provenance import peak_memory_bytes
 from rlvr.seeds import derive_seed
 
 
@@ -73,14 +73,14 @@ def train_step(run: Run, step: int) -> dict[str, float]:
     clock = [time.perf_counter()]
     drawn = run.sampler.sample(step)
     if step == 0:
-        announce_signal(drawn)
+        log_informative_fraction(drawn)
     clock.append(time.perf_counter())
     remember_logprobs(run.learner, run.sampler.surplus)
     metrics = update(run.learner, drawn.groups, step)
     if drawn.groups:
-        require_served(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
+        check_mismatch(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
     clock.append(time.perf_counter())
-    served = synchronise(run)
+    served = sync_weights(run)
     clock.append(time.perf_counter())
     return {
         "step": step,
@@ -119,12 +119,12 @@ def group_metrics(drawn: StepGroups) -> dict[str, float]:
         "groups/kept": len(drawn.groups),
         "groups/dropped": len(groups) - informative,
         "groups/carried": drawn.carried,
-        "groups/mixed_fraction": informative / len(groups) if groups else float("nan"),
+        "groups/informative_fraction": informative / len(groups) if groups else float("nan"),
         "tokens/generated": sum(lengths),
     }
 
 
-def announce_signal(drawn: StepGroups) -> None:
+def log_informative_fraction(drawn: StepGroups) -> None:
     """Say, before anything is learnt, how many groups hold right and wrong answers."""
     share = sum(mixed(group) for group in drawn.sampled) / len(drawn.sampled)
     print(f"before training, {share:.0%} of {len(drawn.sampled)} groups hold right and wrong answers")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlvr.config import DType, Training
+from rlvr.config.schema import DType, Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
 from rlvr.dapo.sampling import Group, iterate_sequences

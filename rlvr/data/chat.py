@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from rlvr.config import Prompt
+from rlvr.config.schema import Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from rlvr.config.catalogue import Checks
 from rlvr.errors import UserError
-from rlvr.sources import Checks
 
 GoldFault = Literal["unparsable_answer", "text_answer"]
 CheckGolds = Callable[[Sequence[str]], Sequence[GoldFault | None]]

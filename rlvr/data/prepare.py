@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import TypeAdapter
 
+from rlvr.config.catalogue import ArithmeticData, Checks, DataEntry
 from rlvr.data.checks import Checked, CheckGolds, Finding, check_rows
 from rlvr.data.problems import ALTERNATES, COLUMNS, write_problems
 from rlvr.data.reading import Reading, read_source
 from rlvr.errors import UserError
 from rlvr.files import read_json, replacing
-from rlvr.sources import ArithmeticData, Checks, DataSource
 
 
 def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
@@ -28,7 +28,7 @@ def prepare_data(cell: Path, output: Path, check_golds: CheckGolds) -> None:
     Raises:
         UserError: the source is missing or damaged, has defects that are set to `stop`, or no row is left.
     """
-    source: DataSource = TypeAdapter(DataSource).validate_python(read_json(cell))
+    source: DataEntry = TypeAdapter(DataEntry).validate_python(read_json(cell))
     checks = Checks() if isinstance(source, ArithmeticData) else source.checks
     reading = read_source(source)
     checked = check_rows(reading.rows, reading.findings, checks, check_golds, reading.name)

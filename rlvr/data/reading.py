@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as parquet
 
+from rlvr.config.catalogue import ArithmeticData, Columns, DataEntry, HubData, LocalCopy, LocalData, Rows
 from rlvr.data.arithmetic import generate
 from rlvr.data.checks import Finding, Row
 from rlvr.errors import UserError
 from rlvr.files import sha256_of
-from rlvr.sources import ArithmeticData, Columns, DataSource, HubData, LocalCopy, LocalData, Rows
 
 Record = dict[str, Any]
 """A row as its source has it."""
@@ -40,7 +40,7 @@ class _Unusable(Exception):
     """A field of a row holds nothing that can be used; the message says why."""
 
 
-def read_source(source: DataSource) -> Reading:
+def read_source(source: DataEntry) -> Reading:
     """Return the rows of a source.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rlvr.cells import GenerateCell, read_cell
+from rlvr.config.resolved import GenerateConfig, read_config
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.evaluate.journal import Journal, Sample
@@ -14,9 +14,9 @@ from rlvr.files import content_hash, read_json, sha256_of, write_parquet
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.progress import Steps
-from rlvr.rollout.engine import Request
+from rlvr.rollout.engines.base import Request
+from rlvr.rollout.engines.transformers import TransformersEngine
 from rlvr.rollout.sync import exported_weights
-from rlvr.rollout.transformers_engine import TransformersEngine
 from rlvr.seeds import derive_seed
 
 Key = tuple[str, int]
@@ -27,7 +27,7 @@ Key = tuple[str, int]
 class Inputs:
     """What answers: a prepared model, and the exported run on it."""
 
-    cell: GenerateCell
+    cell: GenerateConfig
     model: Path
     adapter: Path | None
     problems: dict[str, str]
@@ -41,7 +41,7 @@ def generate(
 
     Seeds depend on problem and sample only, not on the run: all methods answer with the same random numbers,
     which sharpens their paired comparison. The batch size changes speed and memory, not the samples (on a
-    GPU, only by rounding: `rlvr.rollout.transformers_engine`), so an attempt may continue with another.
+    GPU, only by rounding: `rlvr.rollout.engines.transformers`), so an attempt may continue with another.
 
     Args:
         cell_path: resolved generate cell.
@@ -54,7 +54,7 @@ def generate(
     Raises:
         UserError: an input is missing or damaged, or the journal is, or a prompt is too long for the model.
     """
-    cell = read_cell(cell_path, GenerateCell)
+    cell = read_config(cell_path, GenerateConfig)
     table = read_problems(data)
     inputs = Inputs(cell, model, adapter, dict(zip(table["id"], table["problem"], strict=True)))
     seeds = sample_seeds(cell, list(inputs.problems))
@@ -73,7 +73,7 @@ def generate(
     journal.remove()
 
 
-def sample_seeds(cell: GenerateCell, problem_ids: list[str]) -> dict[Key, int]:
+def sample_seeds(cell: GenerateConfig, problem_ids: list[str]) -> dict[Key, int]:
     """Return the seed of every sample that is wanted, in the order of the output.
 
     With ``shared_seed`` all have the cell's own, as in the authors' script, where every request carries 42:

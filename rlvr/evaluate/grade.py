@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from rlvr.cells import GradeCell, read_cell
-from rlvr.config import Grader
+from rlvr.config.resolved import GradeConfig, read_config
+from rlvr.config.schema import Grader
 from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
@@ -29,7 +29,7 @@ def grade(cell_path: Path, samples: Path, data: Path, output: Path, grader: Grad
     Raises:
         UserError: a sample answers a problem that the benchmark does not have, is missing, or is doubled.
     """
-    cell = read_cell(cell_path, GradeCell)
+    cell = read_config(cell_path, GradeConfig)
     drawn = read_parquet(samples, SAMPLE_COLUMNS)
     problems = read_problems(data).set_index("id")
     _check_samples(samples, drawn, data, problems.index, cell.samples_per_problem)

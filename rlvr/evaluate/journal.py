@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from rlvr.config import Settings
-from rlvr.config_files import parse
+from rlvr.config.loading import parse
+from rlvr.config.schema import Settings
 from rlvr.errors import UserError
 
 

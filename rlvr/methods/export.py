@@ -7,10 +7,10 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from rlvr.cells import TrainCell, read_cell
+from rlvr.config.resolved import TrainConfig, read_config
+from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy, load_trained_state
 from rlvr.methods.registry import method_parameters
-from rlvr.methods.released import trained_method
 
 
 def export(cell_path: Path, model: Path, trained: Path, output: Path) -> None:
@@ -24,7 +24,7 @@ def export(cell_path: Path, model: Path, trained: Path, output: Path) -> None:
     """
     from rlvr.models.load import load_model
 
-    cell = read_cell(cell_path, TrainCell)
+    cell = read_config(cell_path, TrainConfig)
     spec = trained_method(cell)
     parameters = method_parameters(cell.trains_as, cell.parameters, str(cell_path))
     base = load_model(model, cell.training.dtype)

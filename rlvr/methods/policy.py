@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rlvr.errors import UserError
-from rlvr.methods.spec import PEFT_PREFIX, TUNER_PREFIX, MethodSpec
+from rlvr.methods.base.spec import PEFT_PREFIX, TUNER_PREFIX, MethodSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

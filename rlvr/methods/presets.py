@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from rlvr.config import MethodFile, Preset, Settings
-from rlvr.config_files import load_yaml
+from rlvr.config.catalogue import Architecture
+from rlvr.config.loading import load_yaml
+from rlvr.config.schema import MethodFile, Preset, Settings
+from rlvr.methods.base.shapes import total_parameters
+from rlvr.methods.base.spec import MethodSpec
 from rlvr.methods.registry import get_method, method_parameters
-from rlvr.methods.shapes import total_parameters
-from rlvr.methods.spec import MethodSpec
-from rlvr.sources import Architecture
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -5,11 +5,11 @@ import pkgutil
 from functools import cache
 from typing import Any, TypeVar
 
-from rlvr.cells import BASE
-from rlvr.config import Settings
-from rlvr.config_files import parse, unknown_name
+from rlvr.config.loading import parse, unknown_name
+from rlvr.config.resolved import BASE
+from rlvr.config.schema import Settings
 from rlvr.methods import catalogue
-from rlvr.methods.spec import MethodSpec
+from rlvr.methods.base.spec import MethodSpec
 
 _SPECS: dict[str, MethodSpec] = {}
 

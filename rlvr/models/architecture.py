@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rlvr.config_files import parse
+from rlvr.config.catalogue import Architecture, HubModel, LocalModel, ModelEntry
+from rlvr.config.loading import parse
 from rlvr.errors import UserError
 from rlvr.files import read_json
-from rlvr.sources import Architecture, HubModel, LocalModel, ModelSource
 
 
 def read_architecture(folder: Path) -> Architecture:
@@ -24,7 +24,7 @@ def read_architecture(folder: Path) -> Architecture:
     return parse(Architecture, sizes, str(path))
 
 
-def find_architecture(name: str, source: ModelSource, resources: Path) -> Architecture:
+def find_architecture(name: str, source: ModelEntry, resources: Path) -> Architecture:
     """Return the sizes of a model of the catalogue, which need not be prepared if they are declared.
 
     Args:

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from rlvr.config import DType
+from rlvr.config.schema import DType
 from rlvr.errors import UserError
 
 logging.disable_progress_bar()  # the bars of loading say nothing in a log

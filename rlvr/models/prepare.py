@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from rlvr.config.catalogue import GgufModel, HubModel, LocalModel, ModelEntry, TinyModel
 from rlvr.data.problems import read_problems
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of, write_json
 from rlvr.models.architecture import check_architecture
-from rlvr.sources import GgufModel, HubModel, LocalModel, ModelSource, TinyModel
 
 
 def prepare_model(cell: Path, train: list[Path], validation: list[Path], output: Path) -> None:
@@ -27,7 +27,7 @@ def prepare_model(cell: Path, train: list[Path], validation: list[Path], output:
     Raises:
         UserError: the source is missing, is not the pinned one, or cannot be loaded.
     """
-    source = TypeAdapter(ModelSource).validate_python(read_json(cell))
+    source = TypeAdapter(ModelEntry).validate_python(read_json(cell))
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rlvr.cells import BASE, Variant
-from rlvr.report.figures import Estimate
+from rlvr.config.resolved import BASE, Variant
+from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
 from rlvr.report.tables import accuracies, headline_benchmark
 from rlvr.report.text import SPACE, listing, p_value, percent, points

@@ -6,11 +6,11 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from rlvr.cells import BASE, Variant
+from rlvr.config.resolved import BASE, Variant
 from rlvr.files import write_text
 from rlvr.report import text
 from rlvr.report.answer import answer, caveats
-from rlvr.report.curves import (
+from rlvr.report.charts.curves import (
     budget_panels,
     pass_at_k_panels,
     pretraining_panel,
@@ -18,9 +18,9 @@ from rlvr.report.curves import (
     training_panels,
     value_label,
 )
+from rlvr.report.charts.intervals import Mark, accuracy_against_parameters, percent_tick
 from rlvr.report.details import LENGTHS, RATES, contamination_table, numbers_table, other_means
 from rlvr.report.examples import examples
-from rlvr.report.figures import Mark, accuracy_against_parameters, percent_tick
 from rlvr.report.inputs import TRAINING_CURVES, Inputs, read_inputs
 from rlvr.report.provenance import provenance
 from rlvr.report.tables import (
@@ -63,14 +63,14 @@ class ModelSection:
     pretraining: list[Markup]
 
 
-def build_report(study_cell: Path, results: Path, resources: Path, output: Path) -> None:
+def build_report(study_manifest: Path, results: Path, resources: Path, output: Path) -> None:
     """Write the report of one study as one HTML file that requests nothing from anywhere.
 
     The page holds what has been run so far; what has not is marked so. The same inputs give the same
     bytes.
 
     Args:
-        study_cell: the resolved study, ``results/<study>/cells/study.json``.
+        study_manifest: the resolved study, ``results/<study>/configs/study.json``.
         results: the folder ``results/<study>``.
         resources: the folder that holds ``data/`` and ``models/``.
         output: the page to write, ``reports/<study>.html``.
@@ -78,7 +78,7 @@ def build_report(study_cell: Path, results: Path, resources: Path, output: Path)
     Raises:
         UserError: an input is missing or damaged; the message names the file.
     """
-    inputs = read_inputs(study_cell, results, resources)
+    inputs = read_inputs(study_manifest, results, resources)
     write_text(output, render(inputs))
 
 

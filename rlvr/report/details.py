@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rlvr.report.figures import Estimate
+from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import OVERALL, SAMPLE_WEIGHTED, Inputs, rows_of
 from rlvr.report.tables import benchmark_title, seeds_text
 from rlvr.report.text import count, number, percent
@@ -34,21 +34,21 @@ def _seconds(value: float) -> str:
 
 
 RATES = [
-    Quantity("finished/avg", "Right", "if finished", percent),
-    Quantity("cut_is_wrong/avg", "Right", "if cut is wrong", percent),
-    Quantity("lenient/avg", "Right", "wherever it stands", percent),
+    Quantity("avg/untruncated", "Right", "if finished", percent),
+    Quantity("avg/truncated_as_incorrect", "Right", "if cut is wrong", percent),
+    Quantity("avg/lenient", "Right", "wherever it stands", percent),
     Quantity("no_answer_rate", "No answer", "", percent),
     Quantity("verifier_failure_rate", "No verdict", "", percent),
     Quantity("verifier_timeout_rate", "No verdict", "in time", percent),
-    Quantity("clip_rate", "Cut off", "", percent),
+    Quantity("truncation_rate", "Cut off", "", percent),
     Quantity("rerun_se", "Rerun", "SE, points", lambda value: percent(value, "")),
 ]
 LENGTHS = [
     Quantity("tokens_mean", "Mean", "tokens", _tokens),
     Quantity("tokens_p50", "p50", "tokens", number),
     Quantity("tokens_p95", "p95", "tokens", number),
-    Quantity("right/tokens_mean", "Right", "mean tokens", _tokens),
-    Quantity("wrong/tokens_mean", "Wrong", "mean tokens", _tokens),
+    Quantity("tokens_mean/correct", "Right", "mean tokens", _tokens),
+    Quantity("tokens_mean/incorrect", "Wrong", "mean tokens", _tokens),
     Quantity("seconds_mean", "A sample", "seconds", _seconds),
     Quantity("generation_device_seconds", "All samples", "device seconds", _tokens),
 ]
@@ -103,9 +103,9 @@ def other_means(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow]]:
 def contamination_table(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow]]:
     """Return the accuracy on the seen and on the unseen problems of every contaminated benchmark."""
     columns = {
-        f"{benchmark_title(inputs, entry.benchmark)}, {part}": (entry.benchmark, f"{part}/avg")
+        f"{benchmark_title(inputs, entry.benchmark)}, {part}": (entry.benchmark, f"avg/{part}")
         for entry in inputs.study.benchmarks
-        for part in ("seen", "unseen")
+        for part in ("contaminated", "uncontaminated")
     }
     return _estimates(inputs, columns)
 
@@ -131,4 +131,4 @@ def _estimates(
 
 
 def _without_k(metric: str) -> str:
-    return re.sub(r"@\d+$", "", metric)
+    return re.sub(r"@\d+", "", metric)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rlvr.cells import BenchmarkEntry, RunEntry
+from rlvr.config.resolved import BenchmarkEntry, RunEntry
 from rlvr.files import read_parquet
 from rlvr.report.inputs import Inputs
 from rlvr.report.text import excerpt, visible

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from rlvr.cells import BASE, StudyCell, Variant, read_cell
+from rlvr.config.resolved import BASE, StudyManifest, Variant, read_config
 from rlvr.errors import UserError
 from rlvr.files import read_json, read_parquet
 
@@ -33,7 +33,7 @@ OVERLAP_NUMBERS = ["problems", "seen"]
 TRAINING_CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
     ("Mean reward", "reward/mean", None),
     ("Completion length (tokens)", "completion/length_mean", None),
-    ("Share of groups with mixed rewards", "groups/mixed_fraction", 1.0),
+    ("Share of groups with mixed rewards", "groups/informative_fraction", 1.0),
     ("Weight sync: noise over update", "sync/noise_to_signal", None),
     ("KL of the sampling to the trained policy (nats per token)", "rollout/mismatch_kl", None),
 ]
@@ -101,8 +101,8 @@ class PretrainingStep(BaseModel):
 class Inputs:
     """One study, as far as it has been run."""
 
-    study: StudyCell
-    study_cell: Path
+    study: StudyManifest
+    study_manifest: Path
     results: Path
     resources: Path
     summary: pd.DataFrame
@@ -153,21 +153,21 @@ class Inputs:
     @cached_property
     def contaminated(self) -> bool:
         """Whether a benchmark has problems that the models have seen in training."""
-        return bool(self.summary["metric"].str.startswith("seen/").any())
+        return bool(self.summary["metric"].str.endswith("/contaminated").any())
 
 
-def read_inputs(study_cell: Path, results: Path, resources: Path) -> Inputs:
+def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
     """Read and check all that one report needs.
 
     Args:
-        study_cell: the resolved study, ``results/<study>/cells/study.json``.
+        study_manifest: the resolved study, ``results/<study>/configs/study.json``.
         results: the folder ``results/<study>``.
         resources: the folder that holds ``data/`` and ``models/``.
 
     Raises:
         UserError: a file that must be there is missing, damaged, or speaks of a run that the study lacks.
     """
-    study = read_cell(study_cell, StudyCell)
+    study = read_config(study_manifest, StudyManifest)
     runs = results / "runs"
     records = {
         run.run: _validated(RunRecord, read_json(path), path)
@@ -184,10 +184,10 @@ def read_inputs(study_cell: Path, results: Path, resources: Path) -> Inputs:
     budget = _read_table(results / "tables" / "budget.csv", BUDGET_TEXT, BUDGET_NUMBERS)
     tables = {"summary.csv": summary, "comparisons.csv": comparisons, "budget.csv": budget}
     for name, frame in tables.items():
-        _check_variants(results / "tables" / name, frame, study, study_cell)
+        _check_variants(results / "tables" / name, frame, study, study_manifest)
     return Inputs(
         study,
-        study_cell,
+        study_manifest,
         results,
         resources,
         summary,
@@ -263,13 +263,13 @@ def _read_overlap(path: Path) -> dict[str, Overlap]:
     return {dataset: Overlap(problems, seen) for dataset, problems, seen in zip(*columns, strict=True)}
 
 
-def _check_variants(path: Path, frame: pd.DataFrame, study: StudyCell, study_cell: Path) -> None:
+def _check_variants(path: Path, frame: pd.DataFrame, study: StudyManifest, study_manifest: Path) -> None:
     planned = set(study.variants)
     names = frame[["model", "method", "preset", "setting"]].itertuples(index=False)
     for line, name in enumerate(names, start=2):
         if Variant(*name) not in planned:
             raise UserError(
-                f"{path}, line {line}: {' '.join(name)} is not a run of {study_cell}; "
+                f"{path}, line {line}: {' '.join(name)} is not a run of {study_manifest}; "
                 "delete the table to rebuild it for this study"
             )
 

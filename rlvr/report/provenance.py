@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlvr.cells import BASE
+from rlvr.config.resolved import BASE
 from rlvr.files import canonical_json, read_json, sha256_of
 from rlvr.report.inputs import Inputs, RunRecord
 
@@ -66,7 +66,7 @@ def distinct(values: Iterable[str]) -> list[str]:
 def _file_hashes(inputs: Inputs) -> list[FileHash]:
     results, resources = inputs.results, inputs.resources
     files = [
-        (inputs.study_cell, "the resolved study"),
+        (inputs.study_manifest, "the resolved study"),
         (results / "tables" / "summary.csv", "accuracies, rates, costs"),
         (results / "tables" / "comparisons.csv", "paired differences"),
         (results / "tables" / "budget.csv", "accuracy against token budget"),

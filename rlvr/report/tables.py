@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from rlvr.cells import BASE, Variant
+from rlvr.config.resolved import BASE, Variant
 from rlvr.errors import UserError
-from rlvr.report.figures import (
+from rlvr.report.charts.intervals import (
     Estimate,
     domain_of,
     dot_and_whisker,

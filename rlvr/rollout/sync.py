@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 
 from rlvr.errors import UserError
 from rlvr.methods import MethodSpec
-from rlvr.methods.peft_layers import merged_copy, tuner_layers
-from rlvr.rollout.engine import Engine
+from rlvr.methods.base.peft_layers import merged_copy, tuner_layers
+from rlvr.rollout.engines.base import Engine
 
 Weights = Iterable[tuple[str, Tensor]]
 

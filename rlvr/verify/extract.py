@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 from typing import get_args
 
-from rlvr.verify.latex import brace_pairs
+from rlvr.verify.equivalence.latex import brace_pairs
 from rlvr.verify.verdict import AnswerFormat
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")

@@ -21,11 +21,11 @@ from types import TracebackType
 from typing import Self
 
 import rlvr
+from rlvr.verify.equivalence.normalize import compact, normalize
+from rlvr.verify.equivalence.numerals import numerals_agree
+from rlvr.verify.equivalence.precheck import LONGEST_ANSWER, refusal
 from rlvr.verify.extract import extract_answer
-from rlvr.verify.normalize import compact, normalize
-from rlvr.verify.numerals import numerals_agree
-from rlvr.verify.precheck import LONGEST_ANSWER, refusal
-from rlvr.verify.released import RELEASED_GRADERS
+from rlvr.verify.graders.registry import RELEASED_GRADERS
 from rlvr.verify.verdict import VERIFIER_VERSION, GraderName, Item, Status, Verdict
 
 DEFAULT_MEMORY_BYTES = 2**30
@@ -130,7 +130,7 @@ class Verifier:
         workers: worker processes that may run at the same time.
         deadline: seconds of wall time that one comparison may take before its worker is killed.
         memory_bytes: address space of one worker; a comparison that wants more is an error.
-        grader: whose rules judge; ours, or one of `rlvr.verify.released`.
+        grader: whose rules judge; ours, or one of `rlvr.verify.graders.registry`.
     """
 
     def __init__(

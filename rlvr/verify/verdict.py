@@ -42,7 +42,7 @@ class Verdict:
     - ``no_answer``: the completion holds no finished answer in the format asked for;
     - ``unparsed_gold``: the gold answer is no mathematics we can read and the answer is not the same text;
     - ``timeout``: the comparison was killed at the deadline;
-    - ``error``: the answer was refused before parsing (see `rlvr.verify.precheck`) or the comparison broke.
+    - ``error``: the answer was refused before parsing (see `rlvr.verify.equivalence.precheck`) or the comparison broke.
 
     ``seconds`` is the wall time of extraction and comparison, without waiting for a free worker.
     """

@@ -49,10 +49,10 @@ def main() -> None:
 def comparison(grader: str) -> Callable[[list[str], str], dict[str, object]]:
     """Return how ``grader`` compares golds with an answer; the graders of others know one gold."""
     if grader == "rlvr":
-        from rlvr.verify import algebra
+        from rlvr.verify.equivalence import algebra
 
         return lambda golds, answer: {"outcome": algebra.compare(golds, answer).value}
-    from rlvr.verify import released_compare
+    from rlvr.verify.graders import released_compare
 
     return lambda golds, answer: released_compare.compare(grader, golds[0], answer)
 

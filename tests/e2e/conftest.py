@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from tests.checkout import REPOSITORY, Checkout, make_checkout
+from tests.helpers.checkout import Checkout, make_checkout
+from tests.helpers.paths import REPOSITORY
 
 SMALLER = {"steps": 30}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.checkout import REPOSITORY, Checkout
+from tests.helpers.checkout import Checkout
+from tests.helpers.paths import REPOSITORY
 
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
@@ -134,7 +135,7 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     ("missing", "jobs"),
     [
         ("results/mini/tables/summary.csv", TAIL),
-        ("results/mini/tables/overlap.csv", {"count_overlap": 1, **TAIL}),
+        ("results/mini/tables/overlap.csv", {"find_contamination": 1, **TAIL}),
         (f"{LORA}/adapter", {"export_run": 1, "generate_samples": 1, "grade_samples": 1, **TAIL}),
         ("reports/mini.html", {"render_report": 1}),
     ],

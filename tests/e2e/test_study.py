@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rlvr.cells import GradeCell, TrainCell, read_cell
+from rlvr.config.resolved import GradeConfig, TrainConfig, read_config
 from rlvr.dapo.train import train
 from rlvr.evaluate.generate import generate
 from rlvr.evaluate.grade import grade
@@ -51,9 +51,9 @@ def test_trained_models_beat_the_untrained_on_unseen_problems(finished):
 def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
     """Train LoRA exactly as the study did, but with rewards thrown by a coin; measure as the study did."""
     root = finished.folder
-    cells, model = root / "results/mini/cells", root / "resources/models/tiny"
+    cells, model = root / "results/mini/configs", root / "resources/models/tiny"
     cell = cells / f"train/{LORA}.json"
-    seed = read_cell(cell, TrainCell).train_seed
+    seed = read_config(cell, TrainConfig).train_seed
 
     def toss(problems, completions):
         return [
@@ -61,12 +61,12 @@ def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
             for i, (problem, completion) in enumerate(zip(problems, completions, strict=True))
         ]
 
-    dataset = read_cell(cell, TrainCell).dataset
+    dataset = read_config(cell, TrainConfig).dataset
     train(cell, model, root / f"resources/data/{dataset}.parquet", folder / "state", folder, reward=toss)
     export(cell, model, folder / "trained.safetensors", folder / "adapter")
     how_to_generate = next((cells / "generate").glob("*.json"))
     how_to_grade = cells / "grade" / how_to_generate.name
-    data = root / f"resources/data/{read_cell(how_to_grade, GradeCell).dataset}.parquet"
+    data = root / f"resources/data/{read_config(how_to_grade, GradeConfig).dataset}.parquet"
     generate(
         how_to_generate, model, data, folder / "adapter", folder / "journals", folder / "samples.parquet"
     )
@@ -75,7 +75,9 @@ def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
 
 
 def test_with_a_coin_toss_for_a_reward_the_gain_vanishes(finished, tmp_path):
-    summary = table(finished, "summary").query("metric.str.startswith('avg@') and benchmark != 'overall'")
+    summary = table(finished, "summary").query(
+        "metric.str.fullmatch('avg@[0-9]+') and benchmark != 'overall'"
+    )
     untrained = summary.query("method == 'base'")["value"].iloc[0]
     trained = summary.query("method == 'lora'")["value"].iloc[0]
     assert accuracy_after_a_coin_toss(finished, tmp_path) < untrained + 0.25 * (trained - untrained)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import Checkout, make_checkout
+from tests.helpers.checkout import Checkout, make_checkout
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "generate_samples": answers,
         "grade_samples": answers,
         "aggregate_study": 1,
-        "count_overlap": 1,
+        "find_contamination": 1,
         "render_report": 1,
     }
 
@@ -102,7 +102,7 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
 
 
 CELLS = [
-    f"results/edited/cells/{name}.json"
+    f"results/edited/configs/{name}.json"
     for name in ("train/tiny--lora--recommended--main--s0", "generate/sums", "grade/sums")
 ]
 

@@ -10,7 +10,7 @@ rule aggregate_study:
     input:
         answers_of,
         runs_json_of,
-        cell="results/{study}/cells/study.json",
+        cell="results/{study}/configs/study.json",
         contaminated="results/{study}/tables/contaminated.csv",
     output:
         summary="results/{study}/tables/summary.csv",
@@ -32,10 +32,10 @@ rule aggregate_study:
         "rlvr aggregate {input.cell:q} --results results/{wildcards.study} --contaminated {input.contaminated:q} --summary {output.summary:q} --comparisons {output.comparisons:q} --budget {output.budget:q} > {log:q} 2>&1"
 
 
-rule count_overlap:
+rule find_contamination:
     """Find the benchmark problems that stand in the training data, word for word or nearly so."""
     input:
-        train=overlap_data_of,
+        train=learned_data_of,
         benchmarks=benchmark_files_of,
     output:
         overlap="results/{study}/tables/overlap.csv",

@@ -11,9 +11,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from rlvr import plan as planning
-from rlvr.cells import RunEntry
-from rlvr.sources import DataCatalogue, ModelCatalogue
-from rlvr.config_files import load_yaml
+from rlvr.config.resolved import RunEntry
+from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
+from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.verify import grader_version
@@ -33,19 +33,19 @@ def plan_of(study):
 
 
 @cache
-def cell_fingerprints(study):
+def config_fingerprints(study):
     return planning.fingerprints(planning.cells(plan_of(study)))
 
 
 @cache
-def source_cells():
+def catalogue_entries():
     models = checked(load_yaml, Path("config/models.yaml"), ModelCatalogue)
     return planning.sources(models, checked(load_yaml, Path("config/datasets.yaml"), DataCatalogue))
 
 
 def source_of(kind, name):
     """Return a catalogue entry, or say which there are."""
-    return known(source_cells(), f"{kind}/{name}", f"config/{'datasets' if kind == 'data' else kind}.yaml")
+    return known(catalogue_entries(), f"{kind}/{name}", f"config/{'datasets' if kind == 'data' else kind}.yaml")
 
 
 def known(mapping, name, place):
@@ -57,7 +57,7 @@ def known(mapping, name, place):
 
 @cache
 def runs_of(study) -> dict[str, RunEntry]:
-    return {entry.run: entry for entry in planning.study_cell(plan_of(study)).runs}
+    return {entry.run: entry for entry in planning.study_manifest(plan_of(study)).runs}
 
 
 def trained_runs(study):
@@ -152,9 +152,9 @@ def adapter_of(wildcards):
     return f"results/{wildcards.study}/runs/{wildcards.run}/adapter"
 
 
-def overlap_data_of(wildcards):
+def learned_data_of(wildcards):
     """Return all that a study's models learn from: its training data and the tiny model's pretraining data."""
-    models = [source_cells()[f"models/{name}"] for name in plan_of(wildcards.study).study.models]
+    models = [catalogue_entries()[f"models/{name}"] for name in plan_of(wildcards.study).study.models]
     pretraining = [name for m in models if m.source == "tiny" for name in m.pretraining.datasets]
     names = [plan_of(wildcards.study).study.train_dataset, *pretraining]
     return expand("resources/data/{dataset}.parquet", dataset=dict.fromkeys(names))

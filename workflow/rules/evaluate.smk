@@ -8,7 +8,7 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 rule generate_samples:
     """Draw k answers to every problem of a benchmark; continues from checkpoints/{study}/generate/{run}/{benchmark}."""
     input:
-        cell="results/{study}/cells/generate/{benchmark}.json",
+        cell="results/{study}/configs/generate/{benchmark}.json",
         model=model_of,
         data=benchmark_data_of,
         adapter=adapter_of,
@@ -36,7 +36,7 @@ rule generate_samples:
 rule grade_samples:
     """Judge stored answers, by default with the verifier that gave the rewards; anew when its rules have changed."""
     input:
-        cell="results/{study}/cells/grade/{benchmark}.json",
+        cell="results/{study}/configs/grade/{benchmark}.json",
         samples="results/{study}/samples/{run}/{benchmark}.parquet",
         data=benchmark_data_of,
     output:

@@ -14,7 +14,7 @@ rule render_report:
         models_of,
         benchmark_files_of,
         lambda wildcards: tables([wildcards.study]),
-        cell="results/{study}/cells/study.json",
+        cell="results/{study}/configs/study.json",
     output:
         report(
             "reports/{study}.html",

@@ -1,7 +1,7 @@
 """Models and problems, from any source to one checked form, shared by all studies.
 
 REQUIRED INPUTS: a study; entries of config/models.yaml and config/datasets.yaml
-OUTPUTS: results/{study}/cells/{cell}.json, one resolved cell for every job,
+OUTPUTS: results/{study}/configs/{cell}.json, one resolved cell for every job,
     resources/models/{model}/ (Hugging Face layout, provenance.json),
     resources/data/{dataset}.parquet, .provenance.json, .dropped.csv
 """
@@ -10,7 +10,7 @@ OUTPUTS: results/{study}/cells/{cell}.json, one resolved cell for every job,
 rule cell:
     """Write one resolved cell, anew exactly when its content has changed."""
     output:
-        "results/{study}/cells/{cell}.json",
+        "results/{study}/configs/{cell}.json",
     log:
         "logs/{study}/cells/{cell}.log",
     wildcard_constraints:
@@ -20,7 +20,7 @@ rule cell:
         "../../environment.yml"
     params:
         fingerprint=lambda wildcards: known(
-            cell_fingerprints(wildcards.study), wildcards.cell, f"study {wildcards.study!r}"
+            config_fingerprints(wildcards.study), wildcards.cell, f"study {wildcards.study!r}"
         ),
     message:
         "Resolving {wildcards.cell} of study {wildcards.study}"
@@ -31,9 +31,9 @@ rule cell:
 rule source_cell:
     """Write one entry of a catalogue, anew exactly when it has changed."""
     output:
-        "resources/cells/{kind}/{name}.json",
+        "resources/entries/{kind}/{name}.json",
     log:
-        "logs/resources/cells/{kind}/{name}.log",
+        "logs/resources/entries/{kind}/{name}.log",
     wildcard_constraints:
         kind="models|data",
         name="[^/]+",
@@ -51,8 +51,8 @@ rule source_cell:
 rule prepare_data:
     """Check a data set line by line and write it as Parquet."""
     input:
-        cell="resources/cells/data/{dataset}.json",
-        source=lambda wildcards: planning.source_files(source_of("data", wildcards.dataset)),
+        cell="resources/entries/data/{dataset}.json",
+        source=lambda wildcards: planning.entry_files(source_of("data", wildcards.dataset)),
     output:
         data="resources/data/{dataset}.parquet",
         provenance="resources/data/{dataset}.provenance.json",
@@ -76,8 +76,8 @@ rule prepare_data:
 rule prepare_model:
     """Download, convert, copy or pretrain a model."""
     input:
-        cell="resources/cells/models/{model}.json",
-        source=lambda wildcards: planning.source_files(source_of("models", wildcards.model)),
+        cell="resources/entries/models/{model}.json",
+        source=lambda wildcards: planning.entry_files(source_of("models", wildcards.model)),
         data=pretraining_data("datasets"),
         validation=pretraining_data("validation_datasets"),
     output:

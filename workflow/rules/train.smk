@@ -8,7 +8,7 @@ OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet
 rule train_run:
     """Train one cell with DAPO; continues from its last checkpoint in checkpoints/{study}/{run}."""
     input:
-        cell="results/{study}/cells/train/{run}.json",
+        cell="results/{study}/configs/train/{run}.json",
         model=model_of,
         data=train_data_of,
     output:
@@ -35,7 +35,7 @@ rule train_run:
 rule export_run:
     """Write the adapter in PEFT's format, or merged weights where PEFT cannot express the method."""
     input:
-        cell="results/{study}/cells/train/{run}.json",
+        cell="results/{study}/configs/train/{run}.json",
         model=model_of,
         trained="results/{study}/runs/{run}/trained.safetensors",
     output:

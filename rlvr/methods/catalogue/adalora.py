@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from rlvr.config import Fraction
+from rlvr.config.schema import Fraction
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import linear_layers, total_sides
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers, total_sides
-from rlvr.methods.spec import PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     import torch

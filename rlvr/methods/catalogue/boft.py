@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 
-from rlvr.config import Settings
+from rlvr.config.schema import Settings
+from rlvr.methods.base.shapes import LinearName, linear_layers
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import LinearName, linear_layers
-from rlvr.methods.spec import PeftMethod
 
 if TYPE_CHECKING:
     from peft import BOFTConfig

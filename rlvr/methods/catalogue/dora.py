@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
 
 if TYPE_CHECKING:
     from peft import LoraConfig

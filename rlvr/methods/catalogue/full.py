@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rlvr.config import Settings
+from rlvr.config.schema import Settings
+from rlvr.methods.base.shapes import ALL_LINEAR, linear_layers, total_parameters
+from rlvr.methods.base.spec import MethodSpec
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import ALL_LINEAR, linear_layers, total_parameters
-from rlvr.methods.spec import MethodSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

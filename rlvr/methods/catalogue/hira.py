@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveInt
 
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import total_sides
-from rlvr.methods.spec import PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import HiraConfig

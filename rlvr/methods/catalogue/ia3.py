@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
-from rlvr.config import Settings
+from rlvr.config.schema import Settings
+from rlvr.methods.base.shapes import LinearName, linear_layers
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import LinearName, linear_layers
-from rlvr.methods.spec import PeftMethod
 
 if TYPE_CHECKING:
     from peft import IA3Config

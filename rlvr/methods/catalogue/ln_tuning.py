@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from rlvr.config import Settings
+from rlvr.config.schema import Settings
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.spec import PeftMethod
 
 if TYPE_CHECKING:
     from peft import LNTuningConfig

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.spec import Category, PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import total_sides
-from rlvr.methods.spec import Category, PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import LoraConfig

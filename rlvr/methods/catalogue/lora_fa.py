@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
-from rlvr.config import Training
+from rlvr.config.schema import Training
 from rlvr.errors import UserError
+from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import total_outputs
 
 if TYPE_CHECKING:
     import torch

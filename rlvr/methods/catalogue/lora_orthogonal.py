@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import Field
 
+from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
-from rlvr.methods.spec import Category
 
 if TYPE_CHECKING:
     from typing import Any

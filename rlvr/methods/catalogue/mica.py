@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.shapes import total_inputs
+from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
-from rlvr.methods.exported_lora import ExportedAsLora
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import total_inputs
-from rlvr.methods.spec import Category
 
 if TYPE_CHECKING:
     from peft import LoraConfig

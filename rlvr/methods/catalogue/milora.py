@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rlvr.methods.initialized_lora import InitializedLora, singular_factors
+from rlvr.methods.base.initialized_lora import InitializedLora, singular_factors
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:

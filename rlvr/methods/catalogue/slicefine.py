@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import PositiveInt
 
-from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.shapes import linear_layers, total_outputs
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers, total_outputs
-from rlvr.methods.targets import TargetedParameters
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
 
-    from rlvr.methods.slice_layer import SliceLinear
+    from rlvr.methods.layers.slicefine import SliceLinear
 
 
 class SliceFineParameters(TargetedParameters):
@@ -42,7 +42,7 @@ class SliceFine(ExportedAsLora):
 
     def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
         """Put a layer that trains one slice in the place of every target layer."""
-        from rlvr.methods.slice_layer import SliceLinear
+        from rlvr.methods.layers.slicefine import SliceLinear
 
         slices = -(-total_steps // parameters.interval)
         for name in linear_layers(model.config, parameters.target_modules):
@@ -62,7 +62,7 @@ class SliceFine(ExportedAsLora):
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield the layers that train a slice."""
-        from rlvr.methods.slice_layer import SliceLinear
+        from rlvr.methods.layers.slicefine import SliceLinear
 
         for name, module in model.named_modules():
             if isinstance(module, SliceLinear):

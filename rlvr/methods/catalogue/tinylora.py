@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import PositiveInt
 
-from rlvr.config import Fraction
-from rlvr.methods.exported_lora import ExportedAsLora
+from rlvr.config.schema import Fraction
+from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import linear_layers
-from rlvr.methods.spec import PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import TinyLoraConfig

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import PositiveInt
 
-from rlvr.methods.exported_lora import ExportedAsLora
-from rlvr.methods.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
+from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.spec import PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     from peft import PeftModel, UniLoraConfig

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from rlvr.config import Training
+from rlvr.config.schema import Training
+from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
-from rlvr.methods.shapes import total_sides
-from rlvr.methods.spec import PeftMethod
-from rlvr.methods.targets import DropoutParameters
 
 if TYPE_CHECKING:
     import torch

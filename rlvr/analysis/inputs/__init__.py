@@ -1,0 +1,1 @@
+"""Graded samples and costs, read and checked."""

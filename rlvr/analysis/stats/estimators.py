@@ -1,0 +1,150 @@
+"""What a set of graded samples says about a model, with its uncertainty.
+
+Axes: R training seeds, N problems, K samples a problem. Every metric is first reduced to one value a
+training seed and problem, ``values_RN``; the functions here turn those into a mean, a ratio, a quantile or a
+mean over benchmarks with a standard error and a 95 % interval (:mod:`rlvr.analysis.stats.uncertainty`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlvr.analysis.stats.resampling import Floats
+from rlvr.analysis.stats.uncertainty import FRACTION, NO_SPREAD, Bounds, confidence_interval, standard_error
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over problems with its uncertainty; NaN stands for "cannot be known from these data"."""
+
+    value: float
+    se: float
+    ci_low: float
+    ci_high: float
+    n_problems: int
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+"""What can be said of a mean over nothing."""
+
+
+def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
+    """Return the unbiased estimate of "at least one of k samples is right" for each problem.
+
+    1 - C(n - c, k) / C(n, k), as the product over j < k of (n - c - j) / (n - j) (Chen et al. 2021,
+    "Evaluating Large Language Models Trained on Code", equation 1).
+
+    Args:
+        correct: verdicts [..., N, K].
+        k: number of samples that are allowed a try.
+
+    Returns:
+        Values [..., N].
+
+    Raises:
+        ValueError: ``k`` is not between 1 and K.
+    """
+    samples = correct.shape[-1]
+    if not 1 <= k <= samples:
+        raise ValueError(f"pass@{k} needs between 1 and {samples} samples, the number there is")
+    wrong = samples - correct.sum(axis=-1)[..., None]
+    tries = np.arange(k)
+    return 1 - np.prod(np.maximum(wrong - tries, 0) / (samples - tries), axis=-1)
+
+
+def estimate_mean(values_RN: Floats, seed: int, bounds: Bounds = FRACTION) -> Estimate:
+    """Return the mean over training seeds and problems with its SE and 95 % interval.
+
+    With one training seed the SE is clustered by problem. With two or more it comes from the hierarchical
+    bootstrap and so holds the variation of training as well.
+
+    Args:
+        values_RN: one value a training seed and problem, the mean or another estimate over its samples.
+        seed: seed of the bootstrap.
+        bounds: smallest and largest possible value.
+    """
+    value, problems = float(values_RN.mean()), values_RN.shape[1]
+    se, degrees = standard_error([[values_RN]], [1.0], seed)
+    return Estimate(value, se, *confidence_interval(value, se, degrees, problems, bounds), problems)
+
+
+def estimate_ratio(
+    numerator_RN: Floats, denominator_RN: Floats, seed: int, bounds: Bounds = FRACTION
+) -> Estimate:
+    """Return the ratio of two means over the same training seeds and problems, with SE and 95 % interval.
+
+    For means over some of the samples only: the denominator is the share of a problem's samples that count,
+    the numerator the mean of their values with 0 for the others. The SE is that of the linearised ratio,
+    r + (y_i - r x_i) / mean(x) (Cochran 1977, "Sampling Techniques", chapter 6). Problems without a sample
+    that counts are left out; ``UNKNOWN`` where no problem has one.
+
+    Args:
+        numerator_RN: y, one value a training seed and problem.
+        denominator_RN: x, not negative.
+        seed: seed of the bootstrap.
+        bounds: smallest and largest possible ratio.
+    """
+    counted_N = denominator_RN.sum(axis=0) > 0
+    if not counted_N.any():
+        return UNKNOWN
+    numerator_RN, denominator_RN = numerator_RN[:, counted_N], denominator_RN[:, counted_N]
+    ratio = numerator_RN.mean() / denominator_RN.mean()
+    residuals_RN = (numerator_RN - ratio * denominator_RN) / denominator_RN.mean()
+    return estimate_mean(ratio + residuals_RN, seed, bounds)
+
+
+def estimate_quantile(samples_RNK: Floats, share: float, seed: int) -> Estimate:
+    """Return the quantile of all samples with a 95 % interval; a quantile has no SE here.
+
+    The interval is Woodruff's (1952, J. Am. Stat. Assoc. 47): that of the share of samples up to the
+    quantile, problems and training seeds as clusters, read back through the quantiles of the samples.
+
+    Args:
+        samples_RNK: values [training seeds, problems, samples].
+        share: 0.5 for the median.
+        seed: seed of the bootstrap.
+    """
+    value = np.quantile(samples_RNK, share, method="inverted_cdf")
+    below = estimate_mean((samples_RNK <= value).mean(axis=2), seed)
+    shares = [share - (below.value - below.ci_low), share + (below.ci_high - below.value)]
+    low, high = np.quantile(samples_RNK, np.clip(shares, 0, 1), method="inverted_cdf")
+    return Estimate(float(value), math.nan, float(low), float(high), below.n_problems)
+
+
+def macro_mean(values: Sequence[Floats], seed: int) -> Estimate:
+    """Return the mean over benchmarks, each counting the same; see :func:`weighted_mean`."""
+    return weighted_mean(values, [1] * len(values), seed)
+
+
+def weighted_mean(values: Sequence[Floats], weights: Sequence[float], seed: int) -> Estimate:
+    """Return the weighted mean over benchmarks with its SE and 95 % interval.
+
+    With one training seed the SE is sqrt(sum of (w SE)^2) / sum of w. Several training seeds answer all
+    benchmarks, so that a better one is better in many: the hierarchical bootstrap keeps them together.
+    Where no benchmark has a spread, the interval is the mean of theirs. ``UNKNOWN`` for no benchmark at all.
+
+    Args:
+        values: fractions, one array [training seeds, problems] a benchmark.
+        weights: how much each benchmark counts.
+        seed: seed of the bootstrap.
+    """
+    if not values:
+        return UNKNOWN
+    shares = [weight / sum(weights) for weight in weights]
+
+    def mean(numbers: Sequence[float]) -> float:
+        return float(np.dot(shares, numbers))
+
+    estimates = [estimate_mean(values_RN, seed) for values_RN in values]
+    value = mean([estimate.value for estimate in estimates])
+    problems = sum(estimate.n_problems for estimate in estimates)
+    se, degrees = standard_error([values], shares, seed)
+    if not se >= NO_SPREAD:
+        low = mean([estimate.ci_low for estimate in estimates])
+        high = mean([estimate.ci_high for estimate in estimates])
+    else:
+        low, high = confidence_interval(value, se, degrees, problems, FRACTION)
+    return Estimate(value, se, low, high, problems)

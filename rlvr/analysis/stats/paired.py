@@ -1,0 +1,101 @@
+"""Is one method better than another on the same problems?
+
+The paired difference of a problem is d_i = m_i(method) - m_i(baseline), with m_i the mean over training seeds
+and samples. Pairing removes what the two have in common: that some problems are harder than others.
+
+* SE: sd(d_i) / sqrt(N) with one training seed a side; the hierarchical bootstrap, problems drawn jointly and
+  training seeds a side, as soon as a side has two (:func:`rlvr.analysis.stats.uncertainty.standard_error`).
+* p: sign-flip permutation of d_i. It asks whether *these trained models* differ; the SE and the interval ask
+  about the *methods* as far as several training seeds let them.
+* Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems drawn within benchmarks.
+* Many methods: Holm's correction. The largest difference alone is never evidence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlvr.analysis.stats.resampling import Floats
+from rlvr.analysis.stats.uncertainty import (
+    Bounds,
+    confidence_interval,
+    minimum_detectable_difference,
+    standard_error,
+    zero_if_rounding,
+)
+from rlvr.seeds import derive_seed
+
+FLIPS = 9_999
+DIFFERENCE: Bounds = (-1.0, 1.0)  # of two fractions
+TIE = 1e-12  # permuted sums this close to the observed one are equal to it but for rounding
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference with its uncertainty; NaN stands for "cannot be known from these data"."""
+
+    difference: float
+    se: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    minimum_detectable: float
+    n_problems: int
+
+
+def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> Comparison:
+    """Compare two methods problem by problem.
+
+    Args:
+        method: one array [training seeds, problems] a benchmark, values within 0..1.
+        baseline: the same benchmarks and problems in the same order; the training seeds may differ in number.
+        seed: seed of the bootstrap and of the permutations.
+
+    Raises:
+        ValueError: the benchmarks or the numbers of problems differ.
+    """
+    shapes = [[values.shape[1] for values in side] for side in (method, baseline)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"problems a benchmark: {shapes[0]} against {shapes[1]}; only equal sets can be paired"
+        )
+    differences = [
+        ours.mean(axis=0) - theirs.mean(axis=0) for ours, theirs in zip(method, baseline, strict=True)
+    ]
+    difference = zero_if_rounding(float(np.mean([values.mean() for values in differences])))
+    problems = sum(len(values) for values in differences)
+    shares = [1 / len(differences)] * len(differences)
+    se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
+    low, high = confidence_interval(difference, se, degrees, problems, DIFFERENCE)
+    p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
+    return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)
+
+
+def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLIPS) -> float:
+    """Return the two-sided sign-flip permutation p of the macro mean of paired differences.
+
+    p = (1 + #{|T*| >= |T|}) / (1 + B), which is never 0 (Phipson and Smyth 2010, "Permutation P-values Should
+    Never Be Zero").
+
+    Args:
+        differences: one array [N] a benchmark.
+        seed: seed of the signs.
+        flips: number of permutations B.
+    """
+    terms = np.concatenate([values / len(values) / len(differences) for values in differences])
+    generator = np.random.default_rng(seed)
+    signs = generator.integers(2, size=(flips, len(terms)), dtype=np.int8) * np.int8(2) - np.int8(1)
+    permuted = np.abs(signs @ terms)
+    return float((1 + np.sum(permuted >= abs(terms.sum()) - TIE)) / (1 + flips))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values, in the given order, adjusted for testing all of them at once (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted.tolist()

@@ -1,0 +1,139 @@
+"""How uncertain a mean over problems is: its standard errors and its 95 % interval.
+
+Problems are the cluster: samples of one problem are not independent pieces of evidence (Miller 2024, "Adding
+Error Bars to Evals", arXiv 2411.00640).
+
+* one training seed: SE = sd(values of the problems) / sqrt(N), the SE clustered by problem;
+* two or more: the bootstrap over training seeds and problems of ``resampling.hierarchical_bootstrap``.
+
+Intervals use the t distribution with the degrees of freedom of Welch and Satterthwaite: two training seeds
+that differ widely say little about a third, however many problems they answered. At the edges they are
+Wilson's, where a symmetric interval would leave the possible values or have no width.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from rlvr.analysis.stats.resampling import Floats, hierarchical_bootstrap, seed_effects
+
+Bounds = tuple[float, float]
+
+FRACTION: Bounds = (0.0, 1.0)
+LENGTH: Bounds = (0.0, math.inf)
+NO_SPREAD = 1e-12  # a standard error or difference below this is rounding
+NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)
+
+
+def clustered_se(values_N: Floats) -> float:
+    """Return sd / sqrt(N), the SE of a mean over problems that are a sample of all problems; NaN for one."""
+    problems = len(values_N)
+    return float(values_N.std(ddof=1) / math.sqrt(problems)) if problems > 1 else math.nan
+
+
+def fixed_set_se(scores: NDArray[np.generic]) -> float:
+    """Return the SE of the mean if the same models answered the same problems again.
+
+    sqrt(mean_i[m_i (1 - m_i) / (K - 1)] / N) for verdicts, m_i the mean over the samples of problem i;
+    written with the sample variance so that it also holds for other scores. NaN for one sample a problem.
+
+    Args:
+        scores: [..., N, K]; leading axes (training seeds) are averaged over too.
+    """
+    samples = scores.shape[-1]
+    if samples == 1:
+        return math.nan
+    variances = scores.astype(float).var(axis=-1, ddof=1) / samples
+    return math.sqrt(float(variances.mean()) / variances.size)
+
+
+def standard_error(
+    groups: Sequence[Sequence[Floats]], shares: Sequence[float], seed: int
+) -> tuple[float, float]:
+    """Return SE and degrees of freedom of a weighted mean over benchmarks, or of the difference of two.
+
+    The variance is the sum of that between problems, a term a benchmark, and of that between training seeds,
+    a term a group that has several. Each term has degrees of freedom of its own.
+
+    Args:
+        groups: one group of runs, or two that are compared problem by problem; for each, one array
+            [training seeds, problems] a benchmark.
+        shares: weight of each benchmark; their sum is 1.
+        seed: seed of the bootstrap, which is needed only where a group has several training seeds.
+    """
+    means = [[values.mean(axis=0) for values in group] for group in groups]
+    contrasts = [side[0] - sum(side[1:]) for side in zip(*means, strict=True)]
+    variances = [
+        (share * clustered_se(values_N)) ** 2 for share, values_N in zip(shares, contrasts, strict=True)
+    ]
+    degrees = [len(values_N) - 1 for values_N in contrasts]
+    several = [group for group in groups if len(group[0]) > 1]
+    if not several or min(degrees) == 0:
+        return zero_if_rounding(math.sqrt(sum(variances))), satterthwaite(variances, degrees)
+    for group in several:
+        variances.append(clustered_se(seed_effects(group, shares)) ** 2)
+        degrees.append(len(group[0]) - 1)
+    replicates = hierarchical_bootstrap(groups, seed, shares)
+    se = float((replicates[0] - replicates[1:].sum(axis=0)).std(ddof=1))
+    return zero_if_rounding(se), satterthwaite(variances, degrees)
+
+
+def satterthwaite(variances: Sequence[float], degrees: Sequence[int]) -> float:
+    """Return the degrees of freedom of a sum of independent estimated variances (Satterthwaite 1946)."""
+    total = sum(variances)
+    if not total > 0:  # nothing varies, or nobody can know
+        return float(sum(degrees))
+    return 1 / sum((part / total) ** 2 / count for part, count in zip(variances, degrees, strict=True))
+
+
+def zero_if_rounding(number: float) -> float:
+    """Return 0 where a number is so small that only rounding can have made it."""
+    return 0.0 if abs(number) < NO_SPREAD else number
+
+
+def wilson_interval(
+    successes: float, trials: float, quantile: float = NORMAL_QUANTILE
+) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion (Wilson 1927, J. Am. Stat. Assoc. 22)."""
+    share = successes / trials
+    centre = share + quantile**2 / (2 * trials)
+    half = quantile * math.sqrt(share * (1 - share) / trials + quantile**2 / (4 * trials**2))
+    scale = 1 + quantile**2 / trials
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def confidence_interval(
+    value: float, se: float, degrees: float, problems: int, bounds: Bounds
+) -> tuple[float, float]:
+    """Return the 95 % interval of a mean of values that lie within ``bounds``.
+
+    The t interval. Where it would leave the bounds it is Wilson's, for as many independent yes-or-no trials
+    as have this SE (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3), with the quantile of t.
+
+    Without an SE (one problem) or with an SE of 0, Wilson's upper bound for 0 of ``problems`` is the share of
+    problems that may yet differ, at most as far as the bounds; for all right and all wrong this is Wilson's
+    interval itself.
+    """
+    low, high = bounds
+    width = high - low
+    if math.isfinite(width) and not se >= NO_SPREAD:
+        share = wilson_interval(0, problems)[1]
+        return value - share * (value - low), value + share * (high - value)
+    quantile = float(special.stdtrit(degrees, 0.975))
+    half = quantile * se
+    if math.isfinite(width) and (value - half < low or value + half > high):
+        share = (value - low) / width
+        trials = share * (1 - share) / (se / width) ** 2
+        start, end = wilson_interval(share * trials, trials, quantile)
+        return low + width * start, low + width * end
+    # the comparison keeps NaN, which max would not
+    return (low if value - half < low else value - half), value + half
+
+
+def minimum_detectable_difference(se: float) -> float:
+    """Return 2.8 SE, the difference found with 80 % power at the two-sided 5 % level; NaN for no spread."""
+    return 2.8 * se if se >= NO_SPREAD else math.nan

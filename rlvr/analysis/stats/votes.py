@@ -1,0 +1,90 @@
+"""Would a majority vote of several samples be right?"""
+
+import math
+import re
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlvr.analysis.stats.resampling import Floats
+from rlvr.verify.equivalence.normalize import compact, normalize
+from rlvr.verify.equivalence.numerals import decimal_value
+from rlvr.verify.equivalence.precheck import LONGEST_ANSWER
+
+RIGHT = "right"
+_SIMPLE_FRACTION = re.compile(r"([+-]?)\\frac\{(\d{1,400})\}\{(0*[1-9]\d{0,399})\}", re.ASCII)
+
+
+def majority_at_k(
+    answers_NK: NDArray[np.object_], correct_NK: NDArray[np.bool_], k: int, seed: int, draws: int = 1_000
+) -> Floats:
+    """Return the chance that a majority vote of k samples is right, for each problem.
+
+    Samples are drawn without replacement: every subset of k where there are at most ``draws`` of them, so
+    that the expectation is exact, else ``draws`` seeded ones. A sample without an answer abstains; a tie is
+    worth the mean of the tied classes (:func:`vote_classes`); no vote is wrong.
+
+    Args:
+        answers_NK: extracted answers, strings or None.
+        correct_NK: their verdicts.
+        k: number of voters.
+        seed: seed of the draws.
+        draws: number of subsets drawn where there are more than that.
+
+    Returns:
+        Values [N].
+
+    Raises:
+        ValueError: ``k`` is not between 1 and K.
+    """
+    samples = answers_NK.shape[1]
+    if not 1 <= k <= samples:
+        raise ValueError(f"maj@{k} needs between 1 and {samples} samples, the number there is")
+    if math.comb(samples, k) <= draws:
+        subsets = np.array(list(combinations(range(samples), k)))
+    else:
+        order = np.random.default_rng(seed).random((draws, samples)).argsort(axis=1)
+        subsets = order[:, :k]
+    return np.array([_vote(*problem, subsets) for problem in zip(answers_NK, correct_NK, strict=True)])
+
+
+def _vote(answers_K: NDArray[np.object_], correct_K: NDArray[np.bool_], subsets: NDArray[np.int_]) -> float:
+    """Return the mean worth of the winning class over subsets [S, k] of one problem's samples."""
+    named = vote_classes(list(answers_K), correct_K.tolist())
+    classes = sorted({name for name in named if name is not None})
+    if not classes:
+        return 0.0
+    ballots_KC = np.array([[name == other for other in classes] for name in named])
+    worth_C = np.array([name == RIGHT for name in classes])
+    votes_SC = ballots_KC[subsets].sum(axis=1)
+    most_S = votes_SC.max(axis=1, keepdims=True)
+    winners_SC = (votes_SC == most_S) & (most_S > 0)
+    return float(np.mean(winners_SC @ worth_C / np.maximum(winners_SC.sum(axis=1), 1)))
+
+
+def vote_classes(answers: list[str | None], correct: list[bool]) -> list[str | None]:
+    """Return the class of each sample of a problem; None abstains.
+
+    All answers that were verified as right equal the gold answer, and so one another: they are one class,
+    however they are written. Wrong ones are the same where they have the same notation
+    (:func:`answer_notation`); that nobody verified them against each other can only split them further.
+    """
+    notations = [None if answer is None else answer_notation(answer) for answer in answers]
+    return [
+        RIGHT if right else None if notation is None else f"wrong: {notation}"
+        for notation, right in zip(notations, correct, strict=True)
+    ]
+
+
+def answer_notation(answer: str) -> str:
+    r"""Return one way of writing an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``."""
+    if len(answer) > LONGEST_ANSWER:  # costly to rewrite, and the verifier refuses it unread
+        return answer
+    plain = compact(normalize(answer))
+    value = decimal_value(plain)
+    if match := _SIMPLE_FRACTION.fullmatch(plain):
+        sign, numerator, denominator = match.groups()
+        value = Fraction(int(sign + numerator), int(denominator))
+    return plain if value is None else str(value)

@@ -1,0 +1,65 @@
+"""Every file under `results/`: its path, its fields or columns, and how it is read and written.
+
+Whoever writes or reads a file of a study imports its class from here, so that each name is defined once. Reading
+checks names, types and format versions. `docs/reference/artifacts.md` is generated from this package.
+"""
+
+from rlvr.artifacts.folder import StudyFolder
+from rlvr.artifacts.metrics import METRICS, TRAIN_LOG
+from rlvr.artifacts.reading import (
+    read_record,
+    read_rows,
+    read_train_log,
+    write_record,
+    write_rows,
+    write_train_log,
+)
+from rlvr.artifacts.records import Environment, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
+from rlvr.artifacts.tables import (
+    OVERALL,
+    SAMPLE_WEIGHTED,
+    TABLES,
+    UNCONTAMINATED,
+    BudgetRow,
+    ComparisonRow,
+    ContaminatedProblem,
+    ContaminationRow,
+    FinishReason,
+    Grade,
+    Row,
+    Sample,
+    Status,
+    SummaryRow,
+)
+
+__all__ = [
+    "METRICS",
+    "OVERALL",
+    "SAMPLE_WEIGHTED",
+    "TABLES",
+    "TRAIN_LOG",
+    "UNCONTAMINATED",
+    "BudgetRow",
+    "ComparisonRow",
+    "ContaminatedProblem",
+    "ContaminationRow",
+    "Environment",
+    "FinishReason",
+    "Grade",
+    "Hardware",
+    "MetaInfo",
+    "Row",
+    "RunInfo",
+    "RunRecord",
+    "Sample",
+    "Status",
+    "StudyFolder",
+    "SummaryRow",
+    "TrainInfo",
+    "read_record",
+    "read_rows",
+    "read_train_log",
+    "write_record",
+    "write_rows",
+    "write_train_log",
+]

@@ -1,0 +1,112 @@
+"""Records of a study: JSON files with one object each."""
+
+from typing import Literal
+
+from rlvr.config.resolved import TrainConfig
+from rlvr.config.schema import Fault, Settings
+
+
+class RunInfo(Settings):
+    """What was run and what it cost."""
+
+    run: str
+    """Name of the run: `model--method--preset--setting--sSEED`."""
+    study: str
+    """Name of the study."""
+    model: str
+    """Entry of `config/models.yaml`."""
+    method: str
+    """Method as the study names it."""
+    preset: str
+    """`paper`, `released` or `recommended`."""
+    trains_as: str
+    """Method that was trained; differs from `method` in some presets `released`."""
+    faults: tuple[Fault, ...]
+    """Faults of the released code that were reproduced."""
+    setting: str
+    """Name of the setting in the study."""
+    train_seed: int
+    """Training seed."""
+    config: TrainConfig
+    """The resolved configuration."""
+    config_sha256: str
+    """Hash of the resolved configuration."""
+    status: Literal["finished"]
+    """How the run ended."""
+    seconds: float
+    """Wall time over all attempts, up to their last checkpoints."""
+    devices: int
+    """Devices in use at a time (1 on a CPU)."""
+    device_seconds: float
+    """`seconds` x `devices`."""
+    attempts: int
+    """Attempts, the successful one included."""
+
+
+class TrainInfo(Settings):
+    """What training produced."""
+
+    trainable_parameters: int
+    """Trainable scalars at the end."""
+    total_parameters: int
+    """Parameters of the base model."""
+    steps: int
+    """Training steps."""
+    dropped_prompts: int
+    """Training problems left out because their prompts exceed `training.max_prompt_tokens`."""
+    reward_first: float
+    """Mean reward of the first step that sampled."""
+    reward_last: float
+    """Mean reward of the last five steps that sampled."""
+    peak_memory_bytes: int
+    """Peak memory of the last attempt: the device's, or main memory on a CPU."""
+
+
+class Hardware(Settings):
+    """Machine of the last attempt."""
+
+    machine: str
+    """Architecture, such as `x86_64`."""
+    processor: str
+    """Name of the processor."""
+    cpu_count: int | None
+    """Logical processors."""
+    accelerator: str | None
+    """Name of the GPU, or null."""
+
+
+class Environment(Settings):
+    """Code, packages and hardware."""
+
+    git_commit: str | None
+    """Commit of the code; null outside a checkout."""
+    git_dirty: bool | None
+    """Whether the checkout had uncommitted changes."""
+    packages: dict[str, str]
+    """Versions of the packages that matter for the numbers."""
+    hardware: Hardware
+    """The machine."""
+
+
+class MetaInfo(Environment):
+    """Where the run comes from."""
+
+    earlier_git_commits: list[str]
+    """Commits of earlier attempts, where they differ."""
+    model_sha256: str
+    """Hash of the prepared model folder."""
+    data_sha256: str
+    """Hash of the prepared training problems."""
+
+
+class RunRecord(Settings):
+    """`runs/RUN/run.json`: configuration, outcome and provenance of one training run."""
+
+    format_version: Literal[2] = 2
+    """Version of this format."""
+    run_info: RunInfo
+    """What was run and what it cost."""
+    train_info: TrainInfo
+    """What training produced."""
+    meta_info: MetaInfo
+    """Where the run comes from."""

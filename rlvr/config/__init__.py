@@ -1,0 +1,1 @@
+"""Configuration: what a user writes, checked and resolved."""

@@ -1,0 +1,255 @@
+"""Where models and problems come from: the catalogues `config/models.yaml` and `config/datasets.yaml`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from rlvr.config.schema import DType, Fraction, Name, Revision, Settings, Sha256
+
+# --- models -------------------------------------------------------------------------------------
+
+
+class Pretraining(Settings):
+    """Supervised pretraining that makes the built-in model right about half of the time."""
+
+    datasets: list[Name] = Field(min_length=1)
+    """Training sets (keys of `datasets.yaml`) mixed in equal parts by problem."""
+    validation_datasets: list[Name] = Field(min_length=1)
+    """Sets on which sampled accuracy is measured; never a benchmark of a study."""
+    target_accuracy: Fraction = 0.5
+    """Stop as soon as sampled accuracy (temperature 1) reaches this."""
+    max_steps: PositiveInt = 4000
+    """Give up with an error after this many steps."""
+    batch_size: PositiveInt = 256
+    """Problems per step."""
+    learning_rate: PositiveFloat = 2e-3
+    """Peak learning rate of AdamW."""
+
+
+class TinyModel(Settings):
+    """A Qwen2-architecture model built and pretrained by the pipeline itself."""
+
+    source: Literal["tiny"]
+    """Built in: nothing is downloaded."""
+    hidden_size: PositiveInt = 128
+    """Width; a multiple of the head size 64, which every vLLM build supports."""
+    layers: PositiveInt = 3
+    """Decoder layers."""
+    heads: PositiveInt = 2
+    """Attention heads; `hidden_size` = 64 x `heads`."""
+    intermediate_size: PositiveInt = 384
+    """Width of the feed-forward part."""
+    seed: int = 0
+    """Seed of initialisation and pretraining."""
+    pretraining: Pretraining
+    """How it learns its arithmetic."""
+
+    @model_validator(mode="after")
+    def _head_size_is_64(self) -> "TinyModel":
+        if self.hidden_size != 64 * self.heads:
+            raise ValueError(f"hidden_size must be 64 x heads = {64 * self.heads}, not {self.hidden_size}")
+        return self
+
+
+class GgufModel(Settings):
+    """A model in a GGUF file, dequantised once into safetensors."""
+
+    source: Literal["gguf"]
+    """A GGUF file: in an installed Python package, or at a path."""
+    package: str | None = None
+    """Import name of an installed package that carries the file."""
+    file: str
+    """File name inside `package`, or a path where no package is given."""
+    sha256: Sha256
+    """Checksum of the file; another file is refused."""
+    dtype: DType = "float32"
+    """Precision of the converted weights; not finer than any `training.dtype` that uses them."""
+
+
+class LocalModel(Settings):
+    """A Hugging Face model folder on this machine."""
+
+    source: Literal["local"]
+    """A folder with `config.json`, safetensors and tokenizer files."""
+    path: str
+    """The folder, relative to the repository or absolute."""
+
+
+class Architecture(Settings):
+    """Sizes of a model, under the names of its `config.json`; every count of parameters follows from them."""
+
+    model_type: Literal["qwen2", "llama"]
+    """Family; Qwen2 has a bias on queries, keys and values."""
+    hidden_size: PositiveInt
+    """Width."""
+    num_hidden_layers: PositiveInt
+    """Decoder blocks."""
+    num_attention_heads: PositiveInt
+    """Query heads."""
+    num_key_value_heads: PositiveInt
+    """Key and value heads."""
+    intermediate_size: PositiveInt
+    """Width of the feed-forward part."""
+    vocab_size: PositiveInt
+    """Rows of the embedding, padding included."""
+    tie_word_embeddings: bool = False
+    """Whether the output layer is the embedding."""
+    attention_bias: bool = False
+    """Whether a Llama has a bias on its attention layers; a Qwen2 does not look at this."""
+    head_dim: PositiveInt | None = None
+    """Size of a head where it is not `hidden_size` / `num_attention_heads`."""
+
+
+class HubModel(Settings):
+    """A model on the Hugging Face hub at a pinned revision."""
+
+    source: Literal["hub"]
+    """Downloaded (or found in the local cache) by `huggingface_hub`."""
+    repo: str
+    """`owner/name` on the hub."""
+    revision: Revision
+    """Full commit hash: a branch name could change under a result."""
+    architecture: Architecture | None = None
+    """Its sizes, to count parameters before it is downloaded; a download that disagrees is refused."""
+
+
+ModelEntry = Annotated[TinyModel | GgufModel | LocalModel | HubModel, Field(discriminator="source")]
+
+
+class ModelCatalogue(Settings):
+    """`config/models.yaml`: every model a study may name."""
+
+    models: dict[Name, ModelEntry]
+    """Name -> where the model comes from."""
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+class Columns(Settings):
+    """Names of the source's columns."""
+
+    problem: str = "problem"
+    """Column with the bare problem text."""
+    answer: str = "answer"
+    """Column with the gold answer."""
+    answer_form: Literal["bare", "list", "after-hashes"] = "bare"
+    """`bare`: the answer itself; `list`: a list that holds it alone; `after-hashes`: what follows `####`."""
+    id: str | None = None
+    """Column with a unique id; without one, ids are made from the row number."""
+    alternates: str | None = None
+    """Column with a list of further right answers, which a row may leave empty."""
+
+
+class Rows(Settings):
+    """A slice of a source, in the order of the source."""
+
+    skip: NonNegativeInt = 0
+    """Rows left out at the beginning."""
+    take: PositiveInt
+    """Rows read after them; fewer in the source is an error."""
+
+
+class Checks(Settings):
+    """What each kind of defect of a row does.
+
+    `stop`: nothing is prepared, and the message says which rows; `drop`: the row is left out and listed
+    beside the prepared file; `keep`: the row is used all the same, reported and counted.
+    """
+
+    missing_field: Literal["stop", "drop"] = "stop"
+    """A mapped column is absent or null, or holds neither text nor a number; or the id is blank."""
+    empty_answer: Literal["stop", "drop"] = "stop"
+    """The gold answer is blank."""
+    empty_problem: Literal["stop", "drop"] = "stop"
+    """The problem is blank."""
+    long_problem: Literal["stop", "drop", "keep"] = "stop"
+    """The problem has more than `longest_problem` characters."""
+    control_characters: Literal["stop", "drop", "keep"] = "stop"
+    """Problem or answer has control characters besides line feed and tab, often a damaged `frac`."""
+    duplicate_id: Literal["stop", "drop"] = "stop"
+    """The id stands in an earlier row; `drop` keeps the earlier one."""
+    duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
+    """The problem stands in an earlier row, white space aside; `drop` keeps the earlier one."""
+    unparsable_answer: Literal["stop", "drop"] = "stop"
+    """The verifier does not accept the gold answer as an answer to itself."""
+    text_answer: Literal["stop", "drop", "keep"] = "keep"
+    """The verifier cannot read the gold answer as mathematics: only the same text is right."""
+    longest_problem: PositiveInt = 10_000
+    """Characters; the longest problem of the data sets shipped here has 4,415."""
+
+
+class ArithmeticData(Settings):
+    """Generated arithmetic; train and test never share an operand pair."""
+
+    source: Literal["arithmetic"]
+    """Generated from a seed."""
+    levels: list[Literal["L1", "L2", "L3", "L4"]] = Field(min_length=1)
+    """L1 one digit; L2 0..20 and the times table to 12; L3 two digits; L4 two operations."""
+    operations: list[Literal["+", "-", "*"]] = Field(min_length=1)
+    """Operations asked for."""
+    split: Literal["train", "test"]
+    """Side of the split by operand pair."""
+    size: PositiveInt
+    """Number of different problems."""
+    style: Literal["question", "bare"] = "question"
+    """`question`: "What is 12 + 34?"; `bare`: "12+34" for the tiny model."""
+    seed: int = 0
+    """Seed of the draw."""
+
+
+class LocalData(Settings):
+    """A JSONL or Parquet file on this machine."""
+
+    source: Literal["local"]
+    """A file, one problem a line or row."""
+    path: str
+    """The file, relative to the repository or absolute."""
+    columns: Columns = Columns()
+    """Which columns hold what."""
+    rows: Rows | None = None
+    """Which rows; by default all."""
+    checks: Checks = Checks()
+    """What defects do."""
+
+
+class LocalCopy(Settings):
+    """A file on this machine that is read instead of a download, as soon as it exists."""
+
+    path: str
+    """A JSONL or Parquet file, relative to the repository or absolute."""
+    columns: Columns = Columns(id="id")
+    """Which columns hold what."""
+
+
+class HubData(Settings):
+    """A dataset on the Hugging Face hub at a pinned revision."""
+
+    source: Literal["hub"]
+    """Loaded by `datasets`, from the network or the local cache."""
+    repo: str
+    """`owner/name` on the hub."""
+    revision: Revision
+    """Full commit hash."""
+    split: str
+    """Split name."""
+    config: str | None = None
+    """Configuration name, where the dataset has several."""
+    columns: Columns = Columns()
+    """Which columns hold what."""
+    local: LocalCopy | None = None
+    """For machines without network; the provenance says which of the two was read."""
+    rows: Rows | None = None
+    """Which rows; by default all."""
+    checks: Checks = Checks()
+    """What defects do."""
+
+
+DataEntry = Annotated[ArithmeticData | LocalData | HubData, Field(discriminator="source")]
+
+
+class DataCatalogue(Settings):
+    """`config/datasets.yaml`: every data set a study may name."""
+
+    datasets: dict[Name, DataEntry]
+    """Name -> where the problems come from."""

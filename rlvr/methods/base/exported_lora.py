@@ -1,0 +1,27 @@
+"""Methods whose download is a plain LoRA.
+
+For methods that PEFT does not have, and for those that PEFT, when it loads them, builds again from the base
+weights by an SVD (which takes long, and whose signs differ between machines) or from a random stream. What
+they add has a low-rank form without loss, and that is what is written.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rlvr.methods.base.spec import MethodSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class ExportedAsLora(MethodSpec):
+    """A method that exports :meth:`to_lora` of every layer."""
+
+    exact_lora = True
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write a plain LoRA, which means the same wherever it is loaded."""
+        from rlvr.methods.base.peft_layers import write_lora
+
+        factors = {name: self.to_lora(layer) for name, layer in self.adapted_layers(model)}
+        write_lora(cast("dict[str, tuple[Tensor, Tensor]]", factors), directory)

@@ -1,0 +1,70 @@
+"""LoRA that starts from a part of the base weight and takes that part out of the base (PiSSA, MiLoRA, OLoRA).
+
+Published code replaces the base by what is left, W0 - s B0 A0. Here the base stays as it is and the part
+taken out is a second, frozen adapter, so that
+
+    W = W0 + s B A - s B0 A0 .
+
+It is the same function and the same gradient. But nothing is rounded when the base is in bfloat16, the base
+needs no restoring, a saved run holds A0 and B0 and so means the same in any process, and what users download
+is an ordinary LoRA of rank 2 r on the original base.
+"""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
+from rlvr.methods.base.spec import Category
+from rlvr.methods.catalogue.lora import Lora
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+
+class InitializedLora(ExportedAsLora, Lora):
+    """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
+
+    category: ClassVar[Category] = "Initialization"
+
+    @abstractmethod
+    def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
+        """Return (A [r, in], B [out, r]), B A being the part of ``weight`` [out, in] to start from."""
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
+        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
+        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
+        for _, layer in self.adapted_layers(policy):
+            self._start(cast("LoraLayer", layer), parameters.rank)
+        return policy
+
+    def _start(self, layer: "LoraLayer", rank: int) -> None:
+        weight = cast("nn.Linear", layer.get_base_layer()).weight.detach().float()
+        down, up = self.initial_factors(weight, rank)
+        for adapter, sign in ((TRAINED, 1), (INITIAL, -1)):
+            share = layer.scaling[adapter] ** -0.5
+            cast("nn.Linear", layer.lora_A[adapter]).weight.data.copy_(share * down)
+            cast("nn.Linear", layer.lora_B[adapter]).weight.data.copy_(sign * share * up)
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return the factors of rank 2 r on the original base."""
+        tuner = cast("LoraLayer", layer)
+        return summed_factors(_scaled_factors(tuner, adapter) for adapter in (TRAINED, INITIAL))
+
+
+def singular_factors(weight: "Tensor", chosen: slice) -> "tuple[Tensor, Tensor]":
+    """Return sqrt(S) V^T and U sqrt(S) of the chosen singular components, largest first, by an exact SVD."""
+    import torch
+
+    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+    root = s[chosen].sqrt()
+    return root[:, None] * vh[chosen], u[:, chosen] * root
+
+
+def _scaled_factors(layer: "LoraLayer", adapter: str) -> "tuple[Tensor, Tensor]":
+    down, up = cast("nn.Linear", layer.lora_A[adapter]), cast("nn.Linear", layer.lora_B[adapter])
+    return down.weight, layer.scaling[adapter] * up.weight

@@ -1,0 +1,22 @@
+"""The setting that methods on named linear layers share."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rlvr.config.schema import Fraction, Settings
+from rlvr.methods.base.shapes import ALL_LINEAR, LinearName
+
+
+class TargetedParameters(Settings):
+    """Settings of a method that adapts named linear layers."""
+
+    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
+    """Adapted linear layers of every decoder block."""
+
+
+class DropoutParameters(TargetedParameters):
+    """Settings of such a method that can drop inputs of its adapter at random."""
+
+    dropout: Fraction = 0.0
+    """Dropout on the adapter's input while training; the engine samples without it."""

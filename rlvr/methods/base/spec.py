@@ -1,0 +1,159 @@
+"""What the project knows about a method: one class, one instance per entry of the registry."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from rlvr.config.schema import Settings, Training
+from rlvr.methods.base.shapes import linear_layers
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig, PeftModel
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+Category = Literal["Baseline", "Structural", "Initialization", "Efficiency", "Other"]
+"""The groups of the paper's Table 1."""
+
+TUNER_PREFIX = "base_model."
+"""How PEFT names its tuner inside a wrapped model."""
+PEFT_PREFIX = TUNER_PREFIX + "model."
+"""How PEFT names the base model inside its tuner."""
+
+
+class MethodSpec(ABC):
+    """A method of training: how it changes the model, its optimizer, and how it is merged.
+
+    ``parameters`` is always an instance of the class attribute ``Parameters``. Subclasses import torch
+    and peft inside their methods, so that the registry can be listed and checked in milliseconds.
+    """
+
+    name: ClassVar[str]
+    category: ClassVar[Category]
+    citation: ClassVar[str]
+    formula: ClassVar[str]
+    """How the method's weight W follows from the base weight W0, in one line."""
+    Parameters: ClassVar[type[Settings]]
+    keeps_base: ClassVar[bool] = True
+    """Whether what is exported stands on the frozen base, as an adapter does."""
+    changes_base: ClassVar[bool] = False
+    """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
+    stochastic: ClassVar[bool] = False
+    """Whether its forward pass in training draws noise of its own, besides dropout."""
+    exact_lora: ClassVar[bool] = False
+    """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
+
+    @abstractmethod
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Return the model with what the method trains, everything else frozen.
+
+        ``total_steps`` is the number of optimizer steps of the run, for methods with a schedule of their own.
+        """
+
+    @abstractmethod
+    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+        """Return the names (in the base model) of the modules that the method must adapt."""
+
+    @abstractmethod
+    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+        """Return the number of trainable parameters, in closed form."""
+
+    @abstractmethod
+    def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
+        """Yield ``(name in the base model, module)`` for every adapted module of a wrapped model."""
+
+    @abstractmethod
+    def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the tensors that :meth:`merged` replaces, as they stand now in the wrapped model."""
+
+    @abstractmethod
+    def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the float32 tensors (``weight``, perhaps ``bias``) that a plain model would need here.
+
+        Computed out of place: the layer and its base weights are not touched.
+        """
+
+    @abstractmethod
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write what a user downloads: a PEFT adapter, or merged weights where PEFT cannot express it."""
+
+    def optimizer(
+        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
+    ) -> "torch.optim.Optimizer":
+        """Return the optimizer: AdamW on the trainable parameters unless the method brings its own."""
+        import torch
+
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(
+            trainable,
+            lr=learning_rate,
+            betas=training.betas,
+            weight_decay=training.weight_decay,
+            fused=trainable[0].is_cuda or None,  # saves the temporaries of a whole model
+        )
+
+    def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
+        """Hook after optimizer step ``step`` (from 0), before gradients are cleared (AdaLoRA's ranks)."""
+        return None
+
+    def method_state(self, model: "nn.Module") -> dict[str, "Tensor"]:
+        """Return what the method must remember besides its tensors in the model (AdaLoRA's importances)."""
+        return {}
+
+    def load_method_state(self, model: "nn.Module", state: dict[str, "Tensor"]) -> None:
+        """Put back what :meth:`method_state` returned."""
+        return None
+
+    def extra_loss(self, model: "nn.Module") -> "Tensor | None":
+        """Return a regulariser to add to the policy loss (AdaLoRA's orthogonality), or None."""
+        return None
+
+    def metrics(self, model: "nn.Module") -> dict[str, float]:
+        """Return what the training log shows of the method's own state (AdaLoRA's ranks), ``method/...``."""
+        return {}
+
+    def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
+        """Return ``(A [r, in], B [out, r])`` with merged weight = base + B A exactly, or None."""
+        return None
+
+
+class PeftMethod(MethodSpec):
+    """A method that is a tuner of the PEFT library on named linear layers."""
+
+    @abstractmethod
+    def peft_config(self, parameters: Any) -> "PeftConfig":
+        """Return the PEFT configuration."""
+
+    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+        """Inject the adapter; PEFT keeps its weights in float32 whatever the base's precision."""
+        from peft import get_peft_model
+
+        return get_peft_model(model, self.peft_config(parameters), autocast_adapter_dtype=True)
+
+    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+        """Return the target layers of every decoder block."""
+        return set(linear_layers(config, parameters.target_modules))
+
+    def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
+        """Yield PEFT's tuner layers under their names in the base model."""
+        from rlvr.methods.base.peft_layers import tuner_layers
+
+        yield from tuner_layers(model)
+
+    def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Return the frozen tensors under the adapter."""
+        from rlvr.methods.base.peft_layers import base_tensors
+
+        return base_tensors(layer)
+
+    def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
+        """Merge a float32 copy of the layer by PEFT's own rule."""
+        from rlvr.methods.base.peft_layers import merged_copy
+
+        return merged_copy(layer)
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write the adapter in PEFT's format, for ``PeftModel.from_pretrained`` on the original base."""
+        cast("PeftModel", model).save_pretrained(str(directory))

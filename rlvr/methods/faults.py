@@ -1,0 +1,87 @@
+"""The faults of the authors' released code: their effect can be measured, and nothing else meets them.
+
+Most of what that code did differently is configuration and stands in the presets `released`: another method
+under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class
+a fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets
+`released` name a fault (:class:`rlvr.config.schema.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rlvr.config.resolved import TrainConfig
+from rlvr.config.schema import Fault
+from rlvr.methods.base.frozen_start import TRAINED
+from rlvr.methods.base.spec import MethodSpec, PeftMethod
+from rlvr.methods.registry import get_method
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
+    from torch import Tensor, nn
+
+
+def trained_method(cell: TrainConfig) -> MethodSpec:
+    """Return the method that a run trains, with the faults that its preset asks for."""
+    spec = get_method(cell.trains_as)
+    mixins = tuple(FAULTS[fault] for fault in cell.faults)
+    return type(type(spec).__name__, (*mixins, type(spec)), {})() if mixins else spec
+
+
+class InPlaceMerge(PeftMethod):
+    """Weights were merged into the frozen base for each sync and subtracted again, in the base's precision.
+
+    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`). As there, the
+    drift is in no checkpoint: a resumed run starts again from a sound base.
+    """
+
+    changes_base = True
+
+    def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
+        """Merge in place, read, unmerge: what is left is no longer quite the base."""
+        import torch
+
+        tuner = cast(Any, layer)
+        with torch.no_grad():
+            tuner.merge()
+            weights = {name: weight.float().clone() for name, weight in self.base_weights(layer).items()}
+            tuner.unmerge()
+        return weights
+
+
+class _Reload(PeftMethod):
+    """Only A and B were saved, not what had been taken out of the base."""
+
+    saved_settings: ClassVar[dict[str, Any]] = {}
+
+    def export(self, model: "nn.Module", directory: Path) -> None:
+        """Write the trained A and B alone with LoRA's scale."""
+        from rlvr.methods.base.peft_layers import write_lora
+
+        config = cast(Any, cast("PeftModel", model).peft_config[TRAINED])
+        factors = {name: _trained_factors(layer) for name, layer in self.adapted_layers(model)}
+        write_lora(factors, directory, lora_alpha=config.lora_alpha, **self.saved_settings)
+
+
+class PissaReload(_Reload):
+    """Loading drew a new randomised SVD to subtract from the base: PEFT repeats it, differently each time."""
+
+    saved_settings: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa_niter_4"}
+
+
+class MiloraReload(_Reload):
+    """A and B were loaded as plain LoRA: on the original base the minor components count twice."""
+
+
+FAULTS: dict[Fault, type] = {
+    "in_place_merge": InPlaceMerge,
+    "pissa_reload": PissaReload,
+    "milora_reload": MiloraReload,
+}
+
+
+def _trained_factors(layer: "nn.Module") -> "tuple[Tensor, Tensor]":
+    """Return the trained A and B alone, not scaled."""
+    tuner = cast("LoraLayer", layer)
+    down, up = cast("nn.Linear", tuner.lora_A[TRAINED]), cast("nn.Linear", tuner.lora_B[TRAINED])
+    return down.weight, up.weight

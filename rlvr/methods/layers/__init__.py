@@ -1,0 +1,1 @@
+"""Layers of methods that PEFT does not have."""

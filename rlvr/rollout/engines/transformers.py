@@ -1,0 +1,219 @@
+"""The engine that runs everywhere: `transformers` generation with a seed for every completion.
+
+A completion does not depend on its batch: it has random numbers of its own (`SeededSampling`), and the numbers
+they are compared with are the same in every batch, to the last bit, on a CPU. Rounding is what could differ:
+padding shifts the sums of the attention, so all batches of a call have one width; and a matrix product of
+very few rows is computed in another order, so no batch is that small. A GPU may choose its kernels by the
+size of the batch; there two batch sizes can differ by rounding, and rarely in a token.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from rlvr.config.schema import Sampling
+from rlvr.errors import UserError
+from rlvr.rollout.engines.base import Completion, Request
+
+LEAST_ROWS = 4
+"""Sequences in a batch at least; smaller ones are filled up with copies of their last."""
+
+
+class TransformersEngine:
+    """Holds a plain model of its own; merged weights or low-rank updates enter it, never an adapter.
+
+    Args:
+        model: taken over.
+        tokenizer: its tokenizer.
+        batch_size: completions drawn at once.
+        prompt_width: tokens to which prompts are padded at least; the longest prompt of all calls makes the
+            completions independent of how they are divided among calls.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int,
+        prompt_width: int = 0,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.batch_size = batch_size
+        self.prompt_width = prompt_width
+        self.end_ids = end_token_ids(model, tokenizer)
+        self.updates: dict[str, tuple[Tensor, Tensor]] = {}
+        # A model's own defaults (a repetition penalty, say) would change what is sampled behind our back.
+        model.generation_config = GenerationConfig()
+
+    def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Copy the named weights in, rounding to the engine's precision.
+
+        Raises:
+            UserError: a name is not one of the model's.
+        """
+        for name, weight in weights:
+            try:
+                self.model.get_parameter(name).data.copy_(weight)
+            except AttributeError:
+                raise UserError(f"weight {name!r} is not one of the served model's") from None
+
+    def held_weight(self, name: str) -> Tensor:
+        """Return a weight as it is served."""
+        return self.model.get_parameter(name).data
+
+    def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
+        """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
+        module = self.model.get_submodule(layer)
+        if layer not in self.updates:
+            module.register_forward_hook(self._adds_update(layer))
+        self.updates[layer] = (down.to(module.weight, copy=True), up.to(module.weight, copy=True))
+
+    def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+            down, up = self.updates[layer]
+            return output + inputs[0] @ down.T @ up.T
+
+        return hook
+
+    def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
+        """Return the factors of a layer as they are served."""
+        return self.updates[layer]
+
+    @torch.no_grad()
+    def score(
+        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float
+    ) -> list[float]:
+        """Return the log-probability of each completion token under the served weights."""
+        ids = torch.tensor([[*prompt_ids, *completion_ids]], device=self.model.device)
+        logits = self.model(input_ids=ids).logits[0, len(prompt_ids) - 1 : -1].float() / temperature
+        return logits.log_softmax(dim=-1).gather(1, ids[0, len(prompt_ids) :, None]).squeeze(1).tolist()
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_batch: Callable[[int], None] = lambda count: None,
+    ) -> list[Completion]:
+        """Draw one completion for each request, in order; ``on_batch`` hears how many are done."""
+        completions: list[Completion] = []
+        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
+        for start in range(0, len(requests), self.batch_size):
+            batch = requests[start : start + self.batch_size]
+            completions += self._generate_batch(batch, sampling, width)
+            on_batch(len(batch))
+        return completions
+
+    @torch.no_grad()
+    def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
+        started = time.perf_counter()
+        device = self.model.device
+        drawn = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
+        prompts, mask = left_padded([request.prompt_ids for request in drawn], self.end_ids[0], width)
+        draws = SeededSampling([request.seed for request in drawn], sampling, width, device)
+        output = self.model.generate(
+            prompts.to(device),
+            attention_mask=mask.to(device),
+            past_key_values=self._prefill(prompts.to(device), mask.to(device)),
+            logits_processor=LogitsProcessorList([draws]),
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=sampling.max_new_tokens,
+                eos_token_id=self.end_ids,
+                pad_token_id=self.end_ids[0],
+            ),
+        )
+        rows = output[: len(batch), width:].tolist()
+        logprobs = torch.stack(draws.logprobs, dim=1)[: len(batch)].tolist()
+        seconds = (time.perf_counter() - started) / len(batch)
+        return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
+
+    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache:
+        """Run every different prompt once, but for its last token, and share its keys and values.
+
+        The completions of a group have one prompt; without this it would be computed G times.
+        """
+        unique, rows = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
+        ids, present = unique[0, :, :-1], unique[1, :, :-1]
+        cache = DynamicCache(config=self.model.config)
+        if ids.shape[1]:
+            positions = (present.cumsum(dim=1) - 1).clamp(min=0)
+            self.model.model(
+                input_ids=ids, attention_mask=present, position_ids=positions, past_key_values=cache
+            )
+            cache.reorder_cache(rows)
+        return cache
+
+    def _completion(self, row: list[int], logprobs: list[float], seconds: float) -> Completion:
+        length = next((i + 1 for i, token in enumerate(row) if token in self.end_ids), None)
+        tokens = row[:length]
+        return Completion(
+            token_ids=tokens,
+            logprobs=logprobs[: len(tokens)],
+            text=cast(str, self.tokenizer.decode(tokens, skip_special_tokens=True)),  # one sequence, one text
+            finish_reason="length" if length is None else "stop",
+            seconds=seconds,
+        )
+
+
+class SeededSampling(LogitsProcessor):
+    """Chooses each next token by inverting the distribution function at a seeded uniform number.
+
+    Every completion has its own stream of uniforms, so it comes out the same in any batch. The choice is
+    handed to greedy decoding by masking all other tokens.
+    """
+
+    def __init__(self, seeds: list[int], sampling: Sampling, prompt_width: int, device: torch.device) -> None:
+        """Draw ``uniforms [batch, max_new_tokens]``, one row per seed."""
+        rows = [
+            torch.rand(
+                sampling.max_new_tokens, dtype=torch.float64, generator=torch.Generator().manual_seed(s)
+            )
+            for s in seeds
+        ]
+        self.uniforms = torch.stack(rows).to(device)
+        self.temperature = TemperatureLogitsWarper(sampling.temperature)
+        self.nucleus = TopPLogitsWarper(sampling.top_p) if sampling.top_p < 1 else None
+        self.prompt_width = prompt_width
+        self.logprobs: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores [batch, vocabulary] in which only the drawn token is finite."""
+        scaled = self.temperature(input_ids, scores.float())
+        kept = self.nucleus(input_ids, scaled) if self.nucleus else scaled
+        uniform = self.uniforms[:, input_ids.shape[1] - self.prompt_width, None]
+        cumulative = kept.double().softmax(dim=-1).cumsum(dim=-1)
+        drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+        drawn = drawn.clamp(max=scores.shape[-1] - 1)
+        self.logprobs.append(scaled.log_softmax(dim=-1).gather(1, drawn).squeeze(1))
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+
+
+def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return ``ids`` and ``mask`` [sequences, width], padded on the left."""
+    ids = torch.full((len(sequences), width), padding)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, width - len(sequence) :] = torch.tensor(sequence)
+        mask[row, width - len(sequence) :] = 1
+    return ids, mask
+
+
+def end_token_ids(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the ids that end a completion: the generation config's and the tokenizer's."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return list(dict.fromkeys(i for i in [tokenizer.eos_token_id, *ids] if i is not None))

@@ -1,0 +1,1 @@
+"""Are two answers equal? Notation, numbers and algebra."""

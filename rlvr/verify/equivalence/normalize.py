@@ -1,0 +1,119 @@
+"""One way of writing for the many ways of writing the same answer.
+
+The rules change the notation, never the value: they hold for the gold answer and for the model's alike.
+
+Units are dropped on both sides (`15 cm` is `15`), as the benchmarks' own graders do: no unit is ever
+converted, so `5.4 cents` equals `5.4 dollars`. `28%` equals `28` and `0.28`, but `28%` only equals `28%`
+where both sides carry the sign. A subscript base counts only where both sides carry one.
+"""
+
+import re
+from functools import lru_cache
+
+from rlvr.verify.equivalence.latex import groups_replaced
+
+_SUPERSCRIPTS = {character: f"^{digit}" for digit, character in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+_UNICODE = str.maketrans(
+    {
+        **dict.fromkeys("−–﹣－", "-"), **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("’′", "'"),
+        **dict.fromkeys("\u00a0\u2009\u202f", " "), **_SUPERSCRIPTS,
+        **{chr(ord("０") + digit): str(digit) for digit in range(10)}, **dict.fromkeys("€£¥₹", ""),
+        "\u200b": "", "％": "%", "，": ",", "（": "(", "）": ")", "√": r"\sqrt", "°": r"^\circ ",
+        "×": r"\times ", "·": r"\cdot ", "π": r"\pi ", "∞": r"\infty ", "…": r"\ldots ", "±": r"\pm ",
+        "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
+        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
+        "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    }
+)  # fmt: skip
+
+_INVERSE = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+_FUNCTION = re.compile(
+    r"(?<![\\A-Za-z])(?:(?:np|numpy|math)\.)?"
+    r"(arcsin|arccos|arctan|asin|acos|atan|sinh|cosh|tanh|sin|cos|tan|ln|log|exp|sqrt|pi)(?![A-Za-z])"
+)
+
+_TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}))?"
+_DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in [
+        (r"(?<!\\)\\[()\[\]]|\\?\$", ""),  # math delimiters and currency
+        (r",\s*\\!\s*(?=\d{3})", ","),  # 32,\! 348
+        (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
+        (r"\\(?:bf|rm|it|sf|tt|large|Large|LARGE|huge|Huge|small|normalsize)(?![A-Za-z])", ""),
+        (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
+        (r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]", r"\\\\"),  # the space after a row
+        (r"\\\\$", ""),
+        (r"\\langle(?![A-Za-z])", "("),
+        (r"\\rangle(?![A-Za-z])", ")"),
+        (r"\{\s*,\s*\}", ","),
+        (r"(?<=\d)\\[,;:](?=\d{3}(?!\d))", ""),  # 7\,425\,000
+        (r"(?:(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s)+", " "),
+        (r"\\(?:left|right|[bB]igg?[lrm]?)\s*\.", ""),
+        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*", ""),
+        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\(?:dots|cdots|dotsc|dotsb|hdots)(?![A-Za-z])|\.\s?\.\s?\.", r"\\ldots "),
+        (r"\\(?:leq|leqslant)(?![A-Za-z])|(?<![<>=!])<=", r"\\le "),
+        (r"\\(?:geq|geqslant)(?![A-Za-z])|(?<![<>=!])>=", r"\\ge "),
+        (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
+        (rf"({_TRIGONOMETRIC}\s*[({{]?)\s*(\d+(?:\.\d+)?)\s*{_DEGREE}", r"\1\\frac{\2\\pi}{180}"),
+        (rf"{_DEGREE}(?:\s*\\(?:text|mathrm)\{{\s*[CF]\s*\}}|\s*[CF](?![A-Za-z]))?", ""),
+        (r"\^\s*\{\s*\\prime\s*\\prime\s*\}", "''"),
+        (r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))", "'"),
+        (r"(?<=\d)'+$", ""),  # minutes and seconds, feet and inches
+        (r"\{([^{}]*?)\s*\\choose(?![A-Za-z])\s*([^{}]*)\}", r"\\binom{\1}{\2}"),
+        (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
+        # upright e, i, d, and a name; after a number it is a unit
+        (
+            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
+            r"\1\2",
+        ),
+        (r"\*\*", "^"),
+        # 4.5e33; an exponent that a letter follows is Euler's number to a power
+        (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
+        (r"(?<=\d)\.(?![\d\\.])", ""),  # 1./3
+        (r"^([+-]?\d+) +(\d+)\s*/\s*(\d+)(?=$|\s*\\%|\s*\\text| [A-Za-z]{2})", r"\1\\frac{\2}{\3}"),  # 1 1/4
+        (r"^([+-]?)(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),
+    ]
+)
+_ROOT_OF_NUMERAL = re.compile(r"√\s?(\d+)")
+_THOUSANDS_WITH_UNIT = re.compile(
+    r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*(?:\\(?:text|mathrm|mbox)|[A-Za-z]))(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
+)
+_SPACED_DIGITS = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_INSIGNIFICANT_SPACE = re.compile(
+    r"(?<![A-Za-z0-9]) +| +(?![A-Za-z0-9])|(?<=\d) +(?=[A-Za-z])|(?<=[A-Za-z]) +(?=\d)"
+)
+_NEEDLESS_BRACES = re.compile(r"([_^])\{(\w)\}")
+
+
+@lru_cache(maxsize=4096)
+def normalize(answer: str) -> str:
+    """Return ``answer`` in plain LaTeX: no delimiters, spacing commands, currency, degrees or numpy names."""
+    text = _ROOT_OF_NUMERAL.sub(r"\\sqrt{\1}", answer).translate(_UNICODE).strip().strip("`")
+    if text.startswith("**") and text.endswith("**"):
+        text = text.strip("*")
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text.strip())
+    text = _FUNCTION.sub(_latex_function, text)
+    text = groups_replaced(text, r"\sqrt", "{", "}")
+    text = text.rstrip(" .,;:").lstrip(" ,;:")
+    while text.startswith("=") or (text.startswith("{") and text.endswith("}") and "{" not in text[1:]):
+        text = text[1:].strip() if text.startswith("=") else text[1:-1].strip()
+    if _SPACED_DIGITS.fullmatch(text):
+        return text.replace(" ", "")
+    number = _THOUSANDS_WITH_UNIT.match(text)
+    return text if number is None else number.group().replace(",", "") + text[number.end() :]
+
+
+def _latex_function(match: re.Match[str]) -> str:
+    name = match.group(1)
+    return f"\\{_INVERSE.get(name, name)}" + (" " if name == "pi" else "")
+
+
+@lru_cache(maxsize=4096)
+def compact(normalized: str) -> str:
+    """Return the text that two answers share when only spaces and needless braces tell them apart."""
+    return _NEEDLESS_BRACES.sub(r"\1\2", _INSIGNIFICANT_SPACE.sub("", normalized))

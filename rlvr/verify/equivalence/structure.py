@@ -1,0 +1,281 @@
+"""Comparing answers by their outer form: lists, tuples, ratios, bases, words and chains of equations.
+
+Only what is left, a pair of single expressions, goes to computer algebra (`rlvr.verify.equivalence.algebra`). Doing the
+outer form here keeps every rule of the scalar comparison valid inside lists and intervals too.
+"""
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+
+from rlvr.verify.equivalence.latex import (
+    enclosed,
+    is_text_command,
+    split_outside_brackets,
+    without_text_commands,
+)
+from rlvr.verify.equivalence.members import (
+    MEMBERSHIP,
+    THOUSANDS,
+    chain_members,
+    claimed_values,
+    elements,
+    is_name,
+    rising_chain,
+    tuple_members,
+    values_by_name,
+)
+from rlvr.verify.equivalence.normalize import compact, normalize
+from rlvr.verify.equivalence.numerals import numerals_agree
+
+
+class Outcome(Enum):
+    """What comparing an answer with a gold answer shows."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNPARSED_GOLD = "unparsed_gold"
+
+
+Algebra = Callable[[str, str], Outcome]
+"""Compares two normalised expressions, gold first."""
+
+_ELLIPSIS = r"\ldots"
+_WORD = re.compile(r"[^\W\d_]{3,}(?:[\s'-]+[^\W\d_]+)*")
+_CHOICE = re.compile(r"\(?([A-Za-z])\)?")
+_BASE = re.compile(
+    r"\(?([+-]?\d[0-9A-Za-z.]*)\)?\s*_\s*(?:\{\s*(?:base\s*)?\(?(\w+)\)?\s*\}|(\w))", re.IGNORECASE
+)
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE)
+_COMPARISON = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
+_SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus)(?![A-Za-z])")
+
+
+def equivalent(gold: str, answer: str, algebra: Algebra) -> Outcome:
+    """Compare two normalised answers, gold first."""
+    if compact(gold) == compact(answer):
+        return Outcome.EQUAL
+    for rule in (_by_number, _by_clock, _by_word, _by_base):
+        verdict = rule(gold, answer)
+        if verdict is not None:
+            return Outcome.EQUAL if verdict else Outcome.DIFFERENT
+    for structural_rule in _STRUCTURAL_RULES:
+        outcome = structural_rule(gold, answer, algebra)
+        if outcome is not None:
+            return outcome
+    return algebra(gold, answer)
+
+
+def _by_number(gold: str, answer: str) -> bool | None:
+    return numerals_agree(gold, answer)
+
+
+def _by_word(gold: str, answer: str) -> bool | None:
+    """Compare as text where the gold is a word or a choice letter: `east` is no product of letters."""
+    bare_gold, bare_answer = without_text_commands(gold).strip(), without_text_commands(answer).strip()
+    choice = _CHOICE.fullmatch(bare_gold)
+    if choice and (is_text_command(gold) or bare_gold.startswith("(")):
+        answer_choice = _CHOICE.fullmatch(bare_answer)
+        return answer_choice is not None and answer_choice.group(1).lower() == choice.group(1).lower()
+    if is_text_command(gold) and re.search(r"[A-Za-z]", bare_gold):
+        return _words(bare_gold) == _words(bare_answer)
+    if _WORD.fullmatch(bare_gold) and (_WORD.fullmatch(bare_answer) or is_text_command(answer)):
+        return _words(bare_gold) == _words(bare_answer)
+    return None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _by_base(gold: str, answer: str) -> bool | None:
+    """Compare numerals with a subscript base; where only one side names the base, the digits decide."""
+    based_gold = _BASE.fullmatch(without_text_commands(gold))
+    based_answer = _BASE.fullmatch(without_text_commands(answer))
+    if based_gold and based_answer:
+        return _digits_and_base(based_gold) == _digits_and_base(based_answer)
+    if based_gold:
+        return numerals_agree(based_gold.group(1), answer)
+    if based_answer:
+        return numerals_agree(gold, based_answer.group(1))
+    return None
+
+
+def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:
+    return match.group(1).lstrip("+0").upper(), (match.group(2) or match.group(3)).lower()
+
+
+def _by_clock(gold: str, answer: str) -> bool | None:
+    """Compare two times of day; `2:30` as a time is not `1:15`. One side may leave out a.m. or p.m."""
+    gold_clock, answer_clock = (_CLOCK.fullmatch(without_text_commands(text)) for text in (gold, answer))
+    if gold_clock is None or answer_clock is None:
+        return None
+    halves = {half.lower() for half in (gold_clock.group(3), answer_clock.group(3)) if half}
+    same = [int(gold_clock.group(part)) == int(answer_clock.group(part)) for part in (1, 2)]
+    return all(same) and len(halves) < 2
+
+
+def _by_percent(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    gold_number, gold_percent = _without_percent(gold)
+    answer_number, answer_percent = _without_percent(answer)
+    if not (gold_percent or answer_percent) or not (gold_number and answer_number):
+        return None
+    outcome = equivalent(gold_number, answer_number, algebra)
+    if outcome is Outcome.DIFFERENT and gold_percent != answer_percent:
+        if gold_percent:
+            return equivalent(rf"\frac{{{gold_number}}}{{100}}", answer_number, algebra)
+        return equivalent(gold_number, rf"\frac{{{answer_number}}}{{100}}", algebra)
+    return outcome
+
+
+def _without_percent(text: str) -> tuple[str, bool]:
+    return (text[:-2].strip(), True) if text.endswith(r"\%") else (text, False)
+
+
+def _by_elements(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare lists as sets; an answer that lists several values for a single gold hedges and is wrong."""
+    listed = len(elements(gold, spaced=False)) > 1 or len(elements(answer, spaced=False)) > 1
+    if not listed:
+        return None
+    spaced = not (THOUSANDS.fullmatch(gold) and THOUSANDS.fullmatch(answer))
+    gold_elements, answer_elements = elements(gold, spaced), elements(answer, spaced)
+    if len(gold_elements) == 1:
+        if _COMPARISON.search(gold) or _SET_OPERATION.search(gold) or enclosed(gold):
+            return None
+        return Outcome.DIFFERENT
+    if len(answer_elements) == 1:
+        return None
+    if _ELLIPSIS in gold_elements or _ELLIPSIS in answer_elements:
+        return _in_order(gold_elements, answer_elements, algebra)
+    return _as_sets(gold_elements, answer_elements, algebra)
+
+
+def _in_order(golds: list[str], answers: list[str], algebra: Algebra) -> Outcome:
+    if len(golds) != len(answers):
+        return Outcome.DIFFERENT
+    for gold, answer in zip(golds, answers, strict=True):
+        if _ELLIPSIS in (gold, answer) and gold != answer:
+            return Outcome.DIFFERENT
+        outcome = equivalent(gold, answer, algebra)
+        if outcome is not Outcome.EQUAL:
+            return outcome
+    return Outcome.EQUAL
+
+
+def _spelled_differently(gold: str, answer: str) -> bool:
+    return compact(answer) != compact(gold)
+
+
+def _as_sets(golds: list[str], answers: list[str], algebra: Algebra) -> Outcome:
+    if len(golds) != len(answers):
+        return Outcome.DIFFERENT
+    unmatched = list(answers)
+    for gold in golds:
+        unmatched.sort(key=partial(_spelled_differently, gold))
+        outcomes = []
+        for answer in unmatched:
+            outcomes.append(equivalent(gold, answer, algebra))
+            if outcomes[-1] is Outcome.EQUAL:
+                unmatched.remove(answer)
+                break
+        else:
+            return outcomes[0] if Outcome.UNPARSED_GOLD in outcomes else Outcome.DIFFERENT
+    return Outcome.EQUAL
+
+
+def _by_brackets(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare tuples, points and intervals member by member, brackets included."""
+    gold_brackets, answer_brackets = (enclosed(MEMBERSHIP.sub("", text)) for text in (gold, answer))
+    if (
+        gold_brackets is None
+        or answer_brackets is None
+        or not {gold_brackets[0], answer_brackets[0]} <= {"(", "["}
+    ):
+        return None
+    golds, answers = (
+        split_outside_brackets(brackets[1], frozenset([",", ";"]))
+        for brackets in (gold_brackets, answer_brackets)
+    )
+    if len(golds) < 2 or THOUSANDS.fullmatch(gold_brackets[1]) or THOUSANDS.fullmatch(answer_brackets[1]):
+        return None
+    if (gold_brackets[0], gold_brackets[2]) != (answer_brackets[0], answer_brackets[2]):
+        return Outcome.DIFFERENT
+    return _in_order([normalize(part) for part in golds], [normalize(part) for part in answers], algebra)
+
+
+def _by_named_values(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare a tuple with the list of its named members: `(1,2)` with `x=1, y=2`."""
+    gold_members, answer_members = tuple_members(gold), tuple_members(answer)
+    gold_values, answer_values = values_by_name(gold), values_by_name(answer)
+    if gold_members and answer_values:
+        return _in_order(gold_members, answer_values, algebra)
+    if gold_values and answer_members:
+        return _in_order(gold_values, answer_members, algebra)
+    return None
+
+
+def _by_inequality_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Find equal `a < b < c` and `c > b > a`; all else about inequalities is left to algebra."""
+    gold_chain, answer_chain = rising_chain(gold), rising_chain(answer)
+    if gold_chain is None or answer_chain is None or gold_chain[1::2] != answer_chain[1::2]:
+        return None
+    outcome = _in_order(gold_chain[::2], answer_chain[::2], algebra)
+    return outcome if outcome is Outcome.EQUAL else None
+
+
+def _by_ratio(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare `a:b` with `c:d` as proportions; a name before a ratio (`S:T = 7:32`) is no part of it."""
+    gold_terms = split_outside_brackets(chain_members(gold)[-1], frozenset([":"]))
+    answer_terms = split_outside_brackets(chain_members(answer)[-1], frozenset([":"]))
+    if len(gold_terms) < 2 or len(answer_terms) < 2:
+        return None
+    if len(gold_terms) != len(answer_terms):
+        return Outcome.DIFFERENT
+    if "0" in {*gold_terms, *answer_terms}:
+        return _in_order(gold_terms, answer_terms, algebra)
+    proportions = [
+        [rf"\frac{{{term}}}{{{terms[0]}}}" for term in terms[1:]] for terms in (gold_terms, answer_terms)
+    ]
+    return _in_order(proportions[0], proportions[1], algebra)
+
+
+def _by_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare an equation with a single value: `x = 11` with `11`, but never `5 = 6` with `6`.
+
+    A member that only names the quantity asked for does not count; every other member must equal the gold.
+    """
+    gold_members, answer_members = chain_members(gold), chain_members(answer)
+    if len(answer_members) > 1 and len(gold_members) == 1 and not _COMPARISON.search(gold + answer):
+        values = claimed_values(answer_members, gold)
+        if not values:
+            return Outcome.DIFFERENT
+        outcomes = [equivalent(gold, value, algebra) for value in values]
+        return next((outcome for outcome in outcomes if outcome is not Outcome.EQUAL), Outcome.EQUAL)
+    if len(gold_members) > 1 and len(answer_members) == 1 and not _COMPARISON.search(gold + answer):
+        if is_name(gold_members[0]):
+            return equivalent(gold_members[-1], answer, algebra)
+        return Outcome.DIFFERENT
+    if len(gold_members) == len(answer_members) == 2 and compact(gold_members[0]) == compact(
+        answer_members[0]
+    ):
+        outcome = equivalent(gold_members[1], answer_members[1], algebra)
+        return outcome if outcome is Outcome.EQUAL or is_name(gold_members[0]) else None
+    if (
+        len(gold_members) == 2
+        and len(answer_members) > 2
+        and compact(gold_members[0]) == compact(answer_members[0])
+    ):
+        return _by_chain(gold_members[1], answer, algebra)
+    return None
+
+
+_STRUCTURAL_RULES = (
+    _by_percent,
+    _by_named_values,
+    _by_elements,
+    _by_brackets,
+    _by_ratio,
+    _by_inequality_chain,
+    _by_chain,
+)

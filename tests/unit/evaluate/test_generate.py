@@ -1,0 +1,245 @@
+"""Generation: one seed a sample, the same samples in any batch, and nothing lost by a kill."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlvr.config.resolved import GenerateConfig
+from rlvr.config.schema import Prompt, Sampling
+from rlvr.errors import UserError
+from rlvr.evaluate import generate as module
+from rlvr.evaluate.generate import generate
+from rlvr.evaluate.journal import Journal, Sample
+from rlvr.files import write_json, write_parquet
+from tests.helpers.paths import REPOSITORY
+
+DRAWN = ["problem_id", "sample_index", "seed", "text", "n_tokens", "finish_reason"]
+"""All columns but the measured time."""
+
+
+@pytest.fixture
+def benchmark_file(tmp_path: Path) -> Path:
+    """Fourteen problems of different length."""
+    rows = [
+        {"id": f"p{i}", "problem": f"{i}+{7**i}", "answer": str(i + 7**i), "source": f"test#{i}"}
+        for i in range(14)
+    ]
+    write_parquet(tmp_path / "problems.parquet", pd.DataFrame(rows))
+    return tmp_path / "problems.parquet"
+
+
+def cell_file(folder: Path, **changed: object) -> Path:
+    settings = {
+        "study": "test",
+        "benchmark": "sums",
+        "dataset": "sums",
+        "samples_per_problem": 5,
+        "sampling": Sampling(max_new_tokens=8),
+        "prompt": Prompt(),
+        "batch_size": 16,
+        "dtype": "float32",
+        "seed": 3,
+        "shared_seed": False,
+    }
+    path = folder / f"cell-{len(list(folder.glob('cell-*')))}.json"
+    write_json(path, GenerateConfig.model_validate(settings | changed).model_dump(mode="json"))
+    return path
+
+
+def drawn(tiny: Path, data: Path, folder: Path, name: str = "out", **changed: object) -> pd.DataFrame:
+    output = folder / f"{name}.parquet"
+    generate(cell_file(folder, **changed), tiny, data, None, folder / "journals", output)
+    return pd.read_parquet(output)
+
+
+def test_a_row_for_every_sample_with_its_own_seed(tiny_folder, benchmark_file, tmp_path):
+    samples = drawn(tiny_folder, benchmark_file, tmp_path)
+    assert list(samples.columns) == [*DRAWN, "seconds"]
+    assert list(zip(samples["problem_id"], samples["sample_index"], strict=True)) == [
+        (f"p{i}", k) for i in range(14) for k in range(5)
+    ]
+    assert samples["seed"].is_unique
+    assert set(samples["finish_reason"]) == {"stop", "length"}
+    assert samples["n_tokens"].between(1, 8).all()
+    assert (samples.loc[samples["finish_reason"] == "length", "n_tokens"] == 8).all()
+    assert (samples["seconds"] > 0).all()
+    assert samples.groupby("problem_id")["text"].nunique().median() > 1
+    assert not (tmp_path / "journals").exists(), "the journal goes away when the samples are published"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_batch_size_changes_no_sample(tiny_folder, benchmark_file, tmp_path, batch_size):
+    other = drawn(tiny_folder, benchmark_file, tmp_path, "other", batch_size=batch_size)
+    usual = drawn(tiny_folder, benchmark_file, tmp_path)
+    pd.testing.assert_frame_equal(other[DRAWN], usual[DRAWN])
+
+
+def test_a_think_block_that_the_template_opened_belongs_to_the_answer(tiny_folder, benchmark_file, tmp_path):
+    """Else an answer whose thinking never ends would look like one without thinking."""
+    thinking = tmp_path / "thinking"
+    shutil.copytree(tiny_folder, thinking)
+    template = thinking / "chat_template.jinja"
+    assistant = "<|assistant|>"
+    text = template.read_text()
+    assert assistant in text
+    template.write_text(text.replace(assistant, assistant + "<think>\n"))
+    samples = drawn(thinking, benchmark_file, tmp_path)
+    assert samples["text"].str.startswith("<think>\n").all()
+    assert not drawn(tiny_folder, benchmark_file, tmp_path, "plain")["text"].str.contains("<think>").any()
+
+
+def test_a_shared_seed_repeats_one_sample(tiny_folder, benchmark_file, tmp_path):
+    samples = drawn(tiny_folder, benchmark_file, tmp_path, shared_seed=True, seed=42)
+    assert set(samples["seed"]) == {42}
+    assert (samples.groupby("problem_id")["text"].nunique() == 1).all()
+    assert samples["text"].nunique() > 1
+
+
+def test_another_seed_draws_other_samples(tiny_folder, benchmark_file, tmp_path):
+    first = drawn(tiny_folder, benchmark_file, tmp_path)
+    second = drawn(tiny_folder, benchmark_file, tmp_path, "other", seed=4)
+    assert (first["text"] != second["text"]).mean() > 0.5
+
+
+def test_a_prompt_that_leaves_no_room_for_the_answer_is_refused(tiny_folder, benchmark_file, tmp_path):
+    """The tiny model has 512 positions; the longest prompts here have 16 tokens."""
+    drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 496})
+    with pytest.raises(
+        UserError,
+        match=r"problem 'p12': a prompt of 16 tokens and max_new_tokens 497 exceed the 512 positions",
+    ):
+        drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 497})
+
+
+# --- kills --------------------------------------------------------------------------------------
+
+
+def started(cell: Path, tiny: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = ["generate", str(cell), "--model", str(tiny), "--data", str(data)]
+    command += ["--checkpoints", str(folder / "journals"), "-o", str(folder / "killed.parquet")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "rlvr.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=REPOSITORY,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, benchmark_file, tmp_path):
+    size = {"samples_per_problem": 40, "batch_size": 2}
+    cell = cell_file(tmp_path, **size)
+    process = started(cell, tiny_folder, benchmark_file, tmp_path)
+    end = time.monotonic() + 240
+    while not (journals := list((tmp_path / "journals").glob("*.jsonl"))) and time.monotonic() < end:
+        assert process.poll() is None, process.communicate()[0].decode()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (journal,) = journals
+    kept = journal.read_bytes().count(b"\n")
+    assert 0 < kept < 14 * 40, "the kill must come midway"
+    assert not (tmp_path / "killed.parquet").exists()
+    with open(journal, "ab") as file:
+        file.write(b'{"problem_id": "p13", "sam')  # as if the kill had come within a write
+    before = [json.loads(line) for line in journal.read_bytes().splitlines()[:kept]]
+
+    resumed = started(cell, tiny_folder, benchmark_file, tmp_path)
+    said = resumed.communicate(timeout=240)[0].decode()
+    assert resumed.returncode == 0, said
+    assert f"{kept} of 560 samples were drawn by an earlier attempt" in said
+    after = pd.read_parquet(tmp_path / "killed.parquet")
+    never_killed = drawn(tiny_folder, benchmark_file, tmp_path, **{**size, "batch_size": 64})
+    pd.testing.assert_frame_equal(after[DRAWN], never_killed[DRAWN])
+    times = after.set_index(["problem_id", "sample_index"])["seconds"]
+    assert all(times[row["problem_id"], row["sample_index"]] == row["seconds"] for row in before)
+    assert not (tmp_path / "journals").exists()
+
+
+@pytest.fixture
+def half_done(tiny_folder, benchmark_file, tmp_path, monkeypatch) -> Path:
+    """The journal of a generation that broke after some batches."""
+    appended = []
+    append = Journal.append
+
+    def breaks(journal: Journal, samples: list[Sample]) -> None:
+        append(journal, samples)
+        appended.append(samples)
+        if len(appended) == 2:
+            raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(Journal, "append", breaks)
+        drawn(tiny_folder, benchmark_file, tmp_path)
+    (journal,) = (tmp_path / "journals").glob("*.jsonl")
+    return journal
+
+
+def test_another_batch_size_continues_and_another_setting_starts_afresh(
+    half_done, tiny_folder, benchmark_file, tmp_path, capsys
+):
+    drawn(tiny_folder, benchmark_file, tmp_path, seed=4)
+    assert "earlier attempt" not in capsys.readouterr().out
+    assert half_done.exists(), "what belongs to other settings stays"
+    drawn(tiny_folder, benchmark_file, tmp_path, batch_size=64)
+    assert "32 of 70 samples were drawn by an earlier attempt" in capsys.readouterr().out
+    assert not half_done.exists()
+
+
+def test_other_data_or_another_model_starts_afresh(half_done, tiny_folder, benchmark_file, tmp_path, capsys):
+    problems = pd.read_parquet(benchmark_file)
+    write_parquet(benchmark_file, problems.assign(problem="1+1"))
+    drawn(tiny_folder, benchmark_file, tmp_path)
+    write_parquet(benchmark_file, problems)
+    other_model = tmp_path / "model"
+    other_model.mkdir()
+    for file in tiny_folder.iterdir():
+        (other_model / file.name).write_bytes(file.read_bytes())
+    write_json(other_model / "provenance.json", {"sha256": "another"})
+    drawn(other_model, benchmark_file, tmp_path)
+    assert "earlier attempt" not in capsys.readouterr().out
+
+
+def test_a_finished_journal_is_published_without_loading_the_model(
+    tiny_folder, benchmark_file, tmp_path, monkeypatch
+):
+    wanted = drawn(tiny_folder, benchmark_file, tmp_path, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "remove", lambda journal: None)
+        drawn(tiny_folder, benchmark_file, tmp_path)
+        patch.setattr(module, "load_model", None)
+        again = drawn(tiny_folder, benchmark_file, tmp_path, "again")
+    pd.testing.assert_frame_equal(again[DRAWN], wanted[DRAWN])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda lines: [lines[0], b"{", *lines[2:]], "line 2: not JSON"),
+        (lambda lines: [lines[0], b"\x00\xff", *lines[2:]], "line 2: not JSON"),
+        (lambda lines: [lines[0], b"[]", *lines[2:]], "line 2: "),
+        (lambda lines: [lines[0].replace(b'"seed": ', b'"seed": 1'), *lines[1:]], "line 1: .* has seed"),
+        (
+            lambda lines: [lines[0].replace(b'"p0"', b'"p99"'), *lines[1:]],
+            "line 1: .*'p99'.*not one of those",
+        ),
+        (lambda lines: [*lines, lines[4]], "line 33: .*second time"),
+        (lambda lines: [lines[0].replace(b'"text"', b'"txt"'), *lines[1:]], "line 1: txt: unknown key"),
+    ],
+)
+def test_other_damage_names_file_and_line(half_done, tiny_folder, benchmark_file, tmp_path, damage, message):
+    lines = half_done.read_bytes().splitlines()
+    half_done.write_bytes(b"".join(line + b"\n" for line in damage(lines)))
+    with pytest.raises(UserError, match=message) as error:
+        drawn(tiny_folder, benchmark_file, tmp_path)
+    assert half_done.name in str(error.value)
+    assert "delete" in str(error.value)

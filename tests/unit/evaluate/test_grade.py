@@ -1,0 +1,153 @@
+"""Grading stored answers: by our rules or by others', never by drawing them again."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlvr.cli import main
+from rlvr.config.resolved import GradeConfig
+from rlvr.errors import UserError
+from rlvr.evaluate.grade import grade
+from rlvr.files import write_json, write_parquet
+from rlvr.verify import VERIFIER_VERSION
+
+PROBLEMS = [
+    {"id": "a", "problem": "?", "answer": "34", "source": "test#1"},
+    {"id": "b", "problem": "?", "answer": "4.5e33", "source": "test#2"},
+]
+TEXTS = {
+    ("a", 0): r"It is \boxed{34}.",
+    ("a", 1): "so\nAnswer: 34",
+    ("b", 0): r"\boxed{9 \cdot 5 \times 10^{32}}",
+    ("b", 1): r"\boxed{7 \text{ apples}}",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A cell, problems and samples."""
+    cell = GradeConfig(
+        study="test",
+        benchmark="two",
+        dataset="two",
+        samples_per_problem=2,
+        answer_format="boxed",
+        grader="rlvr",
+    )
+    write_json(tmp_path / "cell.json", cell.model_dump())
+    write_parquet(tmp_path / "problems.parquet", pd.DataFrame(PROBLEMS))
+    rows = [
+        {"problem_id": name, "sample_index": index, "text": text, "finish_reason": "stop"}
+        for (name, index), text in TEXTS.items()
+    ]
+    write_parquet(tmp_path / "samples.parquet", pd.DataFrame(rows))
+    return tmp_path
+
+
+def graded(folder: Path, *options: str) -> pd.DataFrame:
+    files = {name: str(folder / f"{name}.parquet") for name in ("samples", "problems", "grades")}
+    arguments = [
+        "grade",
+        str(folder / "cell.json"),
+        "--samples",
+        files["samples"],
+        "--data",
+        files["problems"],
+    ]
+    assert main([*arguments, "-o", files["grades"], *options]) == 0
+    return pd.read_parquet(files["grades"])
+
+
+def refused(folder: Path, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        grade(
+            folder / "cell.json",
+            folder / "samples.parquet",
+            folder / "problems.parquet",
+            folder / "g.parquet",
+        )
+    assert not (folder / "g.parquet").exists()
+
+
+def test_our_rules_by_default(folder):
+    grades = graded(folder)
+    assert list(grades.columns) == [
+        "problem_id", "sample_index", "extracted", "correct", "lenient", "status", "verifier_version",
+    ]  # fmt: skip
+    assert grades["correct"].tolist() == [True, False, True, False]
+    assert grades["status"].tolist() == ["ok", "no_answer", "ok", "ok"]
+    assert grades["lenient"].tolist() == [True, True, True, False], "an answer in the wrong place, apart"
+    assert set(grades["verifier_version"]) == {VERIFIER_VERSION}
+
+
+@pytest.mark.parametrize(
+    ("grader", "correct"),
+    [
+        ("released-eval", [True, True, False, False]),
+        ("released-reward", [True, False, False, False]),
+        ("nano-eval", [True, False, False, False]),
+        ("math-verify", [True, True, False, False]),
+    ],
+)
+def test_the_same_samples_by_the_rules_of_others(folder, grader, correct):
+    grades = graded(folder, "--grader", grader)
+    assert grades["correct"].tolist() == correct
+    assert grades["verifier_version"].str.startswith(f"{grader}-1+").all()
+
+
+def test_the_cell_names_the_grader_and_the_command_line_may_name_another(folder):
+    cell = GradeConfig(
+        study="test", benchmark="two", dataset="two", samples_per_problem=2, answer_format="boxed",
+        grader="released-eval",
+    )  # fmt: skip
+    write_json(folder / "cell.json", cell.model_dump())
+    assert graded(folder)["verifier_version"].str.startswith("released-eval").all()
+    assert set(graded(folder, "--grader", "rlvr")["verifier_version"]) == {VERIFIER_VERSION}
+
+
+def test_alternates_of_a_problem_count_where_the_data_has_them(folder):
+    problems = pd.DataFrame(PROBLEMS)
+    write_parquet(folder / "problems.parquet", problems.assign(alternates=[[], ["6", "7"]]))
+    assert graded(folder)["correct"].tolist() == [True, False, True, True]
+    assert graded(folder, "--grader", "nano-eval")["correct"].tolist() == [True, False, False, False]
+
+
+def test_samples_that_do_not_fit_the_benchmark_are_refused(folder):
+    samples = pd.read_parquet(folder / "samples.parquet")
+    for wrong, message in [
+        (samples.iloc[:3], "3 samples where 2 problems x 2"),
+        (samples.assign(problem_id=["a", "a", "b", "c"]), "problem 'c' is not in"),
+        (samples.assign(sample_index=[0, 0, 0, 1]), "sample 0 of problem 'a' stands there twice"),
+        (samples.drop(columns="text"), "column 'text' is missing"),
+    ]:
+        write_parquet(folder / "samples.parquet", wrong)
+        refused(folder, message)
+
+
+def test_no_grader_of_that_name(folder, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["grade", "c", "--samples", "s", "--data", "d", "-o", "o", "--grader", "mine"])
+    assert "released-eval" in capsys.readouterr().err
+
+
+def test_two_graders_are_compared_on_the_same_samples(folder, capsys):
+    for name, grader in [("ours", "rlvr"), ("theirs", "released-eval")]:
+        graded(folder, "--grader", grader)
+        (folder / "grades.parquet").rename(folder / f"{name}.parquet")
+    capsys.readouterr()
+    assert main(["agreement", str(folder / "ours.parquet"), str(folder / "theirs.parquet")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["first"] == VERIFIER_VERSION
+    assert found["second"].startswith("released-eval")
+    # ours: right, wrong, right, wrong; theirs: right, right, wrong, wrong
+    assert [found[f"{who}_correct"] for who in ("both", "only_first", "only_second", "neither")] == [1] * 4
+    assert (found["n_samples"], found["agreement"], found["kappa"]) == (4, 0.5, 0.0)
+
+
+def test_different_samples_are_not_compared(folder, capsys):
+    grades = graded(folder)
+    write_parquet(folder / "fewer.parquet", grades.iloc[1:])
+    assert main(["agreement", str(folder / "grades.parquet"), str(folder / "fewer.parquet")]) == 1
+    assert "do not judge the same samples" in capsys.readouterr().err

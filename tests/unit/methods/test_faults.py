@@ -1,0 +1,249 @@
+"""The mistakes of the authors' released code: ours would notice each, and repeats them only when asked to."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from rlvr.config.loading import load_yaml
+from rlvr.config.resolved import TrainConfig
+from rlvr.config.schema import MethodFile
+from rlvr.errors import UserError
+from rlvr.methods import get_method, methods
+from rlvr.methods.faults import FAULTS, trained_method
+from rlvr.methods.policy import build_policy, load_trained_state, trained_state
+from rlvr.plan import load_plan, train_configs
+from rlvr.rollout.sync import exported_weights, merged_weights
+from tests.helpers.small_methods import base_model, logits, parameters_of, plain_with, policy_of, train
+
+PAPER = {
+    *("full", "lora", "dora", "adalora", "miss", "pissa", "milora", "rslora", "lora_plus", "lora_fa", "vera"),
+    *("ln_tuning", "ia3", "rank1_lora"),
+}
+"""The rows of the paper's tables."""
+
+
+def cell(method: str, preset: str = "released", trains_as: str | None = None, faults=()) -> TrainConfig:
+    return TrainConfig(
+        study="s", run="r", model="m", method=method, preset=preset, trains_as=trains_as or method,
+        faults=faults, setting="main", train_seed=0, parameters={}, learning_rate=1e-3, dataset="d",
+        prompt={},
+        answer_format="boxed",
+        training={"steps": 1, "prompts_per_step": 1, "group_size": 2, "learning_rate": 1e-3,
+                  "sampling": {"max_new_tokens": 4}},
+    )  # fmt: skip
+
+
+# --- what ours would notice -----------------------------------------------------------------------
+
+
+class MissesModules(type(get_method("miss"))):
+    """MiSS, VeRA, IA3 and LN-tuning got no target modules, so PEFT adapted two of seven (D9)."""
+
+    def peft_config(self, parameters):
+        config = super().peft_config(parameters)
+        config.target_modules = {"q_proj", "v_proj"}
+        return config
+
+
+class IsPlainLora(type(get_method("dora"))):
+    """The 7B DoRA was LoRA (D5)."""
+
+    def peft_config(self, parameters):
+        config = super().peft_config(parameters)
+        config.use_dora = False
+        return config
+
+
+class DispatchedAsLora(type(get_method("adalora"))):
+    """AdaLoRA's name, LoRA's code (D1)."""
+
+    def wrap(self, model, parameters, total_steps):
+        lora = get_method("lora")
+        return lora.wrap(model, lora.Parameters(rank=parameters.initial_rank, alpha=8), total_steps)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (MissesModules(), "does not adapt the modules it declares"),
+        (IsPlainLora(), "parameters where"),
+        (DispatchedAsLora(), "parameters where"),
+    ],
+)
+def test_a_method_that_is_not_what_it_says_is_refused(spec, message):
+    with pytest.raises(UserError, match=message):
+        build_policy(spec, base_model(), parameters_of(spec), 3)
+
+
+def test_a_preset_of_one_method_cannot_hold_the_settings_of_another(tmp_path):
+    """IA3's script passed the type milora (D4): here the parameters would not fit."""
+    with pytest.raises(ValidationError):
+        get_method("ia3").Parameters(rank=32, alpha=32)
+
+
+def test_a_state_of_another_method_is_refused():
+    dora, lora = get_method("dora"), get_method("lora")
+    with pytest.raises(UserError, match="belongs to another method"):
+        load_trained_state(dora, policy_of("dora"), trained_state(lora, policy_of("lora")), "file")
+
+
+def test_a_folder_without_an_export_is_never_taken_for_the_untrained_model(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    with pytest.raises(UserError, match="not an exported run"):
+        list(exported_weights(base_model(), tmp_path / "typo"))
+    policy_of("full").save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop("model.norm.weight")
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.norm\.weight"):
+        list(exported_weights(base_model(), tmp_path))
+
+
+# --- what is repeated on request ------------------------------------------------------------------
+
+
+def evaluated(spec, name: str, folder: Path, steps: int = 3) -> tuple[float, float]:
+    """Train, export, evaluate: return how far evaluated from trained is, and trained from the base."""
+    torch.manual_seed(1)
+    policy = build_policy(spec, base_model(), parameters_of(spec), 3)
+    if steps:
+        train(name, policy, steps=steps)
+    spec.export(policy, folder)
+    torch.manual_seed(7)  # another process, another state of the generator
+    served = logits(plain_with(exported_weights(base_model(), folder)))
+    return (
+        float((served - logits(policy)).abs().max()),
+        float((logits(policy) - logits(base_model())).abs().max()),
+    )
+
+
+@pytest.mark.parametrize(("name", "fault"), [("pissa", "pissa_reload"), ("milora", "milora_reload")])
+def test_the_released_reload_evaluates_another_model_than_was_trained(name, fault, tmp_path):
+    ours, moved = evaluated(get_method(name), name, tmp_path / "ours")
+    theirs, _ = evaluated(trained_method(cell(name, faults=(fault,))), name, tmp_path / "theirs")
+    assert ours < 1e-4 < 1e-2 < theirs, "the fault is what makes the difference"
+    assert moved > 1e-2
+
+
+def test_the_released_milora_counts_the_minor_part_twice(tmp_path):
+    """Without any training the evaluated weight is W0 + B0 A0 instead of W0."""
+    spec = trained_method(cell("milora", faults=("milora_reload",)))
+    policy = build_policy(spec, base_model(), parameters_of(spec), 3)
+    spec.export(policy, tmp_path)
+    plain = dict(base_model().named_parameters())
+    for name, layer in spec.adapted_layers(policy):
+        part = layer.scaling["default"] * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+        served = dict(exported_weights(base_model(), tmp_path))[f"{name}.weight"]
+        torch.testing.assert_close(served, plain[f"{name}.weight"] + part, atol=1e-5, rtol=0)
+        break
+
+
+def drift(spec, syncs: int) -> float:
+    """Return how far a bfloat16 base has moved, relative to its size, after syncs of a trained policy."""
+    torch.manual_seed(1)
+    policy = build_policy(spec, base_model("bfloat16"), parameters_of(spec), 3)
+    before = {name: spec.base_weights(layer)["weight"].clone() for name, layer in spec.adapted_layers(policy)}
+    train(spec.name, policy, "bfloat16")
+    for _ in range(syncs):
+        for _ in merged_weights(spec, policy):
+            pass
+    moved = base = 0.0
+    for name, layer in spec.adapted_layers(policy):
+        moved += float((spec.base_weights(layer)["weight"].float() - before[name].float()).square().sum())
+        base += float(before[name].float().square().sum())
+    return (moved / base) ** 0.5
+
+
+def test_the_released_merge_corrupts_the_frozen_base_and_ours_does_not():
+    faulty = trained_method(cell("lora", faults=("in_place_merge",)))
+    assert drift(get_method("lora"), 5) == 0
+    assert drift(faulty, 1) > 1e-4
+
+
+# --- and only on request --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", [{"faults": ["in_place_merge"]}, {"trains_as": "lora"}])
+@pytest.mark.parametrize("preset", ["paper", "recommended"])
+def test_only_the_preset_released_may_be_wrong(preset, field):
+    with pytest.raises(ValidationError, match="preset `released` alone"):
+        MethodFile(presets={preset: field})
+
+
+@pytest.mark.parametrize("wrong", [{"faults": ("in_place_merge",)}, {"trains_as": "dora"}])
+def test_a_cell_with_a_fault_must_say_that_it_is_released(wrong):
+    with pytest.raises(ValidationError, match="must train 'lora', and without faults"):
+        cell("lora", preset="recommended", **wrong)
+
+
+def test_a_method_without_faults_is_the_registered_one():
+    assert trained_method(cell("pissa")) is get_method("pissa")
+
+
+def test_every_fault_is_reached_by_a_released_preset(repository):
+    presets = presets_of(repository)
+    used = {fault for by_name in presets.values() for preset in by_name.values() for fault in preset.faults}
+    assert used == set(FAULTS)
+
+
+def presets_of(repository: Path) -> dict[str, dict]:
+    folder = repository / "config" / "methods"
+    return {name: load_yaml(folder / f"{name}.yaml", MethodFile).presets for name in methods()}
+
+
+def test_the_papers_methods_have_three_presets_and_every_method_a_recommended_one(repository):
+    presets = presets_of(repository)
+    assert {name for name in presets if set(presets[name]) == {"paper", "released", "recommended"}} == PAPER
+    assert all("recommended" in by_name for by_name in presets.values())
+
+
+def test_every_departure_from_the_paper_gives_its_reason(repository):
+    for name, by_name in presets_of(repository).items():
+        values = {
+            preset_name: preset.model_dump(exclude={"reason"}) for preset_name, preset in by_name.items()
+        }
+        for preset_name, preset in by_name.items():
+            if values[preset_name] != values.get("paper"):
+                assert preset.reason, f"{name}, {preset_name}"
+
+
+@pytest.mark.parametrize("preset", ["paper", "released", "recommended"])
+def test_every_preset_resolves_to_cells(preset, repository, tmp_path):
+    """All presets of all methods of the paper, checked as `snakemake` would check them."""
+    import shutil
+
+    import yaml
+
+    shutil.copytree(repository / "config", tmp_path / "config")
+    study = yaml.safe_load((tmp_path / "config/studies/demo.yaml").read_text())
+    study["methods"] = [{"method": name, "preset": preset} for name in sorted(PAPER)]
+    (tmp_path / "config/studies/all.yaml").write_text(yaml.safe_dump(study))
+    cells = list(train_configs(load_plan("all", tmp_path / "config")))
+    assert len(cells) == len(PAPER)
+    for one in cells:
+        assert trained_method(one).name == one.trains_as
+        if preset == "released":
+            assert one.training.dynamic_sampling is None and one.training.soft_overlong is None
+            assert (one.method == "full") == (one.faults == ())
+
+
+def test_an_adapter_sync_is_refused_for_a_study_with_a_method_that_has_no_such_form(repository, tmp_path):
+    import shutil
+
+    import yaml
+
+    shutil.copytree(repository / "config", tmp_path / "config")
+    path = tmp_path / "config/studies/demo.yaml"
+    study = yaml.safe_load(path.read_text())
+    study["training"]["sync"] = "adapter"
+    path.write_text(yaml.safe_dump(study))
+    with pytest.raises(UserError, match=r"sync: adapter needs an exact low-rank form.*use sync: merged"):
+        load_plan("demo", tmp_path / "config")
+
+
+def test_a_preset_leaves_the_sync_to_the_study():
+    with pytest.raises(ValidationError, match="belongs to the study"):
+        MethodFile(presets={"recommended": {"training": {"rollout_dtype": "float16"}}})

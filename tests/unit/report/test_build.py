@@ -1,0 +1,428 @@
+"""The report: true to the tables, safe with hostile text, whole when some runs are missing."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlvr.errors import UserError
+from rlvr.report import build_report, text
+from tests.helpers.report_page import Page
+from tests.helpers.report_tree import METHODS, Tree, write_tree
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def build(tree: Tree) -> str:
+    output = tree.root / "reports" / f"{tree.study}.html"
+    build_report(tree.cell, tree.results, tree.resources, output)
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory) -> Tree:
+    return write_tree(tmp_path_factory.mktemp("tree"), not_run=("ia3",))
+
+
+@pytest.fixture(scope="module")
+def html(tree) -> str:
+    return build(tree)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+@pytest.fixture
+def small(tmp_path) -> Tree:
+    return write_tree(tmp_path, methods=("base", "lora", "dora"), benchmarks={"sums": (40, 4)}, steps=20)
+
+
+def edit(path: Path, change) -> None:
+    frame = pd.read_csv(path, keep_default_na=False)
+    change(frame).to_csv(path, index=False)
+
+
+# Self-contained, deterministic, safe
+
+
+def test_same_inputs_elsewhere_give_the_same_bytes(html, tmp_path):
+    assert build(write_tree(tmp_path, not_run=("ia3",))) == html
+
+
+def test_nothing_is_requested_from_anywhere(html, page):
+    meta = [e["attributes"] for e in page.all("meta") if "http-equiv" in e["attributes"]]
+    assert [m["content"] for m in meta] == [POLICY]
+    for element in page.elements:
+        for name, value in element["attributes"].items():
+            if name in ("src", "href", "srcset", "action", "xlink:href", "data") and element["tag"] != "a":
+                assert value.startswith(("data:", "#")), (element["tag"], value)
+    assert "@import" not in html and "url(" not in html
+
+
+def test_hostile_text_stays_text(html, page):
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e["attributes"])]
+    assert "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;" in html
+    completions = [e["text"] for e in page.all("pre") if e["attributes"].get("class") == "completion"]
+    assert any("<script>document.title='owned'</script>" in completion for completion in completions)
+    assert any("</pre></td></table><img src=x onerror=alert(1)>" in completion for completion in completions)
+    assert any(
+        "\\u202egnp.exe {{ 7 * 7 }} {% raw %} \\u0000\\u001b[31m" in completion for completion in completions
+    )
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", html)
+    assert page.all("h1")[0]["text"] == "Which method should one train with? <Demo & check>"
+
+
+def test_long_completions_say_what_was_left_out(page):
+    completions = [e["text"] for e in page.all("pre") if e["attributes"].get("class") == "completion"]
+    (long, *_) = [completion for completion in completions if "left out" in completion]
+    whole = len("Let me think about this. " * 400 + "\\boxed{12}")
+    assert f"[… {whole - 1500:,} characters left out …]" in long and long.endswith("\\boxed{12}")
+
+
+# Structure
+
+
+def test_order_of_the_sections(page):
+    ids = [e["attributes"]["id"] for e in page.elements if e["tag"] in ("header", "section")]
+    assert ids == [
+        *["answer", "setup", "results", "differences", "parameters", "training", "pass-at-k"],
+        *["budget", "pretraining", "completions", "provenance", "glossary"],
+    ]
+
+
+def test_landmarks_and_anchors(page):
+    assert page.all("html")[0]["attributes"]["lang"] == "en"
+    assert len(page.all("h1")) == 1 and len(page.all("main")) == 1
+    ids = [e["attributes"]["id"] for e in page.elements if "id" in e["attributes"]]
+    assert len(ids) == len(set(ids))
+    anchors = [e["attributes"]["href"] for e in page.all("a") if e["attributes"]["href"].startswith("#")]
+    assert anchors[0] == "#content" and len(anchors) == 13
+    assert {anchor[1:] for anchor in anchors} <= set(ids)
+
+
+def test_tables_are_accessible(page):
+    for table in page.all("table"):
+        assert len(page.all("caption", table)) == 1
+        assert all(e["attributes"]["scope"] in ("col", "row") for e in page.all("th", table))
+        (region,) = [e for e in table["within"] if e["attributes"].get("class") == "scroll"]
+        assert region["attributes"]["tabindex"] == "0" and region["attributes"]["aria-label"]
+    sortable = [e for e in page.all("th") if "aria-sort" in e["attributes"]]
+    assert len(sortable) >= 6 and all(len(page.all("button", header)) == 1 for header in sortable)
+
+
+def test_every_figure_has_a_role_a_title_and_a_description(page):
+    figures = page.all("svg")
+    assert len(figures) > 60
+    for figure in figures:
+        assert figure["attributes"]["role"] == "img"
+        assert page.all("title", figure)[0]["text"] and page.all("desc", figure)[0]["text"]
+
+
+# True to the tables
+
+
+def test_results_show_what_was_simulated(tree, page):
+    rows = {row[0].split()[0]: row for row in page.table("Accuracy in %")}
+    assert list(rows) == list(METHODS)
+    for method in set(METHODS) - {"ia3"}:
+        name = "tiny--base" if method == "base" else f"tiny--{method}--recommended--main--s0"
+        sums, products = tree.correct[name, "sums"].mean(), tree.correct[name, "products"].mean()
+        unseen = tree.correct[name, "products"][3:].mean()
+        shown = [float(cell.split()[0]) for cell in rows[method][1:5]]
+        means = [50 * (sums + products), 50 * (sums + unseen), 100 * sums, 100 * products]
+        assert shown == pytest.approx(means, abs=0.051)
+        assert rows[method][5] == f"{METHODS[method][1]:,}"
+
+
+def test_intervals_stand_beside_their_values(tree, page):
+    summary = pd.read_csv(tree.results / "tables" / "summary.csv", keep_default_na=False)
+    here = (summary.method == "lora") & (summary.benchmark == "sums") & (summary.metric == "avg@8")
+    value, low, high = summary.loc[here, ["value", "ci_low", "ci_high"]].astype(float).iloc[0]
+    (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("lora ")]
+    assert row[3] == f"{100 * value:.1f} {100 * low:.1f} to {100 * high:.1f}"
+
+
+def test_one_training_seed_is_said_beside_the_numbers(page, tmp_path):
+    names = [row[0] for row in page.table("Accuracy in %")]
+    assert all("1 training seed" in name for name in names if not name.startswith(("base", "ia3")))
+    assert "Each method was trained with 1 training seed" in page.all("header")[0]["text"]
+    several = Page(build(write_tree(tmp_path, methods=("base", "lora", "full"), train_seeds=3, steps=20)))
+    assert [row[0] for row in several.table("Accuracy in %")][1:] == [
+        "lora 3 training seeds",
+        "full 3 training seeds",
+    ]
+    assert "1 training seed" not in several.all("header")[0]["text"]
+
+
+def test_missing_training_seeds_are_said(tmp_path):
+    tree = write_tree(tmp_path, methods=("base", "lora"), train_seeds=3, steps=20)
+    edit(tree.results / "tables" / "summary.csv", lambda f: f.assign(train_seeds=f.train_seeds.clip(upper=1)))
+    names = [row[0] for row in Page(build(tree)).table("Accuracy in %")]
+    assert names == ["base (untrained)", "lora 1 of 3 training seeds"]
+
+
+def test_paired_differences_are_those_of_the_table(tree, page):
+    frame = pd.read_csv(tree.results / "tables" / "comparisons.csv", keep_default_na=False)
+    here = frame[(frame.baseline == "lora") & (frame.benchmark == "products")].set_index("method")
+    rows = page.table("Accuracy minus that of lora, on products")
+    assert [row[0].split()[0] for row in rows] == [m for m in METHODS if m not in ("base", "lora")]
+    for row in rows[:-1]:
+        expected = here.loc[row[0].split()[0]]
+        assert float(row[2].split()[0].replace("−", "-")) == pytest.approx(
+            100 * expected.difference, abs=0.051
+        )
+        assert float(row[5]) == pytest.approx(100 * expected.minimum_detectable, abs=0.051)
+        assert row[4] == text.p_value(expected.p_holm).replace("\xa0", " ")
+    assert rows[-1][:2] == ["ia3", "not run"]
+
+
+def test_the_answer_follows_the_comparisons(tree, html):
+    (sentence,) = [e["text"] for e in Page(html).all("p") if e["attributes"].get("class") == "answer"]
+    frame = pd.read_csv(tree.results / "tables" / "comparisons.csv", keep_default_na=False)
+    gains = frame[(frame.baseline == "base") & (frame.benchmark == "overall")]
+    better = gains[(gains.p_holm < 0.05) & (gains.difference > 0)].sort_values("difference")
+    assert sentence.startswith(
+        f"{len(better)} of the {len(gains)} trained methods beat the untrained model (tiny:"
+    )
+    for row in (better.iloc[0], better.iloc[-1]):
+        low, high = text.points(row.ci_low, ""), text.points(row.ci_high, "")
+        assert f"{row.method} by {text.points(row.difference)} (95\xa0% interval {low} to {high})" in sentence
+    lora = frame[(frame.baseline == "lora") & (frame.benchmark == "overall") & (frame.p_holm < 0.05)]
+    assert f"{len(lora)} of 7 differ from lora" in sentence and "vera" in set(lora.method)
+
+
+def test_the_answer_claims_nothing_that_is_not_significant(small):
+    edit(small.results / "tables" / "comparisons.csv", lambda frame: frame.assign(p_holm=0.5))
+    (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
+    assert sentence.startswith("None of the 2 trained methods is shown to beat the untrained model")
+    assert sentence.endswith("none can be told apart from lora (smallest Holm p = 0.500).")
+
+
+def test_the_answer_claims_nothing_that_another_training_run_might_undo(small):
+    edit(
+        small.results / "tables" / "comparisons.csv",
+        lambda frame: frame.assign(p_holm=0.001, difference=0.1, ci_low=-0.05, ci_high=0.25),
+    )
+    (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
+    assert sentence.startswith("None of the 2 trained methods is shown to beat the untrained model")
+    assert "(smallest Holm p = 0.001, but other training seeds might show no difference)." in sentence
+
+
+def test_the_answer_names_methods_that_got_worse(small):
+    def worse(frame):
+        lost = (frame.baseline == "base") & (frame.method == "dora")
+        return frame.assign(
+            difference=frame.difference.where(~lost, -0.2),
+            ci_low=frame.ci_low.where(~lost, -0.3),
+            ci_high=frame.ci_high.where(~lost, -0.1),
+            p_holm=frame.p_holm.where(~lost, 0.001),
+        )
+
+    edit(small.results / "tables" / "comparisons.csv", worse)
+    (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
+    assert "; 1 falls below it: dora by −20.0\xa0points" in sentence
+
+
+def test_nothing_is_set_in_bold_among_the_values(page):
+    assert not [e for e in page.elements if e["tag"] in ("b", "strong", "mark")]
+
+
+def test_verdicts_are_the_grades(tree, page):
+    grades = pd.read_parquet(tree.results / "grades" / "tiny--base" / "sums.parquet")
+    problem = grades[grades.problem_id == "sums-0000"].sort_values("sample_index")
+    (table, *_) = [
+        t for t in page.all("table") if page.all("caption", t)[0]["text"] == "What each method wrote."
+    ]
+    verdict = page.all("td", table)[0]["text"]
+    assert ("✓ correct" if problem.correct.iloc[0] else "✗ incorrect") in verdict
+    assert f"status {problem.status.iloc[0]}" in verdict
+    assert f"{problem.correct.sum()} of 8" in verdict
+
+
+def test_problems_seen_in_training_stand_beside_the_benchmark(page):
+    assert [(row[1], row[-1]) for row in page.table("Benchmarks.")] == [
+        ("sums-test", "0 of 160"),
+        ("products-test", "3 of 90"),
+    ]
+    assert "results/demo/tables/overlap.csv" in [row[0] for row in page.table("Files")]
+
+
+# Partial results
+
+
+def test_without_a_count_of_the_overlap_the_page_says_nothing_about_it(small):
+    (small.results / "tables" / "overlap.csv").unlink()
+    html = build(small)
+    assert "seen in training" not in html.lower() and "overlap.csv" not in html
+    assert [row[-1] for row in Page(html).table("Benchmarks.")] == ["160"]
+
+
+def test_a_method_without_a_baseline_to_pair_with_is_not_called_not_run(small):
+    def unpaired(frame):
+        return frame[~((frame.baseline == "base") & (frame.method == "dora"))]
+
+    edit(small.results / "tables" / "comparisons.csv", unpaired)
+    rows = Page(build(small)).table("Accuracy minus that of base, on overall")
+    assert [row[1] for row in rows] == ["", "no fair partner"]
+
+
+def test_what_was_not_run_is_marked_never_dropped(page):
+    (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("ia3")]
+    assert row == ["ia3 not run", *["not run"] * 4, "–", "–"]
+    runs = {row[0]: row[1] for row in page.table("Runs.")}
+    assert runs["tiny--ia3--recommended--main--s0"] == "not run"
+    assert runs["tiny--lora--recommended--main--s0"] == "finished"
+    assert "Not run: ia3." in page.all("header")[0]["text"]
+    titles = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
+    assert "not run" in titles["Mean reward of ia3"] and "not run" not in titles["Mean reward of lora"]
+
+
+def test_what_the_weight_sync_loses_is_drawn_with_the_training(page):
+    described = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
+    assert "from 0.58 at step 1 to 0.12" in described["Weight sync: noise over update of lora"]
+    kl = described["KL of the sampling to the trained policy (nats per token) of lora"]
+    assert re.search(r"from 0\.000\d+ at step 1 to 0\.000\d+ at step 60", kl)
+
+
+def test_a_study_of_which_only_the_untrained_model_was_run(tmp_path):
+    tree = write_tree(tmp_path, methods=("base", "lora", "dora"), not_run=("lora", "dora"))
+    page = Page(build(tree))
+    assert "No method has been compared with the untrained tiny yet." in page.all("header")[0]["text"]
+    assert [row[1] for row in page.table("Accuracy in %")][1:] == ["not run", "not run"]
+
+
+def test_without_a_pretraining_curve_there_is_no_section_for_it(small):
+    shutil.rmtree(small.resources / "models")
+    page = Page(build(small))
+    assert "pretraining" not in [e["attributes"].get("id") for e in page.elements]
+
+
+def test_several_models_benchmarks_and_presets(tmp_path):
+    tree = write_tree(
+        tmp_path, models=("tiny", "small"), methods=("base", "lora", "full"), steps=20,
+        benchmarks={"sums": (20, 8), "aime24": (10, 16), "math500": (30, 4)},
+    )  # fmt: skip
+    for path in (
+        tree.cell,
+        tree.results / "tables" / "summary.csv",
+        tree.results / "tables" / "comparisons.csv",
+        tree.results / "tables" / "budget.csv",
+    ):
+        if path.suffix == ".json":
+            study = json.loads(path.read_text())
+            study["runs"] = [
+                r | ({"preset": "paper"} if r["method"] == "full" else {}) for r in study["runs"]
+            ]
+            path.write_text(json.dumps(study))
+        else:
+            edit(path, lambda f: f.assign(preset=f.preset.where(f.method != "full", "paper")))
+    page = Page(build(tree))
+    assert [row[:2] for row in page.table("Accuracy in %")] == [
+        [name, model]
+        for model in ("tiny", "small")
+        for name in ("base (untrained)", "lora · recommended 1 training seed", "full · paper 1 training seed")
+    ]
+    assert len([e for e in page.all("p") if e["attributes"].get("class") == "answer"]) == 2
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: (t.results / "tables" / "summary.csv").unlink(), "summary.csv: file not found"),
+        (lambda t: (t.results / "tables" / "summary.csv").write_text(""), "summary.csv: not a readable CSV"),
+        (
+            lambda t: edit(t.results / "tables" / "comparisons.csv", lambda f: f.drop(columns="p_holm")),
+            "comparisons.csv: column 'p_holm' is missing",
+        ),
+        (
+            lambda t: edit(t.results / "tables" / "summary.csv", lambda f: f.assign(se="about")),
+            "summary.csv, line 2: se is 'about', not a number",
+        ),
+        (
+            lambda t: edit(t.results / "tables" / "summary.csv", lambda f: f.assign(method="qlora")),
+            "summary.csv, line 2: tiny qlora - - is not a run of",
+        ),
+        (
+            lambda t: edit(t.results / "tables" / "summary.csv", lambda f: pd.concat([f, f])),
+            "more than one avg@k on sums",
+        ),
+        (
+            lambda t: edit(t.results / "tables" / "overlap.csv", lambda f: f.assign(seen="")),
+            "overlap.csv: a count is empty",
+        ),
+        (lambda t: t.cell.write_text('{"study": "demo"}'), "study.json: title: this key is required"),
+        (
+            lambda t: (t.resources / "data" / "sums-test.parquet").unlink(),
+            "sums-test.parquet: file not found",
+        ),
+        (
+            lambda t: next(t.results.glob("runs/*/train_log.parquet")).write_text("torn"),
+            "train_log.parquet: not a readable Parquet file",
+        ),
+        (
+            lambda t: next(t.results.glob("runs/*/run.json")).write_text('{"run_info": {}}'),
+            "run.json: run_info.config_sha256: Field required",
+        ),
+    ],
+)
+def test_a_damaged_input_is_named_and_nothing_is_written(small, spoil, message):
+    spoil(small)
+    with pytest.raises(UserError, match=re.escape(message)):
+        build(small)
+    assert not list((small.root / "reports").glob("*"))
+
+
+# In a browser
+
+
+def browse(path: Path, profile: Path, *options: str) -> subprocess.CompletedProcess:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    command += ["--enable-logging=stderr", "--v=0", *options, "--dump-dom", path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+def test_the_browser_has_nothing_to_complain_about(html, tmp_path):
+    good, bad = tmp_path / "good.html", tmp_path / "bad.html"
+    good.write_text(html)
+    bad.write_text(html.replace("</body>", "<script src='https://example.org/x.js'></script></body>"))
+    assert "CONSOLE" in browse(bad, tmp_path / "profile").stderr, (
+        "this browser reports nothing: the test is blind"
+    )
+    seen = browse(good, tmp_path / "profile")
+    assert "CONSOLE" not in seen.stderr
+    assert "<title>Which method should one train with?" in seen.stdout  # not "owned"
+
+
+def test_sorting_by_a_click_and_no_sideways_scrolling_on_a_telephone(html, tmp_path):
+    path = tmp_path / "clicked.html"
+    probe = """<script>
+      const buttons = document.querySelectorAll("#results thead button");
+      buttons[1].click();
+      const table = document.querySelector("#results table");
+      const rows = Array.from(table.tBodies[0].rows, (row) => row.cells[1].dataset.value);
+      const sorts = Array.from(table.tHead.rows[0].cells, (cell) => cell.ariaSort);
+      document.querySelectorAll("details").forEach((d) => { d.open = true; });
+      const widths = [document.documentElement.scrollWidth, innerWidth];
+      document.body.dataset.probe = JSON.stringify({ rows, sorts, widths });
+    </script></body>"""
+    path.write_text(html.replace("</body>", probe))
+    seen = browse(path, tmp_path / "profile", "--window-size=380,900").stdout
+    found = json.loads(Page(seen).all("body")[0]["attributes"]["data-probe"])
+    values = [float(value) for value in found["rows"][:-1]]
+    assert values == sorted(values, reverse=True) and found["rows"][-1] == ""
+    assert found["sorts"].count("descending") == 1 and found["sorts"][1] == "descending"
+    assert found["widths"][0] <= found["widths"][1] <= 500
