@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """The tree of one study, ``results/STUDY``; names may be Snakemake wildcards."""
+    """The files of one study below ``root``, ``results/STUDY``; names may be Snakemake wildcards."""
 
     root: Path
 
@@ -16,7 +16,7 @@ class StudyFolder:
 
     @property
     def manifest(self) -> Path:
-        """The grid and the benchmarks (`StudyManifest`)."""
+        """The grid and the benchmarks (:class:`StudyManifest`)."""
         return self.config("study")
 
     def run(self, run: str) -> Path:
@@ -24,7 +24,7 @@ class StudyFolder:
         return self.root / "runs" / run
 
     def trained(self, run: str) -> Path:
-        """Return the trained tensors."""
+        """Return the file of the trained tensors."""
         return self.run(run) / "trained.safetensors"
 
     def train_log(self, run: str) -> Path:
@@ -36,7 +36,7 @@ class StudyFolder:
         return self.run(run) / "run.json"
 
     def adapter(self, run: str) -> Path:
-        """Return the exported run."""
+        """Return the folder of the exported run: an adapter, or merged weights."""
         return self.run(run) / "adapter"
 
     def samples(self, run: str, benchmark: str) -> Path:
@@ -44,9 +44,9 @@ class StudyFolder:
         return self.root / "samples" / run / f"{benchmark}.parquet"
 
     def grades(self, run: str, benchmark: str) -> Path:
-        """Return their grades (:class:`Grade`)."""
+        """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
     def table(self, name: str) -> Path:
-        """Return a table by name, such as ``summary``."""
+        """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"

@@ -1,6 +1,7 @@
 """Read and write the files of a study; every name and type is checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Record = TypeVar("Record", bound=Settings)
 
 _VERSION = "format_version"
-_REBUILD = "delete the file to rebuild it"
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:
@@ -28,13 +28,11 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         UserError: the file is missing or damaged, of another format version, or a field is missing, unknown
             or of another type.
     """
-    data = read_json(path)
-    if _VERSION in kind.model_fields and isinstance(data, dict):
-        _require_version(path, data.get(_VERSION, 1), kind.model_fields[_VERSION].default)
-    try:
+    with _way_out(path):
+        data = read_json(path)
+        if _VERSION in kind.model_fields and isinstance(data, dict):
+            _require_version(path, data.get(_VERSION, 1), kind.model_fields[_VERSION].default)
         return parse(kind, data, str(path))
-    except UserError as error:
-        raise UserError(f"{error}; {_REBUILD}") from None
 
 
 def write_record(path: Path, record: Settings) -> None:
@@ -54,12 +52,12 @@ def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     if path.suffix == ".csv":
         return _read_csv(path, kind)
     frame = read_parquet(path, [])
-    _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
-    _require_columns(path, frame, kind.columns())
-    frame = frame[kind.columns()]
+    with _way_out(path):
+        _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
+        _require_columns(path, frame, kind.columns())
+        if fault := fault_in(kind, frame, "row {}".format):
+            raise UserError(f"{path}: {fault}")
     frame.attrs = {}
-    if fault := fault_in(kind, frame, "row {}".format):
-        raise UserError(f"{path}: {fault}; {_REBUILD}")
     return _plain(kind, frame)
 
 
@@ -82,7 +80,7 @@ def write_rows(
         raise ValueError(f"{path}: {kind.__name__} has other columns than the rows: {sorted(odd)}")
     if fault := fault_in(kind, frame, "row {}".format):
         raise ValueError(f"{path}: {fault}")
-    frame = _plain(kind, frame[kind.columns()])
+    frame = _plain(kind, frame)
     if path.suffix == ".csv":
         write_csv(path, frame)
     else:
@@ -100,11 +98,12 @@ def read_train_log(path: Path) -> "pd.DataFrame":
     from pandas.api.types import is_numeric_dtype
 
     frame = read_parquet(path, [])
-    _require_version(path, frame.attrs.get(_VERSION, 1), TRAIN_LOG_VERSION)
-    _require_columns(path, frame, list(TRAIN_LOG))
-    for name, column in frame.items():
-        if not is_numeric_dtype(column):
-            raise UserError(f"{path}: column {name!r} holds {column.dtype}, not numbers; {_REBUILD}")
+    with _way_out(path):
+        _require_version(path, frame.attrs.get(_VERSION, 1), TRAIN_LOG_VERSION)
+        _require_columns(path, frame, list(TRAIN_LOG))
+        for name, column in frame.items():
+            if not is_numeric_dtype(column):
+                raise UserError(f"{path}: column {name!r} holds {column.dtype}, not numbers")
     return frame.sort_values("step", ignore_index=True)
 
 
@@ -124,6 +123,15 @@ def write_train_log(path: Path, rows: list[dict[str, float]]) -> None:
     write_parquet(path, frame)
 
 
+@contextmanager
+def _way_out(path: Path) -> Iterator[None]:
+    """Add to errors what to do about a file that this version cannot read."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; delete the file to rebuild it" if path.exists() else str(error)) from None
+
+
 def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
     import pandas as pd
 
@@ -131,20 +139,23 @@ def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
         return f"line {row + 2}"
 
     texts = read_csv(path, [])
-    _require_columns(path, texts, kind.columns())
-    try:
-        columns = {column.name: from_text(column, texts[column.name], line) for column in columns_of(kind)}
-    except ValueError as error:
-        raise UserError(f"{path}, {error}; {_REBUILD}") from None
-    frame = pd.DataFrame(columns)
-    if fault := fault_in(kind, frame, line):
-        raise UserError(f"{path}, {fault}; {_REBUILD}")
+    with _way_out(path):
+        _require_columns(path, texts, kind.columns())
+        try:
+            columns = {
+                column.name: from_text(column, texts[column.name], line) for column in columns_of(kind)
+            }
+        except ValueError as error:
+            raise UserError(f"{path}, {error}") from None
+        frame = pd.DataFrame(columns)
+        if fault := fault_in(kind, frame, line):
+            raise UserError(f"{path}, {fault}")
     return _plain(kind, frame)
 
 
 def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a checked table with floats for all numbers that may be unknown, and None for absent texts."""
-    frame = frame.copy(deep=False)
+    """Return the columns of a checked table; numbers that may be unknown are floats, absent texts None."""
+    frame = frame[kind.columns()].copy(deep=False)
     for column in columns_of(kind):
         values = frame[column.name]
         if column.type is float:
@@ -156,14 +167,9 @@ def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _require_version(path: Path, version: object, expected: int) -> None:
     if version != expected:
-        raise UserError(
-            f"{path}: format version {version}, but this version of rlvr reads {expected}; {_REBUILD}, "
-            "or read it with the version of rlvr that wrote it"
-        )
+        raise UserError(f"{path}: format version {version}, but this version of rlvr reads {expected}")
 
 
 def _require_columns(path: Path, frame: "pd.DataFrame", columns: list[str]) -> None:
     if missing := [column for column in columns if column not in frame.columns]:
-        raise UserError(
-            f"{path}: column {missing[0]!r} is missing (there are {', '.join(frame.columns)}); {_REBUILD}"
-        )
+        raise UserError(f"{path}: column {missing[0]!r} is missing (columns: {', '.join(frame.columns)})")

@@ -7,7 +7,7 @@ from rlvr.config.schema import Fault, Settings
 
 
 class RunInfo(Settings):
-    """What was run and what it cost."""
+    """Name, configuration and cost of a run."""
 
     run: str
     """Name of the run: `model--method--preset--setting--sSEED`."""
@@ -44,7 +44,7 @@ class RunInfo(Settings):
 
 
 class TrainInfo(Settings):
-    """What training produced."""
+    """Outcome of training."""
 
     trainable_parameters: int
     """Trainable scalars at the end of training."""
@@ -89,7 +89,7 @@ class Environment(Settings):
 
 
 class MetaInfo(Environment):
-    """Where the run comes from."""
+    """Provenance of a run: its code, machine and inputs."""
 
     earlier_git_commits: list[str]
     """Commits of earlier attempts, where they differ from `git_commit`."""
@@ -100,13 +100,13 @@ class MetaInfo(Environment):
 
 
 class RunRecord(Settings):
-    """`runs/RUN/run.json`: configuration, outcome and provenance of one training run."""
+    """Configuration, outcome and provenance of a training run."""
 
     format_version: Literal[2] = 2
     """Version of this format."""
     run_info: RunInfo
-    """What was run and what it cost."""
+    """Name, configuration and cost."""
     train_info: TrainInfo
-    """What training produced."""
+    """Outcome."""
     meta_info: MetaInfo
-    """Where the run comes from."""
+    """Provenance."""

@@ -46,14 +46,14 @@ class Row(Settings):
 
 
 class Sample(Row):
-    """`samples/RUN/BENCHMARK.parquet`: one sampled completion."""
+    """One sampled completion."""
 
     problem_id: str
     """Id of the problem in the prepared benchmark."""
     sample_index: int
     """0 .. k - 1 within the problem."""
     seed: int
-    """Seed of this completion alone."""
+    """Seed of the completion."""
     text: str
     """The completion without special tokens, preceded by what the chat template opens it with (`<think>`)."""
     n_tokens: int
@@ -70,7 +70,7 @@ class Sample(Row):
 
 
 class Grade(Row):
-    """`grades/RUN/BENCHMARK.parquet`: the grade of one sample."""
+    """The grade of one sample."""
 
     problem_id: str
     """As in the samples."""
@@ -83,7 +83,9 @@ class Grade(Row):
     lenient: bool
     """`correct` with answers outside the requested format accepted; never a reward."""
     status: Status
-    """`ok`: the answer was compared with the gold answer; every other status counts as incorrect."""
+    """`ok`: the answer was compared with the gold answer. Otherwise the sample counts as incorrect:
+    `no_answer` in the requested format, unreadable gold answer (`unparsed_gold`), `timeout` or `error` of the
+    comparison."""
     verifier_version: str
     """Version of the grader: its rules and its library."""
 
@@ -104,7 +106,7 @@ class _Variant(Row):
 
 
 class SummaryRow(_Variant):
-    """`tables/summary.csv`: one metric of one method on one benchmark, over all training seeds."""
+    """One metric of one method on one benchmark, over all training seeds."""
 
     train_seeds: int
     """Training seeds, taken together in this row; 0 for the untrained model."""
@@ -131,7 +133,7 @@ class SummaryRow(_Variant):
 
 
 class ComparisonRow(_Variant):
-    """`tables/comparisons.csv`: the paired difference of one method and one baseline on one benchmark.
+    """The paired difference of one method and one baseline on one benchmark.
 
     Baselines are the untrained model (`base`), `full` and `lora`, with the same model and setting, and for a
     method with several settings the method itself in its first setting of the study (`method` and `baseline`
@@ -175,7 +177,7 @@ class ComparisonRow(_Variant):
 
 
 class BudgetRow(_Variant):
-    """`tables/budget.csv`: accuracy if every completion were truncated at `budget` tokens."""
+    """Accuracy if every completion were truncated at `budget` tokens."""
 
     train_seeds: int
     """As in `summary.csv`."""
@@ -198,7 +200,7 @@ class BudgetRow(_Variant):
 
 
 class ContaminationRow(Row):
-    """`tables/contamination.csv`: how many problems of a benchmark are in the training data."""
+    """How many problems of a benchmark are in the training data."""
 
     dataset: str
     """Entry of `config/datasets.yaml`."""
@@ -209,7 +211,7 @@ class ContaminationRow(Row):
 
 
 class ContaminatedProblem(Row):
-    """`tables/contaminated_problems.csv`: one benchmark problem that is in the training data."""
+    """One benchmark problem that is in the training data."""
 
     dataset: str
     """Entry of `config/datasets.yaml`."""

@@ -4,8 +4,9 @@ Run it as ``python -m rlvr.config.reference``.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -62,7 +63,7 @@ def reference_text() -> str:
     for name, (model, path) in FILES.items():
         schema = model.model_json_schema()
         parts.append(f"\n## `{path}`\n\nSchema: `workflow/schemas/{name}.schema.json`\n")
-        for title, block in _blocks(schema):
+        for title, block in blocks(schema):
             if title not in shown:
                 shown.add(title)
                 parts.append(_table(title, block))
@@ -76,7 +77,8 @@ def write_all(schemas: Path = Path("workflow/schemas"), reference: Path = Path("
     write_text(reference, reference_text())
 
 
-def _blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield title and schema of every block of keys in a JSON Schema, the outermost first."""
     yield schema["title"], schema
     for title, block in schema.get("$defs", {}).items():
         if "properties" in block:
@@ -86,37 +88,45 @@ def _blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _table(title: str, block: dict[str, Any]) -> str:
     required = set(block.get("required", []))
     rows = [
-        f"| `{key}` | {_type(value)} | {'required' if key in required else _default(value)} "
-        f"| {_cell(value.get('description', ''))} |"
+        [
+            f"`{key}`",
+            type_text(value),
+            "required" if key in required else _default(value),
+            value.get("description", ""),
+        ]
         for key, value in block["properties"].items()
     ]
-    head = [
-        f"### {title}\n\n{block.get('description', '')}\n",
-        "| key | type | default | meaning |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*head, *rows]) + "\n"
+    table = markdown_table(["key", "type", "default", "meaning"], rows)
+    return f"### {title}\n\n{block.get('description', '')}\n\n{table}"
 
 
-def _type(value: dict[str, Any]) -> str:
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    first, *others = ("| " + " | ".join(map(_cell, cells)) + " |" for cells in [head, *rows])
+    return "\n".join([first, "|" + "---|" * len(head), *others]) + "\n"
+
+
+def type_text(value: dict[str, Any], pages: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the type of a key, with links to blocks; ``pages`` says which of these are on another page."""
     if "$ref" in value:
-        return f"[{(name := value['$ref'].rpartition('/')[2])}](#{name.lower()})"
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}]({pages.get(name, '')}#{name.lower()})"
     if "enum" in value:
         return ", ".join(f"`{option}`" for option in value["enum"])
     if "const" in value:
         return f"`{value['const']}`"
     for key in ("anyOf", "oneOf"):
         if key in value:
-            return " or ".join(_type(option) for option in value[key])
+            return " or ".join(type_text(option, pages) for option in value[key])
     if value.get("type") == "array":
-        return f"list of {_type(value['items'])}" if "items" in value else "list"
+        return f"list of {type_text(value['items'], pages)}" if "items" in value else "list"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
-        return f"name -> {_type(value['additionalProperties'])}"
-    return _cell(str(value.get("type", "any")))
+        return f"name -> {type_text(value['additionalProperties'], pages)}"
+    return str(value.get("type", "any"))
 
 
 def _default(value: dict[str, Any]) -> str:
-    return _cell(f"`{json.dumps(value.get('default'))}`") if "default" in value else ""
+    return f"`{json.dumps(value.get('default'))}`" if "default" in value else ""
 
 
 def _cell(text: str) -> str:
