@@ -259,7 +259,7 @@ def grade(
 
 
 @verb(
-    "rlvr contamination resources/data/sums-test.parquet resources/data/differences-test.parquet \\",
+    "rlvr contamination resources/data/sums-test.parquet \\",
     "  --train resources/data/sums-train.parquet --train resources/data/differences-train.parquet \\",
     "  -o contamination.csv --problems contaminated_problems.csv",
 )
