@@ -126,16 +126,14 @@ def resolve(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write one resolved configuration or catalogue entry."""
-    from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
-    from rlvr.config.loading import load_yaml, unknown_name
+    from rlvr.config.loading import unknown_name
     from rlvr.files import write_json
-    from rlvr.plan import cells, load_plan, sources
+    from rlvr.plan import configs, entries, load_plan
 
     if study is not None:
-        place, known = f"study {study}", cells(load_plan(study, config))
+        place, known = f"study {study}", configs(load_plan(study, config))
     elif name.startswith(("models/", "data/")):
-        models = load_yaml(config / "models.yaml", ModelCatalogue)
-        place, known = str(config), sources(models, load_yaml(config / "datasets.yaml", DataCatalogue))
+        place, known = str(config), entries(config)
     else:
         raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")
     if name not in known:

@@ -9,8 +9,9 @@ import yaml
 
 from rlvr.config.audit import Audit, Difference
 from rlvr.config.audit_reference import reference_text
+from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import EvaluationCatalogue, Fault, MethodFile, Preset, PromptCatalogue
+from rlvr.config.schema import Fault, MethodFile, Preset
 from rlvr.errors import UserError
 from tests.helpers.paths import REPOSITORY
 
