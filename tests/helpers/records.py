@@ -20,7 +20,6 @@ def train_config(**changes: Any) -> TrainConfig:
         "setting": "main",
         "train_seed": 0,
         "parameters": {"rank": 8, "alpha": 16},
-        "learning_rate": 3e-3,
         "dataset": "sums-train",
         "prompt": Prompt(),
         "answer_format": "first-line-number",

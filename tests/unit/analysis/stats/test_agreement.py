@@ -48,12 +48,13 @@ def test_different_samples_are_refused() -> None:
         agreement_of(np.ones(0, dtype=bool), np.ones(0, dtype=bool))
 
 
-@settings(deadline=None)  # the import of scikit-learn is slow
+@settings(deadline=None)  # the import of statsmodels is slow
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2))
-def test_agreement_with_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
-    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+def test_agreement_with_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
+    inter_rater = pytest.importorskip("statsmodels.stats.inter_rater", reason="statsmodels is not installed")
     first, second = np.array(pairs).T
     ours, swapped = agreement_of(first, second), agreement_of(second, first)
     assert ours.kappa == pytest.approx(swapped.kappa, nan_ok=True)
     if not math.isnan(ours.kappa):
-        assert ours.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
+        table = [[ours.both, ours.only_first], [ours.only_second, ours.neither]]
+        assert ours.kappa == pytest.approx(inter_rater.cohens_kappa(table, return_results=False))
