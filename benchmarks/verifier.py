@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.files import write_json
-from rlvr.verify import VERIFIER_VERSION, Item, Verifier
+from rlvr.verify.graders.registry import grader_version
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item
 
 TEX = r"""
 \frac \sqrt \boxed { } { } ( ) [ ] ^ _ ! = < > , ; . : $ \$ % \\ \ \pm \sum_{k=1}^{9} \int_0^1
@@ -125,7 +127,7 @@ def main() -> None:
         if arguments.what == "speed"
         else fuzz(arguments.count, arguments.workers)
     )
-    result = {"verifier_version": VERIFIER_VERSION, **result}
+    result = {"verifier_version": grader_version("rlvr"), **result}
     write_json(arguments.output, result)
     print(json.dumps(result, indent=2))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from rlvr.config.schema import Grader
+from rlvr.config.choices import Grader
 from rlvr.errors import UserError
 
 Arguments = argparse.Namespace
@@ -151,7 +151,7 @@ def methods(arguments: Arguments) -> None:
 
 def verify(arguments: Arguments) -> None:
     """Judge answers in a file."""
-    from rlvr.verify import verify_file
+    from rlvr.verify.verify_file import verify_file
 
     verify_file(arguments.cases, arguments.output)
 

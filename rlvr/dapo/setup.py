@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import AnswerFormat
 from rlvr.dapo.canary import canary_completions, canary_kl, check_mismatch
 from rlvr.dapo.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from rlvr.dapo.sampling import (
@@ -38,7 +38,8 @@ from rlvr.rollout.engines.base import Completion
 from rlvr.rollout.engines.transformers import TransformersEngine
 from rlvr.rollout.sync import WeightSync
 from rlvr.seeds import derive_seed
-from rlvr.verify import Item, Verifier
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item
 
 IDENTITY = {"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
 """Fields of the cell that say which run this is."""

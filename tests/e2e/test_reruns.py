@@ -89,7 +89,7 @@ def test_another_grading_rule_costs_no_generation(checkout):
 
 @pytest.mark.parametrize(
     ("file", "grader", "version"),
-    [("verdict.py", "rlvr", "0+"), ("released.py", "released-eval", "released-eval-0+")],
+    [("verdict.py", "rlvr", "0+"), ("graders/base.py", "released-eval", "released-eval-0+")],
 )
 def test_changed_rules_of_the_grader_grade_again_and_draw_nothing(
     checkout, tmp_path, monkeypatch, file, grader, version

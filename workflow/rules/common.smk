@@ -16,7 +16,7 @@ from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.verify import grader_version
+from rlvr.verify.graders.registry import grader_version
 
 
 def checked(function, *arguments):

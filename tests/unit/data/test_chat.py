@@ -16,7 +16,7 @@ from rlvr.config.loading import load_yaml
 from rlvr.config.schema import Prompt, PromptCatalogue
 from rlvr.data.chat import opening, prompt_ids, render
 from rlvr.models.tiny import build_tokenizer
-from rlvr.verify import extract_answer
+from rlvr.verify.extract import extract_answer
 from tests.helpers.paths import REPOSITORY
 
 PROBLEM = "What is 12 + 34?"
