@@ -70,18 +70,16 @@ def prepare_model(arguments: Arguments) -> None:
 def prepare_data(arguments: Arguments) -> None:
     """Make a problem file."""
     from rlvr.data.prepare import prepare_data
-    from rlvr.verify.gold_answers import check_golds
 
-    prepare_data(arguments.cell, arguments.output, check_golds)
+    prepare_data(arguments.cell, arguments.output)
 
 
 def overlap(arguments: Arguments) -> None:
     """Find benchmark problems that stand in the training data."""
     from rlvr.data.contamination import write_contamination
-    from rlvr.verify.gold_answers import agree
 
     outputs = arguments.output, arguments.contaminated
-    write_contamination(arguments.train, arguments.benchmarks, arguments.similarity, agree, *outputs)
+    write_contamination(arguments.train, arguments.benchmarks, arguments.similarity, *outputs)
 
 
 def train(arguments: Arguments) -> None:

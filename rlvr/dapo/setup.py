@@ -185,14 +185,14 @@ def training_problems(
         UserError: a prompt is too long and the study does not say to drop it, or none is left.
     """
     limit = cell.training.max_prompt_tokens
-    columns = (problems[column] for column in ("source", "id", "problem", "answer"))
+    columns = (problems[column] for column in ("origin", "id", "problem", "answer"))
     fitting, too_long = [], []
-    for source, name, text, answer in zip(*columns, strict=True):
+    for origin, name, text, answer in zip(*columns, strict=True):
         problem = TrainingProblem(name, prompt_ids(tokenizer, cell.prompt, text), answer)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
-            too_long.append(f"{source} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
+            too_long.append(f"{origin} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
     if too_long and (cell.training.overlong_prompts == "stop" or not fitting):
         raise UserError(
             f"{too_long[0]}, training.max_prompt_tokens is {limit} "
