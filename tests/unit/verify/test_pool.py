@@ -170,9 +170,9 @@ def test_closed_verifier_says_so() -> None:
 
 
 TEX = r"""
-\frac \sqrt \boxed { } ( ) [ ] ^ _ ! = < > , ; . : $ \$ % \\ \pm \sum_{k=1}^{9} \int \binom{4}{2} \left
-\right \{ \} \text{and} x y e i \pi \infty 0 1 7 99 1e9 10^{10} \cup \in \begin{pmatrix} \end{pmatrix} & \log \ldots °
-\approx __import__('os')
+\frac \sqrt \boxed { } ( ) [ ] ^ _ ! = < > , ; . : $ \$ % \\ \pm \sum_{k=1}^{9} \int \binom{4}{2}
+\left \right \{ \} \text{and} x y e i \pi \infty 0 1 7 99 1e9 10^{10} \cup \in
+\begin{pmatrix} \end{pmatrix} & \log \ldots ° \approx __import__('os')
 """
 PIECES = st.sampled_from([*TEX.split(), " or "])
 
