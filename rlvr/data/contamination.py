@@ -33,7 +33,8 @@ def write_contamination(
         UserError: a generated benchmark shares a problem with the training data.
     """
     training = pd.concat([read_problems(path) for path in train], ignore_index=True)
-    count_rows, problem_rows = [], []
+    count_rows: list[dict[str, object]] = []
+    problem_rows: list[dict[str, object]] = []
     for path in benchmarks:
         benchmark = read_problems(path)
         matches = _matches(path, benchmark, training, threshold)

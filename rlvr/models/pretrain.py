@@ -45,11 +45,11 @@ def pretrain(
 ) -> list[dict[str, float]]:
     """Train ``model`` in place on correct answers until :func:`sampled_accuracy` reaches ``target_accuracy``.
 
-    Problems (rows with ``id``, ``problem``, ``answer``) are sampled with replacement, ``batch_size`` per step.
-    Those in ``validation``, on which accuracy is measured every five steps, are excluded. Muon (Jordan et
-    al., 2024, kellerjordan.github.io/posts/muon) trains up to half the target, in about a third of AdamW's
-    steps. AdamW trains the rest: where Muon ends, the loss is so steep that AdamW, which trains adapters and
-    full models afterwards, hardly improves on it.
+    Problems (rows with ``id``, ``problem``, ``answer``) are sampled with replacement, ``batch_size`` per
+    step. Those in ``validation``, on which accuracy is measured every five steps, are excluded. Muon
+    (Jordan et al., 2024, kellerjordan.github.io/posts/muon) trains up to half the target, in about a third
+    of AdamW's steps. AdamW trains the rest: where Muon ends, the loss is so steep that AdamW, which trains
+    adapters and full models afterwards, hardly improves on it.
 
     Returns:
         The learning curve, one row per measurement: ``step``, ``loss`` (of that step, nats per token),

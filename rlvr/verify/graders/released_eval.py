@@ -1,7 +1,7 @@
 r"""`released-eval`: the authors' evaluation (`grade_answer_perl` in their `perl/eval/grader.py`).
 
-From `MikaStars39/PeRL@78899ba`. It takes the last ``\boxed`` anywhere, thinking included, else a last
-line that starts with "Answer:". Correct if the string form of MATH or of PRM800K agrees, or if sympy finds the
+From `MikaStars39/PeRL@78899ba`. It takes the last ``\boxed`` anywhere, thinking included, else a last line
+that starts with "Answer:". Correct if the string form of MATH or of PRM800K agrees, or if sympy finds the
 difference of the latter to be zero.
 """
 
