@@ -33,9 +33,12 @@ def read_problems(path: Path) -> pd.DataFrame:
     """Read a prepared file.
 
     Raises:
-        UserError: the file is missing or damaged, or is not a problem file.
+        UserError: the file is missing or damaged, or lacks a column.
     """
-    return read_parquet(path, COLUMNS)
+    try:
+        return read_parquet(path, COLUMNS)
+    except UserError as error:
+        raise UserError(f"{error}; delete it to prepare it again" if path.exists() else str(error)) from None
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
