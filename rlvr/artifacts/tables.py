@@ -1,7 +1,8 @@
 """Tables of a study: one class per file, one field per column."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from rlvr.config.choices import FinishReason, Status
 from rlvr.config.schema import Settings
 
 OVERALL = "overall"
@@ -10,9 +11,6 @@ UNCONTAMINATED = "overall_uncontaminated"
 """Macro mean without the problems found in the training data; a benchmark with no other problem is left out."""
 SAMPLE_WEIGHTED = "overall_sample_weighted"
 """Every sample counts the same, as in the script of the paper's authors (MikaStars39/PeRL, `perl/eval`)."""
-
-FinishReason = Literal["stop", "length"]
-Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
 
 
 class Row(Settings):

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import AnswerFormat
 from rlvr.dapo.canary import canary_completions, canary_kl, check_mismatch
 from rlvr.dapo.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from rlvr.dapo.sampling import (
@@ -38,7 +38,8 @@ from rlvr.rollout.engines.base import Completion
 from rlvr.rollout.engines.transformers import TransformersEngine
 from rlvr.rollout.sync import WeightSync
 from rlvr.seeds import derive_seed
-from rlvr.verify import Item, Verifier
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item
 
 IDENTITY = {"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
 """Fields of the cell that say which run this is."""
@@ -184,14 +185,14 @@ def training_problems(
         UserError: a prompt is too long and the study does not say to drop it, or none is left.
     """
     limit = cell.training.max_prompt_tokens
-    columns = (problems[column] for column in ("source", "id", "problem", "answer"))
+    columns = (problems[column] for column in ("origin", "id", "problem", "answer"))
     fitting, too_long = [], []
-    for source, name, text, answer in zip(*columns, strict=True):
+    for origin, name, text, answer in zip(*columns, strict=True):
         problem = TrainingProblem(name, prompt_ids(tokenizer, cell.prompt, text), answer)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
-            too_long.append(f"{source} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
+            too_long.append(f"{origin} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
     if too_long and (cell.training.overlong_prompts == "stop" or not fitting):
         raise UserError(
             f"{too_long[0]}, training.max_prompt_tokens is {limit} "

@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from rlvr.config.choices import Grader
 from rlvr.config.resolved import GradeConfig, read_config
-from rlvr.config.schema import Grader
 from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.errors import UserError
 from rlvr.files import read_parquet, write_parquet
-from rlvr.verify import Item, Verdict, Verifier, grader_version
+from rlvr.verify.graders.registry import grader_version
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item, Verdict
 
 SAMPLE_COLUMNS = ["problem_id", "sample_index", "text", "finish_reason"]
 

@@ -184,7 +184,7 @@ def _write_data(tree: Tree, name: str, problems: int) -> None:
             "id": [f"{name}-{index:04d}" for index in range(problems)],
             "problem": [f"What is {a} + {b}? <b>Think</b> first." for a, b in zip(left, right, strict=True)],
             "answer": [str(a + b) for a, b in zip(left, right, strict=True)],
-            "source": "arithmetic",
+            "origin": "arithmetic",
         }
     )
     write_parquet(data, frame)

@@ -58,9 +58,9 @@ def even_sum(problems, completions):
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     rows = [
-        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "source": "test"} for i in range(30)
+        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "origin": "test"} for i in range(30)
     ]
-    write_problems(tmp_path / "data.parquet", pd.DataFrame(rows), {"source": {"source": "test"}})
+    write_problems(tmp_path / "data.parquet", pd.DataFrame(rows), {"entry": {"source": "test"}})
     return tmp_path / "data.parquet"
 
 
@@ -206,11 +206,11 @@ def test_nothing_to_learn_from_is_said_before_training(tiny_folder, tmp_path, da
 def test_an_overlong_prompt_stops_the_run_or_is_left_out_as_the_study_says(tiny_folder, tmp_path, capsys):
     problems = ["1+1", "2+2", "3+3", "123456+7"]
     rows = [
-        {"id": text, "problem": text, "answer": "1", "source": f"test#{line}"}
+        {"id": text, "problem": text, "answer": "1", "origin": f"test#{line}"}
         for line, text in enumerate(problems, start=1)
     ]
     data = tmp_path / "data.parquet"
-    write_problems(data, pd.DataFrame(rows), {"source": {"source": "test"}})
+    write_problems(data, pd.DataFrame(rows), {"entry": {"source": "test"}})
     settings = {"steps": 1, "prompts_per_step": 2, "max_prompt_tokens": 6}
     stop = cell_at(tmp_path / "stop.json", **settings)
     long = r"test#4 \(id '123456\+7'\): a prompt of 10 tokens, "

@@ -29,7 +29,7 @@ DRAWN = ["problem_id", "sample_index", "seed", "text", "n_tokens", "finish_reaso
 def benchmark_file(tmp_path: Path) -> Path:
     """Fourteen problems of different length."""
     rows = [
-        {"id": f"p{i}", "problem": f"{i}+{7**i}", "answer": str(i + 7**i), "source": f"test#{i}"}
+        {"id": f"p{i}", "problem": f"{i}+{7**i}", "answer": str(i + 7**i), "origin": f"test#{i}"}
         for i in range(14)
     ]
     write_parquet(tmp_path / "problems.parquet", pd.DataFrame(rows))

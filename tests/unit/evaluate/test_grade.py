@@ -11,11 +11,12 @@ from rlvr.config.resolved import GradeConfig
 from rlvr.errors import UserError
 from rlvr.evaluate.grade import grade
 from rlvr.files import write_json, write_parquet
-from rlvr.verify import VERIFIER_VERSION
+from rlvr.verify.graders.registry import grader_version
 
+OWN_VERSION = grader_version("rlvr")
 PROBLEMS = [
-    {"id": "a", "problem": "?", "answer": "34", "source": "test#1"},
-    {"id": "b", "problem": "?", "answer": "4.5e33", "source": "test#2"},
+    {"id": "a", "problem": "?", "answer": "34", "origin": "test#1"},
+    {"id": "b", "problem": "?", "answer": "4.5e33", "origin": "test#2"},
 ]
 TEXTS = {
     ("a", 0): r"It is \boxed{34}.",
@@ -79,7 +80,7 @@ def test_our_rules_by_default(folder):
     assert grades["correct"].tolist() == [True, False, True, False]
     assert grades["status"].tolist() == ["ok", "no_answer", "ok", "ok"]
     assert grades["lenient"].tolist() == [True, True, True, False], "an answer in the wrong place, apart"
-    assert set(grades["verifier_version"]) == {VERIFIER_VERSION}
+    assert set(grades["verifier_version"]) == {OWN_VERSION}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_the_cell_names_the_grader_and_the_command_line_may_name_another(folder)
     )  # fmt: skip
     write_json(folder / "cell.json", cell.model_dump())
     assert graded(folder)["verifier_version"].str.startswith("released-eval").all()
-    assert set(graded(folder, "--grader", "rlvr")["verifier_version"]) == {VERIFIER_VERSION}
+    assert set(graded(folder, "--grader", "rlvr")["verifier_version"]) == {OWN_VERSION}
 
 
 def test_alternates_of_a_problem_count_where_the_data_has_them(folder):
@@ -138,7 +139,7 @@ def test_two_graders_are_compared_on_the_same_samples(folder, capsys):
     capsys.readouterr()
     assert main(["agreement", str(folder / "ours.parquet"), str(folder / "theirs.parquet")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["first"] == VERIFIER_VERSION
+    assert found["first"] == OWN_VERSION
     assert found["second"].startswith("released-eval")
     # ours: right, wrong, right, wrong; theirs: right, right, wrong, wrong
     assert [found[f"{who}_correct"] for who in ("both", "only_first", "only_second", "neither")] == [1] * 4
