@@ -35,10 +35,7 @@ def read_problems(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged, or lacks a column.
     """
-    try:
-        return read_parquet(path, COLUMNS)
-    except UserError as error:
-        raise UserError(f"{error}; delete it to prepare it again" if path.exists() else str(error)) from None
+    return read_parquet(path, COLUMNS)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

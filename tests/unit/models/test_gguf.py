@@ -93,4 +93,4 @@ def test_converted_smollm2_is_the_whole_model(tmp_path):
         perplexity = model(input_ids=ids, labels=ids).loss.exp().item()
     assert perplexity == pytest.approx(
         6.947, rel=0.01
-    )  # a wrong scale or layout of one tensor gives hundreds
+    )  # an incorrect scale or layout of one tensor gives hundreds
