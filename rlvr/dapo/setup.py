@@ -143,7 +143,7 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
         wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
         wrapped.gradient_checkpointing_enable()
         wrapped.enable_input_require_grads()
-    optimizer = method.optimizer(policy, parameters, config.learning_rate, training)
+    optimizer = method.optimizer(policy, parameters, training.learning_rate, training)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
