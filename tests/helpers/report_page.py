@@ -40,7 +40,7 @@ class Page(HTMLParser):
         ]
 
     def table(self, caption: str) -> list[list[str]]:
-        """Return the body rows of the table whose caption starts with ``caption``, without texts of figures."""
+        """Return the body rows of the table whose caption starts so, without the texts of figures."""
         (table,) = [
             t for t in self.all("table") if self.all("caption", t)[0]["text"].strip().startswith(caption)
         ]

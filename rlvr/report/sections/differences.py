@@ -70,24 +70,24 @@ class Differences:
     Attributes:
         forests: by model.
         improvements: whether a forest has a probability of improvement.
-        matched: what a method and its baseline share: preset, setting, or both; empty where each is unique.
+        several_presets: whether a baseline may have to be chosen by preset.
+        several_settings: whether a baseline may have to be chosen by setting.
     """
 
     forests: dict[str, list[Forest]]
     improvements: bool
-    matched: str
+    several_presets: bool
+    several_settings: bool
 
 
 def build(inputs: Inputs) -> Differences:
     """Return all comparisons: each baseline, on each benchmark, overall first."""
     forests = {model: _forests(inputs, model) for model in inputs.study.models}
-    presets = {variant.preset for variant in inputs.trained}
-    settings = {variant.setting for variant in inputs.trained}
-    several = ["preset"] * (len(presets) > 1) + ["setting"] * (len(settings) > 1)
     return Differences(
         forests=forests,
         improvements=any(forest.improvements for some in forests.values() for forest in some),
-        matched=" and ".join(several),
+        several_presets=len({variant.preset for variant in inputs.trained}) > 1,
+        several_settings=len({variant.setting for variant in inputs.trained}) > 1,
     )
 
 

@@ -9,7 +9,7 @@ from rlvr.report.panels import ModelPanels, Panels, panels_of_models
 from rlvr.report.queries import accuracies, benchmark_title, headline_benchmark, rows_of
 from rlvr.report.section import Section
 
-FEWEST_POINTS = 3  # a figure of its own needs as many
+FEWEST_POINTS = 3  # in a figure; smaller groups share one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,8 @@ def figure_groups(inputs: Inputs, variants: list[Variant]) -> dict[str, dict[Var
     """Return title -> variants with their labels, one entry per figure.
 
     A figure compares methods under one preset and setting or, where that gives fewer figures, the presets and
-    settings of one method. Groups of fewer than three variants share a figure with full labels.
+    settings of one method. Groups of fewer than three variants, or of less than half the largest, share a
+    figure with full labels.
     """
     by_conditions: dict[str, dict[Variant, str]] = {}
     by_method: dict[str, dict[Variant, str]] = {}
@@ -43,7 +44,8 @@ def figure_groups(inputs: Inputs, variants: list[Variant]) -> dict[str, dict[Var
     groups = min(by_conditions, by_method, key=len)
     if len(groups) <= 1:
         return groups
-    large = {title: group for title, group in groups.items() if len(group) >= FEWEST_POINTS}
+    fewest = max(FEWEST_POINTS, max(map(len, groups.values())) / 2)
+    large = {title: group for title, group in groups.items() if len(group) >= fewest}
     if len(large) <= 1:
         return {"": {variant: inputs.label(variant) for variant in variants}}
     placed = {variant for group in large.values() for variant in group}
@@ -85,5 +87,5 @@ def _marks(inputs: Inputs, model: str, benchmark: str) -> dict[Variant, Mark]:
 
 
 SECTION = Section(
-    order=50, id="parameters", title="Accuracy and size", template="parameters.html", build=build
+    order=50, id="parameters", title="Accuracy and parameters", template="parameters.html", build=build
 )

@@ -20,15 +20,28 @@ CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, lar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """Context of the section."""
+    """Context of the section.
+
+    Attributes:
+        reference: the method of the dashed curves.
+        several_references: whether the curves of different variants of it are dashed in different panels.
+    """
 
     models: list[ModelPanels]
     reference: str
+    several_references: bool
 
 
 def build(inputs: Inputs) -> Training:
     """Return the curves of every model: the reward first."""
-    return Training(models=panels_of_models(inputs, _groups), reference=REFERENCE_METHOD)
+    references = [
+        sum(v.method == REFERENCE_METHOD for v in inputs.trained_of(m)) for m in inputs.study.models
+    ]
+    return Training(
+        models=panels_of_models(inputs, _groups),
+        reference=REFERENCE_METHOD,
+        several_references=max(references) > 1,
+    )
 
 
 def reference_of(inputs: Inputs, variant: Variant) -> Variant | None:
