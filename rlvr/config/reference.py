@@ -10,8 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
-from rlvr.config.schema import EvaluationCatalogue, MethodFile, PromptCatalogue, Selection, Study
+from rlvr.config.catalogue import (
+    DataCatalogue,
+    EvaluationCatalogue,
+    MethodSets,
+    ModelCatalogue,
+    PromptCatalogue,
+)
+from rlvr.config.schema import MethodFile, Selection, Study
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {
@@ -21,38 +27,73 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "datasets": (DataCatalogue, "config/datasets.yaml"),
     "prompts": (PromptCatalogue, "config/prompts.yaml"),
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
+    "method_sets": (MethodSets, "config/method_sets.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
 
+EXTENDING_STUDY = "study-extends"
+"""Schema of a study that `extends` another: every key is optional."""
+
 INTRODUCTION = """\
 # Configuration
 
-What to run is data; how to run it is code. `config.yaml` names the studies of `snakemake all`; each study in
-`studies/` is a grid of model x method x setting x training seed with its benchmarks; `models.yaml` and
-`datasets.yaml` say where things come from, `prompts.yaml` how problems are asked and `evaluations.yaml` how
-answers are drawn and judged; `methods/` holds the presets of every method.
+`config.yaml` names the studies of `snakemake all`. Each file in `studies/` is a grid of model x method x
+setting x training seed with its benchmarks. `models.yaml` and `datasets.yaml` are the catalogues of models
+and data sets, `prompts.yaml` of prompts, `evaluations.yaml` of evaluation presets, `method_sets.yaml` of
+lists of methods; `methods/` holds the presets of each method.
 
-- Another study: `snakemake all --config studies=[smollm2]`. Its grid, without a run: `rlvr plan smollm2`.
-- A study of your own: a new file in `studies/` with `extends: demo` and what differs (as `studies/audit.yaml`
-  does), or a changed copy; look at it with `snakemake -n all --config studies=[NAME]`.
-- Without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`); for a
-  model give `source: local` with its `path` in `models.yaml`.
-- A wrong key or value stops everything before the first job, with file, line, key and the nearest known key.
-- Editing a value reruns what depends on it and nothing else, because every job reads a resolved cell
-  (`results/<study>/configs/`) that holds only its own settings. `compute` is in no cell: changing it reruns
-  nothing.
-- The learning rate of a run is `training.learning_rate` of the study (which is LoRA's) times the preset's
-  `learning_rate_factor`.
-- Editors complete keys through the schema named in each file's first line (`workflow/schemas/`).
+- Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid without running it: `rlvr
+  plan smollm2`.
+- Write a study: a new file in `studies/` with `extends: demo` and what differs, or a changed copy. Check it
+  with `rlvr plan NAME` and `snakemake -n all --config 'studies=[NAME]'`.
+- Vary one thing: add a setting. `settings` maps a name to what differs from the study and its presets, for
+  all methods or for those listed:
 
-The rest of this page is generated from `rlvr/config/schema.py` and `rlvr/config/catalogue.py` by `make schemas`.
+  ```yaml
+  settings:
+    main: {}
+    rank4: {methods: [lora], parameters: {rank: 4, alpha: 8}}
+    grpo: {training: {algorithm: grpo}}
+  ```
+
+  Tables and figures show settings side by side. `studies/grid.yaml` holds LoRA at four ranks, three
+  learning rates and three algorithms.
+- Train a named set of methods: `methods: {set: paper, preset: paper}`.
+- Work without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`);
+  for a model use `source: local` with its `path` in `models.yaml`.
+- An unknown key or a wrong value stops the workflow before the first job; the message names file, line, key
+  and the nearest known key.
+- Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
+  (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
+  reruns nothing.
+- The learning rate of a run is `training.learning_rate` of the study, which is LoRA's, times
+  `learning_rate_factor` of the preset. The resolved configuration holds the product.
+- Editors complete keys from the schema named in the first line of each file (`workflow/schemas/`); a study
+  that `extends` another names `study-extends.schema.json`, in which no key is required.
+
+The rest of this page is generated from `rlvr/config/` by `make schemas`.
 """
 
 
-def schema_text(model: type[BaseModel]) -> str:
-    """Return the JSON Schema of a configuration file."""
-    return json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_texts() -> dict[str, str]:
+    """Return the JSON Schemas by name."""
+    schemas = {name: model.model_json_schema() for name, (model, _) in FILES.items()}
+    schemas[EXTENDING_STUDY] = _without_required(Study.model_json_schema())
+    return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
+
+
+def _without_required(schema: Any) -> Any:
+    """Return a schema in which every key is optional, those of nested blocks too."""
+    if isinstance(schema, list):
+        return [_without_required(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_required(value)
+        for key, value in schema.items()
+        if not (key == "required" and isinstance(value, list))
+    }
 
 
 def reference_text() -> str:
@@ -71,8 +112,8 @@ def reference_text() -> str:
 
 def write_all(schemas: Path = Path("workflow/schemas"), reference: Path = Path("config/README.md")) -> None:
     """Write every schema and the reference."""
-    for name, (model, _) in FILES.items():
-        write_text(schemas / f"{name}.schema.json", schema_text(model))
+    for name, text in schema_texts().items():
+        write_text(schemas / f"{name}.schema.json", text)
     write_text(reference, reference_text())
 
 

@@ -1,7 +1,7 @@
-"""Resolved cells: what one job needs to know, and nothing else.
+"""Resolved configurations: everything that one job depends on, and nothing else.
 
-A cell file is the input of a rule; editing a setting changes only the cells that hold it, so nothing else
-is computed again. :mod:`rlvr.plan` makes them from a study.
+Each is the input of a rule. Editing a study changes only the configurations that contain the edited value, so
+nothing else reruns. :mod:`rlvr.plan` makes them.
 """
 
 from dataclasses import dataclass
@@ -28,17 +28,18 @@ class TrainConfig(Settings):
     method: str
     preset: str
     trains_as: str
-    """The method that is really trained; another than ``method`` in some presets ``released``."""
+    """Method that is trained; differs from ``method`` in some presets ``released``."""
     faults: tuple[Fault, ...]
-    """Faults of the released code that are repeated."""
+    """Faults of the released code to reproduce."""
     setting: str
     train_seed: int
     parameters: dict[str, Any]
-    learning_rate: float
+    """Settings of the trained method, defaults filled in."""
     dataset: str
     prompt: Prompt
     answer_format: AnswerFormat
     training: Training
+    """The algorithm; `learning_rate` is the rate of this run."""
 
     @model_validator(mode="after")
     def _only_released_may_be_wrong(self) -> "TrainConfig":
@@ -48,7 +49,7 @@ class TrainConfig(Settings):
 
 
 class GenerateConfig(Settings):
-    """One benchmark as answers are drawn for it."""
+    """How the completions of one benchmark are sampled."""
 
     kind: Literal["generate"] = "generate"
     study: str
@@ -61,11 +62,11 @@ class GenerateConfig(Settings):
     dtype: DType
     seed: int
     shared_seed: bool
-    """Every sample has ``seed`` itself."""
+    """Whether every sample has ``seed`` itself."""
 
 
 class GradeConfig(Settings):
-    """One benchmark as answers are judged."""
+    """How the completions of one benchmark are graded."""
 
     kind: Literal["grade"] = "grade"
     study: str
@@ -87,7 +88,7 @@ class Variant:
 
 
 class RunEntry(Settings):
-    """One row of a study's grid; the untrained model is the method ``BASE`` and has no training seed."""
+    """One run of a study; the untrained model is the method ``BASE`` and has no training seed."""
 
     run: str
     model: str
@@ -96,9 +97,9 @@ class RunEntry(Settings):
     setting: str
     train_seed: int | None
     trains_as: str | None = None
-    """The method that was really trained under this name, where it is another."""
+    """Method that was trained, if it is not ``method``."""
     faults: tuple[Fault, ...] = ()
-    """Faults of the released code that were repeated."""
+    """Faults of the released code that were reproduced."""
 
     @property
     def variant(self) -> Variant:
@@ -116,7 +117,7 @@ class BenchmarkEntry(Settings):
 
 
 class StudyManifest(Settings):
-    """The grid and the benchmarks: what aggregation and report must find."""
+    """The runs and benchmarks of a study: what aggregation and report expect."""
 
     kind: Literal["study"] = "study"
     study: str
@@ -124,9 +125,9 @@ class StudyManifest(Settings):
     description: str
     train_dataset: str
     grader: Grader = "rlvr"
-    """Whose rules judged."""
+    """Grader used for evaluation."""
     shared_seed: bool = False
-    """Whether all samples of a problem have one seed, and so are one sample."""
+    """Whether all samples of a problem share one seed, and so are identical."""
     runs: list[RunEntry] = Field(min_length=1)
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
 
@@ -145,13 +146,13 @@ class StudyManifest(Settings):
         return [run for run in self.runs if run.variant == variant]
 
 
-Cell = TypeVar("Cell", TrainConfig, GenerateConfig, GradeConfig, StudyManifest)
+Config = TypeVar("Config", TrainConfig, GenerateConfig, GradeConfig, StudyManifest)
 
 
-def read_config(path: Path, kind: type[Cell]) -> Cell:
-    """Read a cell file.
+def read_config(path: Path, kind: type[Config]) -> Config:
+    """Read a resolved configuration.
 
     Raises:
-        UserError: the file is missing, damaged, or a cell of another kind.
+        UserError: the file is missing, damaged, or of another kind.
     """
     return parse(kind, read_json(path), str(path))
