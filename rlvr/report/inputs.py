@@ -73,7 +73,7 @@ class Inputs:
     def label(self, variant: Variant) -> str:
         """Return the method, with its preset and its setting where the study has more than one of them.
 
-        For example ``lora · rank8``; a method that was trained under another's name says so.
+        For example ``lora · rank8``. Names the trained method too where it is another.
         """
         return self._labels[variant]
 

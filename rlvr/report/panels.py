@@ -43,14 +43,14 @@ def panels_of_models(inputs: Inputs, build: Callable[[Inputs, str], list[Panels]
 
 
 def panels_of_benchmarks(
-    inputs: Inputs, curves: Callable[[str], Curves], draw: Callable[[Curves, str], list[Markup]]
+    inputs: Inputs, curves: Callable[[str], Curves], plot: Callable[[Curves, str], list[Markup]]
 ) -> list[Panels]:
     """Return one group per benchmark.
 
     Args:
         inputs: the study.
         curves: the curves of a benchmark, by its name.
-        draw: draws them; the text is the title of the benchmark.
+        plot: makes the figures from the curves and the title of the benchmark.
     """
     titles = {entry.benchmark: benchmark_title(inputs, entry.benchmark) for entry in inputs.study.benchmarks}
-    return [Panels(title=title, figures=draw(curves(name), title)) for name, title in titles.items()]
+    return [Panels(title=title, figures=plot(curves(name), title)) for name, title in titles.items()]

@@ -1,4 +1,4 @@
-"""The results of a whole study, simulated with a seed: problems, samples and training.
+"""The results of a study, simulated from a seed: problems, samples and training.
 
 All files are written through `rlvr.artifacts` and the tables by `rlvr aggregate`, so that every file has the
 real format and agrees with every other.
@@ -172,7 +172,7 @@ def _write_manifest(tree: Tree, runs: list[RunEntry], benchmarks: Benchmarks) ->
     manifest = StudyManifest(
         study=tree.study,
         title="Which method should one train with? <Demo & check>",
-        description="The whole experiment in miniature, on two-digit arithmetic.",
+        description="The experiment in miniature, on two-digit arithmetic.",
         train_dataset="sums-train",
         runs=runs,
         benchmarks=entries,
@@ -310,7 +310,6 @@ def _config(tree: Tree, run: RunEntry) -> TrainConfig:
         **run.model_dump(exclude={"trains_as"}),
         trains_as=run.method,
         parameters={"rank": 8},
-        learning_rate=0.003,
         dataset="sums-train",
         prompt=Prompt(),
         answer_format="boxed",

@@ -61,13 +61,13 @@ def _figures(inputs: Inputs, model: str) -> list[Panels]:
     title = f"Accuracy ({benchmark_title(inputs, benchmark)}) against trainable parameters, {model}"
 
     def figure(group: str, labels: dict[Variant, str]) -> Panels:
-        drawn = accuracy_against_parameters(
+        plot = accuracy_against_parameters(
             [replace(marks[variant], label=label) for variant, label in labels.items()],
             untrained.estimate if untrained else None,
             f"{title} {group}".strip(),
             spanned=list(marks.values()),
         )
-        return Panels(title=group, figures=[drawn])
+        return Panels(title=group, figures=[plot])
 
     return [figure(group, labels) for group, labels in figure_groups(inputs, list(marks)).items()]
 

@@ -27,7 +27,7 @@ class Setup:
         settings: names; a setting of some methods only names them.
         steps: training steps of the finished runs, each number once.
         faults: label of a variant, and the faults of the released code that it reproduces.
-        misnamed: whether a row is named after a method other than the one trained.
+        misnamed: whether a run trained another method than the one it is named after.
         contamination: whether contamination has been counted.
     """
 

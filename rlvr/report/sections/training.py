@@ -8,7 +8,7 @@ from rlvr.report.inputs import Inputs
 from rlvr.report.panels import ModelPanels, Panels, panels_of_models
 from rlvr.report.section import Section
 
-REFERENCE_METHOD = "lora"  # drawn dashed behind the curves of the others
+REFERENCE_METHOD = "lora"  # dashed in the panels of the others
 CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
     ("Mean reward", "reward/mean", None),
     ("Completion length (tokens)", "completion/length_mean", None),

@@ -1,5 +1,8 @@
 """Studies with many settings of one method: labels, order, figures."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
 from rlvr.report import build_report
@@ -7,7 +10,7 @@ from rlvr.report.inputs import Inputs, read_inputs
 from rlvr.report.sections.parameters import figure_groups
 from rlvr.report.sections.training import reference_of
 from tests.helpers.report_page import Page
-from tests.helpers.report_tree import Tree, write_tree
+from tests.helpers.report_tree import METHODS, Tree, write_tree
 
 RANKS = ("rank1", "rank2", "rank4", "rank8", "rank16", "rank32", "rank64")
 TEN = (*RANKS, "slow", "fast", "grpo")
@@ -18,6 +21,13 @@ def build(tree: Tree) -> Page:
     output = tree.root / "report.html"
     build_report(tree.manifest, tree.results, tree.resources, output)
     return Page(output.read_text(encoding="utf-8"))
+
+
+def planned(root: Path, methods: tuple[str, ...], settings: Mapping, **options) -> Tree:
+    """Write a study of which only the untrained model has been run."""
+    return write_tree(
+        root, methods=("base", *methods), not_run=methods, settings=settings, **options, **SMALL
+    )
 
 
 def inputs_of(tree: Tree) -> Inputs:
@@ -85,21 +95,25 @@ def test_settings_of_few_methods_share_the_figure_of_the_others(some):
 
 
 def test_settings_of_every_method_have_a_figure_each_unless_methods_are_fewer(tmp_path):
-    grid = {"settings": dict.fromkeys(("main", "grpo")), **SMALL}
-    four = write_tree(tmp_path / "4", methods=("base", "full", "lora", "dora", "vera"), **grid)
+    four = planned(tmp_path / "4", ("full", "lora", "dora", "vera"), dict.fromkeys(("main", "grpo")))
     assert groups_of(four) == {name: ["full", "lora", "dora", "vera"] for name in ("main", "grpo")}
     settings = dict.fromkeys(("main", "rank1", "rank4", "grpo")) | {"rank16": ("dora",)}
-    two = write_tree(tmp_path / "2", methods=("base", "lora", "dora"), settings=settings, **SMALL)
+    two = planned(tmp_path / "2", ("lora", "dora"), settings)
     assert groups_of(two) == {"lora": ["main", "rank1", "rank4", "grpo"], "dora": list(settings)}
 
 
+def test_a_setting_of_less_than_half_of_the_methods_has_no_figure_of_its_own(tmp_path):
+    methods = tuple(method for method in METHODS if method != "base")
+    less = planned(tmp_path / "3", methods[:7], {"main": None, "grpo": methods[:3]})
+    assert list(groups_of(less)) == [""] and len(groups_of(less)[""]) == 10
+    half = planned(tmp_path / "4", methods[:7], {"main": None, "grpo": methods[:4]})
+    assert groups_of(half) == {"main": list(methods[:7]), "grpo": list(methods[:4])}
+
+
 def test_a_few_extra_settings_beside_two_presets_share_a_figure(tmp_path):
+    methods = ("full", "lora", "dora", "pissa", "vera")
     settings = {"main": None, "rank1": ("lora",)}
-    tree = write_tree(
-        tmp_path, methods=("base", "full", "lora", "dora", "pissa", "vera"), presets=("paper", "recommended"),
-        settings=settings, **SMALL,
-    )  # fmt: skip
-    groups = groups_of(tree)
+    groups = groups_of(planned(tmp_path, methods, settings, presets=("paper", "recommended")))
     assert list(groups) == ["paper · main", "recommended · main", "Other presets and settings"]
     assert groups["Other presets and settings"] == [f"lora · {p} · rank1" for p in ("paper", "recommended")]
 
