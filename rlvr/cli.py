@@ -10,11 +10,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
+from rlvr.config.choices import Grader
 from rlvr.errors import UserError
 
 logger = logging.getLogger("rlvr.cli")
@@ -91,8 +92,6 @@ Config = Annotated[Path, typer.Argument(help="Resolved configuration, from `rlvr
 Manifest = Annotated[Path, typer.Argument(help="The study's manifest, from `rlvr resolve study`.")]
 ModelFolder = Annotated[Path, typer.Option("--model", help="Prepared model folder.")]
 Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
-Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
-"""As in `rlvr.config.schema`, whose import would slow down every start; a test compares the two."""
 
 CONFIGS = "results/demo/configs"
 RUN = "tiny--lora--recommended--main--s0"

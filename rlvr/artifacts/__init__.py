@@ -25,13 +25,12 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    FinishReason,
     Grade,
     Row,
     Sample,
-    Status,
     SummaryRow,
 )
+from rlvr.config.choices import FinishReason, Status
 
 __all__ = [
     "MEANS",

@@ -1,10 +1,11 @@
 """Tables of a study: one class per file, one field per column."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
 from rlvr.artifacts.metrics import documented
+from rlvr.config.choices import FinishReason, Status
 from rlvr.config.schema import Settings
 
 OVERALL = "overall"
@@ -26,8 +27,6 @@ MEANS = {
 }
 """Names of means over benchmarks in the column `benchmark` -> meaning."""
 
-FinishReason = Literal["stop", "length"]
-Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
 Metric = Annotated[str, AfterValidator(documented)]
 OptionalFloat = float | None
 """A number that may be unknown: NaN in a data frame, an empty cell in CSV."""

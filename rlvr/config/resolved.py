@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from rlvr.config.choices import AnswerFormat, Grader
 from rlvr.config.loading import parse
-from rlvr.config.schema import AnswerFormat, DType, Fault, Grader, Prompt, Sampling, Settings, Training
+from rlvr.config.schema import DType, Fault, Prompt, Sampling, Settings, Training
 from rlvr.files import read_json
 
 BASE = "base"

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from rlvr.config.choices import AnswerFormat, Grader
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that is safe in a path and in a table."""
 
@@ -26,9 +28,6 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 DType = Literal["float32", "bfloat16", "float16"]
-AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
-Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
-"""Grader of stored completions: ours, or one of others (`rlvr/verify/graders/registry.py`)."""
 
 
 class Settings(BaseModel):

@@ -91,7 +91,7 @@ def test_another_grading_rule_costs_no_generation(checkout):
 
 @pytest.mark.parametrize(
     ("file", "grader", "version"),
-    [("verdict.py", "rlvr", "0+"), ("graders/registry.py", "released-eval", "released-eval-0+")],
+    [("verdict.py", "rlvr", "0+"), ("graders/base.py", "released-eval", "released-eval-0+")],
 )
 def test_changed_rules_of_the_grader_grade_again_and_sample_nothing(
     checkout, tmp_path, monkeypatch, file, grader, version

@@ -16,7 +16,7 @@ from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.verify.pool import grader_version
+from rlvr.verify.graders.registry import grader_version
 
 
 def checked(function, *arguments):

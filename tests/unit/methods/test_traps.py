@@ -83,7 +83,7 @@ def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     """PEFT adds it to ``outputs.loss``, which a policy loss never reads."""
     spec, policy = built("adalora", initial_rank=6, target_rank=2)
     learner = Learner(
-        spec, policy, *_optimizer_and_scheduler(spec, policy, parameters_of(spec), TRAINING), TRAINING
+        spec, policy, *_optimizer_and_scheduler(spec, policy, parameters_of(spec), TRAINING), TRAINING, 0
     )
     zero = {"loss": 0.0, "clipped_tokens": 0, "entropy": 0.0, "mismatch": 0.0, "tokens": 1}
     monkeypatch.setattr("rlvr.dapo.update._backward", lambda *_: zero)

@@ -1,10 +1,10 @@
-r"""How the authors' evaluation grader rewrites answers before it compares them, flaws included.
+r"""How `released-eval` rewrites answers before it compares them, flaws included.
 
-Their grader (`MikaStars39/PeRL@78899ba perl/eval/grader.py`) takes both of its string forms from earlier
-ones: that of MATH (Hendrycks et al., arXiv 2103.03874) and that of PRM800K (Lightman et al., arXiv
-2305.20050, `openai/prm800k prm800k/grading/grader.py`). Written anew from what they do. The second form turns
-LaTeX into plain text with `pylatexenc`, of which :func:`plain_text` follows what answers use: fractions lose
-their brackets (`\frac{a+1}{b}` becomes `a+1/b`), roots lose their index, unknown commands vanish.
+The authors' grader (`MikaStars39/PeRL@78899ba perl/eval/grader.py`) takes both of its string forms from
+earlier ones: that of MATH (Hendrycks et al., arXiv 2103.03874) and that of PRM800K (Lightman et al., arXiv
+2305.20050, `openai/prm800k prm800k/grading/grader.py`). Rewritten from their behaviour. The second form turns
+LaTeX into plain text with `pylatexenc`; :func:`plain_text` reproduces the part that answers use: fractions
+lose their brackets (`\frac{a+1}{b}` becomes `a+1/b`), roots lose their index, unknown commands disappear.
 """
 
 import re
@@ -14,7 +14,7 @@ _WHOLE_TEXT = re.compile(r"\\text\{(.+?)\}")
 _DROPPED_BY_MATH = (r"\left", r"\right", r"^{\circ}", r"^\circ", r"\$", r"\%")
 _RATIO = re.compile(r"(-?[1-9]\d*|0)/(-?[1-9]\d*|0)", re.ASCII)
 _NAME_BEFORE_EQUALS = 2
-"""Characters that may stand before the only `=` to be dropped with it, as in `k=5`."""
+"""Most characters before the only `=` that are dropped with it, as in `k=5`."""
 
 
 def math_form(answer: str) -> str:
@@ -24,7 +24,7 @@ def math_form(answer: str) -> str:
         answer = whole.group(1).strip()
     try:
         return _math_form(answer)
-    except ValueError:  # where their code trips over unfinished LaTeX, it keeps the answer as it is
+    except ValueError:  # where their code fails on incomplete LaTeX, it keeps the answer unchanged
         return answer
 
 
@@ -162,7 +162,7 @@ def _converted(token: str, rest: Iterator[str]) -> str:
     if name in _ACCENTS:
         return _argument(rest) + _ACCENTS[name]
     if name in _STYLED:
-        return re.sub(r"([^\W\d_])", "\\1\N{VARIATION SELECTOR-1}", _argument(rest))  # a letter of its own
+        return re.sub(r"([^\W\d_])", "\\1\N{VARIATION SELECTOR-1}", _argument(rest))  # a different letter
     return _SYMBOLS.get(name) or (name if name in _KEPT_NAMES else _SPACES.get(name, _escaped(name)))
 
 
@@ -179,7 +179,7 @@ def _argument(rest: Iterator[str]) -> str:
 def _root_argument(rest: Iterator[str]) -> str:
     token = next((token for token in rest if not token.isspace()), "")
     if token == "[":
-        _until("]", rest)  # the index of the root is lost
+        _until("]", rest)  # the index of the root is dropped
         return _argument(rest)
     return _until("}", rest) if token == "{" else _converted(token, rest)
 

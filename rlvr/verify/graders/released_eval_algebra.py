@@ -1,9 +1,9 @@
-"""Reading the plain text of the authors' evaluation grader as algebra, without running it as code.
+"""How `released-eval` reads plain text as algebra, here without running it as code.
 
-Their grader hands model text to sympy's `parse_expr`, which is Python's `eval`. This parser reads the same
-arithmetic (numbers, single letters, `+ - * / ^ !`, brackets, implied multiplication, and the only functions
-whose names pass the grader's limit of two letters) and refuses everything else, which in theirs mostly raises
-and counts as a wrong answer too. Runs in the worker process only.
+The authors' grader passes model text to sympy's `parse_expr`, which calls Python's `eval`. This parser reads
+the same arithmetic (numbers, single letters, `+ - * / ^ !`, brackets, implied multiplication, and the only
+functions whose names pass the grader's limit of two letters) and refuses everything else, which mostly raises
+in theirs and counts as incorrect too. Runs in the worker process only.
 """
 
 import re
@@ -20,7 +20,7 @@ def parse(text: str) -> sympy.Expr:
     """Return the value of ``text``.
 
     Raises:
-        ValueError: it is not plain arithmetic.
+        ValueError: the text is not plain arithmetic.
     """
     reader = _Reader(_tokens(text))
     value = reader.sum()
@@ -30,7 +30,7 @@ def parse(text: str) -> sympy.Expr:
 
 
 def _tokens(text: str) -> list[str]:
-    """Split into numbers, names and signs; a name that stands for nothing is split into its letters."""
+    """Split into numbers, names and signs; an unknown name is split into its letters."""
     tokens: list[str] = []
     position, text = 0, text.rstrip()
     while position < len(text):
