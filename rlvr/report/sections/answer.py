@@ -113,7 +113,10 @@ def _differences(inputs: Inputs, model: str, baseline: str, benchmark: str) -> l
     """Return the differences from one baseline, the smallest first."""
     frame = inputs.comparisons
     here = frame[
-        (frame["model"] == model) & (frame["baseline"] == baseline) & (frame["benchmark"] == benchmark)
+        (frame["model"] == model)
+        & (frame["method"] != baseline)  # not the settings of the baseline's own method
+        & (frame["baseline"] == baseline)
+        & (frame["benchmark"] == benchmark)
     ]
     differences = [
         Difference(

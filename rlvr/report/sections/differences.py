@@ -49,6 +49,7 @@ class Forest:
     """The paired differences from one baseline on one benchmark.
 
     Attributes:
+        baseline: its method, with its setting where settings of that method are compared.
         open: whether the table is shown at once; the others are folded.
         improvements: whether a row has a probability of improvement (three training seeds on both sides).
     """
@@ -81,7 +82,7 @@ class Differences:
 
 
 def build(inputs: Inputs) -> Differences:
-    """Return all comparisons: each baseline, on each benchmark, overall first."""
+    """Return all comparisons by baseline and benchmark, then those of the settings of one method."""
     forests = {model: _forests(inputs, model) for model in inputs.study.models}
     return Differences(
         forests=forests,
@@ -93,11 +94,14 @@ def build(inputs: Inputs) -> Differences:
 
 def _forests(inputs: Inputs, model: str) -> list[Forest]:
     frame = inputs.comparisons[inputs.comparisons["model"] == model]
-    present = [name for name in BASELINES if name in set(frame["baseline"])]
+    settings = frame["method"] == frame["baseline"]
+    between, within = frame[~settings], frame[settings]
+    present = [(between, name) for name in BASELINES if name in set(between["baseline"])]
+    present += [(within, name) for name in dict.fromkeys(within["baseline"])]
     compared = set(frame["benchmark"])
     return [
-        _forest(inputs, model, frame[(frame["baseline"] == baseline) & (frame["benchmark"] == benchmark)])
-        for baseline in present
+        _forest(inputs, model, some[(some["baseline"] == baseline) & (some["benchmark"] == benchmark)])
+        for some, baseline in present
         for benchmark in benchmark_order(inputs)
         if benchmark in compared
     ]
@@ -106,6 +110,7 @@ def _forests(inputs: Inputs, model: str) -> list[Forest]:
 def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
     """Return the table of the rows ``here``, which share model, baseline and benchmark."""
     baseline, benchmark = here["baseline"].iloc[0], here["benchmark"].iloc[0]
+    settings = baseline in set(here["method"])
     measured = accuracies(inputs)
     scale = forest_scale([estimate_of(row, "difference") for row in here.to_dict("records")])
     rows = []
@@ -113,12 +118,12 @@ def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
         mine = rows_of(here, variant).to_dict("records")
         if mine:
             rows.append(_row(inputs, variant, mine[0], scale))
-        elif variant.method != baseline:
+        elif variant.method != baseline and not settings:
             note = "no comparable baseline run" if (variant, benchmark) in measured else "not run"
             rows.append(ForestRow(label=inputs.label(variant), note=note, difference=None))
     return Forest(
         model=model,
-        baseline=baseline,
+        baseline=f"{baseline} · {here['baseline_setting'].iloc[0]}" if settings else baseline,
         title=benchmark_title(inputs, benchmark),
         open=benchmark == headline_benchmark(inputs),
         n_problems=here["n_problems"].max(),
@@ -130,7 +135,8 @@ def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
 
 def _row(inputs: Inputs, variant: Variant, row: dict, scale: Scale) -> ForestRow:
     label, estimate = inputs.label(variant), estimate_of(row, "difference")
-    title = f"{label} minus {row['baseline']}, {benchmark_title(inputs, row['benchmark'])}"
+    setting = f" · {row['baseline_setting']}" if row["method"] == row["baseline"] else ""
+    title = f"{label} minus {row['baseline']}{setting}, {benchmark_title(inputs, row['benchmark'])}"
     difference = Difference(
         estimate=estimate,
         p=row["p_value"],

@@ -367,7 +367,7 @@ def test_several_models_benchmarks_and_presets(tmp_path):
         ),
         (
             lambda t: edit(t.results / "tables" / "contamination.csv", lambda f: f.assign(contaminated="")),
-            "contamination.csv, line 2: contaminated is '', not a whole number",
+            "contamination.csv, line 2: contaminated is empty, not a whole number",
         ),
         (lambda t: t.manifest.write_text('{"study": "demo"}'), "study.json: title: this key is required"),
         (
@@ -379,7 +379,9 @@ def test_several_models_benchmarks_and_presets(tmp_path):
             "train_log.parquet: not a readable Parquet file",
         ),
         (
-            lambda t: next(t.results.glob("runs/*/run.json")).write_text('{"run_info": {}}'),
+            lambda t: next(t.results.glob("runs/*/run.json")).write_text(
+                '{"format_version": 2, "run_info": {}}'
+            ),
             "run.json: run_info.run: this key is required",
         ),
     ],

@@ -151,3 +151,15 @@ def test_variants_of_one_method_are_side_by_side_whatever_the_order_of_the_study
         dict.fromkeys(methods)
     )
     assert shuffled.variants != changed.variants
+
+
+def test_settings_of_a_method_have_a_table_of_their_own(some):
+    _, page = some
+    own = [
+        row[0].removesuffix(" 1 training seed")
+        for row in page.table("Accuracy minus that of lora · main, Sums")
+    ]
+    assert own == ["lora · rank1", "lora · rank4", "lora · grpo"]
+    others = [row[0] for row in page.table("Accuracy minus that of lora, Sums")]
+    assert others and not any(row.startswith("lora") for row in others)
+    assert page.table("Accuracy minus that of dora · main, Sums")[0][0].startswith("dora · grpo")
