@@ -150,4 +150,4 @@ def test_different_samples_are_not_compared(folder, capsys):
     grades = graded(folder)
     write_parquet(folder / "fewer.parquet", grades.iloc[1:])
     assert main(["agreement", str(folder / "grades.parquet"), str(folder / "fewer.parquet")]) == 1
-    assert "do not judge the same samples" in capsys.readouterr().err
+    assert "do not grade the same samples" in capsys.readouterr().err
