@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from rlvr.config.schema import Fault, Grader, Name, Settings
+from rlvr.config.choices import Grader
+from rlvr.config.schema import Fault, Name, Settings
 
 RELEASE = "a5ec6c3"
 """The release of the paper's code (2025-12-29)."""
