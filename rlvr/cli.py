@@ -69,7 +69,7 @@ class _StderrHandler(logging.StreamHandler):
     """Write to what is stderr at the moment: a progress bar replaces it while it is shown."""
 
     @property
-    def stream(self) -> Any:  # type: ignore[override]
+    def stream(self) -> Any:
         """The current stderr."""
         return sys.stderr
 
