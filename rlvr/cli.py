@@ -58,11 +58,24 @@ def main(argv: list[str] | None = None) -> int:
 
 def _configure_logging() -> None:
     """Send the messages of the package to stderr."""
-    handler = logging.StreamHandler()
+    handler = _StderrHandler()
     handler.setFormatter(_PlainFormatter())
     package = logging.getLogger("rlvr")
     package.handlers = [handler]
     package.setLevel(logging.INFO)
+
+
+class _StderrHandler(logging.StreamHandler):
+    """Write to what is stderr at the moment: a progress bar replaces it while it is shown."""
+
+    @property
+    def stream(self) -> Any:
+        """The current stderr."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: object) -> None:
+        pass
 
 
 class _PlainFormatter(logging.Formatter):
@@ -125,19 +138,11 @@ def resolve(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write one resolved configuration or catalogue entry."""
-    from rlvr.config.loading import unknown_name
-    from rlvr.files import write_json
-    from rlvr.plan import configs, entries, load_plan
+    from rlvr.plan import write_resolved
 
-    if study is not None:
-        place, known = f"study {study}", configs(load_plan(study, config))
-    elif name.startswith(("models/", "data/")):
-        place, known = str(config), entries(config)
-    else:
+    if study is None and not name.startswith(("models/", "data/")):
         raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")
-    if name not in known:
-        raise unknown_name(place, "NAME", name, known.keys())
-    write_json(output, known[name].model_dump(mode="json"))
+    write_resolved(name, study, config, output)
 
 
 @verb("rlvr prepare-data resources/entries/data/sums-test.json -o sums-test.parquet")

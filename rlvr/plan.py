@@ -13,13 +13,10 @@ from rich.table import Table
 
 from rlvr.config.catalogue import (
     DataCatalogue,
-    GgufModel,
-    HubData,
-    LocalData,
-    LocalModel,
     MethodSets,
     ModelCatalogue,
     PromptCatalogue,
+    catalogue_entries,
 )
 from rlvr.config.loading import load_yaml, nearest, parse, unknown_name
 from rlvr.config.resolved import (
@@ -44,7 +41,7 @@ from rlvr.config.schema import (
 )
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
-from rlvr.files import content_hash
+from rlvr.files import content_hash, write_json
 from rlvr.methods import get_method, method_parameters
 
 
@@ -233,28 +230,16 @@ def configs(plan: Plan) -> dict[str, BaseModel]:
     }
 
 
-def entries(config: Path = Path("config")) -> dict[str, BaseModel]:
-    """Return the entries of the catalogues of models and data as `models/NAME` and `data/NAME`."""
-    models = load_yaml(config / "models.yaml", ModelCatalogue).models
-    datasets = load_yaml(config / "datasets.yaml", DataCatalogue).datasets
-    return {
-        **{f"models/{name}": entry for name, entry in models.items()},
-        **{f"data/{name}": entry for name, entry in datasets.items()},
-    }
+def write_resolved(name: str, study: str | None, config: Path, output: Path) -> None:
+    """Write one configuration of a study, or without a study one catalogue entry, as JSON.
 
-
-def entry_files(entry: BaseModel) -> list[str]:
-    """Return the local files that a catalogue entry reads, or its folder if that is empty."""
-    if isinstance(entry, LocalData):
-        return [entry.path]
-    if isinstance(entry, LocalModel):
-        folder = Path(entry.path)
-        return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [entry.path]
-    if isinstance(entry, HubData) and entry.local and Path(entry.local.path).exists():
-        return [entry.local.path]
-    if isinstance(entry, GgufModel) and entry.package is None:
-        return [entry.file]
-    return []
+    Raises:
+        UserError: no such name, or something in the configuration is wrong.
+    """
+    known = catalogue_entries(config) if study is None else configs(load_plan(study, config))
+    if name not in known:
+        raise unknown_name(str(config) if study is None else f"study {study}", "NAME", name, known.keys())
+    write_json(output, known[name].model_dump(mode="json"))
 
 
 def fingerprints(named: dict[str, BaseModel]) -> dict[str, str]:

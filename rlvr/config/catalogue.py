@@ -1,9 +1,11 @@
 """The catalogues: models, data sets, prompts, evaluations and sets of methods that a study may name."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from rlvr.config.loading import load_yaml
 from rlvr.config.schema import DType, EvaluationPreset, Fraction, Name, Prompt, Revision, Settings, Sha256
 
 # --- models -------------------------------------------------------------------------------------
@@ -284,3 +286,30 @@ class MethodSets(Settings):
 
     sets: dict[Name, Annotated[list[Name], Field(min_length=1)]]
     """Name -> methods, in the order of tables and figures."""
+
+
+# --- entries --------------------------------------------------------------------------------------
+
+
+def catalogue_entries(config: Path = Path("config")) -> dict[str, BaseModel]:
+    """Return the entries of the catalogues of models and data as `models/NAME` and `data/NAME`."""
+    models = load_yaml(config / "models.yaml", ModelCatalogue).models
+    datasets = load_yaml(config / "datasets.yaml", DataCatalogue).datasets
+    return {
+        **{f"models/{name}": entry for name, entry in models.items()},
+        **{f"data/{name}": entry for name, entry in datasets.items()},
+    }
+
+
+def entry_files(entry: BaseModel) -> list[str]:
+    """Return the local files that a catalogue entry reads, or its folder if that is empty."""
+    if isinstance(entry, LocalData):
+        return [entry.path]
+    if isinstance(entry, LocalModel):
+        folder = Path(entry.path)
+        return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [entry.path]
+    if isinstance(entry, HubData) and entry.local and Path(entry.local.path).exists():
+        return [entry.local.path]
+    if isinstance(entry, GgufModel) and entry.package is None:
+        return [entry.file]
+    return []

@@ -20,6 +20,8 @@ from tests.helpers.paths import REPOSITORY
 ROOT = REPOSITORY
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+TYPES = "_typeshed"
+"""Known to type checkers alone."""
 LOCK = "requirements.lock"
 LOCKS = (LOCK, "requirements-dev.lock")
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -71,7 +73,7 @@ def imported_packages() -> set[str]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     absolute = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
-    return {name.split(".")[0] for name in plain | absolute} - sys.stdlib_module_names - {"rlvr"}
+    return {name.split(".")[0] for name in plain | absolute} - sys.stdlib_module_names - {"rlvr", TYPES}
 
 
 def test_every_imported_package_is_a_declared_dependency() -> None:

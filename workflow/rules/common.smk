@@ -13,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 from rlvr import plan as planning
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
+from rlvr.config import catalogue
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.errors import UserError
 from rlvr.files import content_hash
@@ -52,7 +53,7 @@ def config_fingerprints(study):
 
 @cache
 def catalogue_entries():
-    return checked(planning.entries)
+    return checked(catalogue.catalogue_entries)
 
 
 def entry_of(kind, name):

@@ -60,7 +60,7 @@ rule prepare_data:
     """Check a data set row by row and write it as Parquet."""
     input:
         entry="resources/entries/data/{dataset}.json",
-        files=lambda wildcards: planning.entry_files(entry_of("data", wildcards.dataset)),
+        files=lambda wildcards: catalogue.entry_files(entry_of("data", wildcards.dataset)),
     output:
         data="resources/data/{dataset}.parquet",
         provenance="resources/data/{dataset}.provenance.json",
@@ -87,7 +87,7 @@ rule prepare_model:
     """Download, convert, copy or pretrain a model."""
     input:
         entry="resources/entries/models/{model}.json",
-        files=lambda wildcards: planning.entry_files(entry_of("models", wildcards.model)),
+        files=lambda wildcards: catalogue.entry_files(entry_of("models", wildcards.model)),
         data=pretraining_data("datasets"),
         validation=pretraining_data("validation_datasets"),
     output:

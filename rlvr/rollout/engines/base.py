@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rlvr.artifacts import FinishReason
+from rlvr.config.choices import FinishReason
 from rlvr.config.schema import Sampling
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from rlvr.config.catalogue import PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import Prompt, PromptCatalogue
+from rlvr.config.schema import Prompt
 from rlvr.data.chat import opening, prompt_ids, render
 from rlvr.models.tiny import build_tokenizer
 from rlvr.verify.extract import extract_answer

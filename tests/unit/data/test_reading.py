@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from rlvr.config.catalogue import DataCatalogue, HubData
+from rlvr.config.catalogue import DataCatalogue, HubData, entry_files
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import read_json
-from rlvr.plan import entry_files
 from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, write
 
 

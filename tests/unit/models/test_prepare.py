@@ -8,13 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rlvr.config.catalogue import LocalModel
+from rlvr.config.catalogue import LocalModel, entry_files
 from rlvr.errors import UserError
 from rlvr.files import read_json, write_json
 from rlvr.models.architecture import read_architecture
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.prepare import prepare_model
-from rlvr.plan import entry_files
 
 REPO, REVISION = "someone/something", "0123456789" * 4
 
