@@ -37,7 +37,7 @@ from rlvr.config.schema import (
 )
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.methods import get_method, method_parameters
+from rlvr.methods import get_method, make_method
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,8 @@ def _train_cell(
     preset = plan.presets[choice.method, choice.preset]
     changed = _laid_over(_laid_over(plan.study.training.model_dump(), preset.training), override)
     training = parse(Training, changed, f"{plan.source}: settings.{setting}")
+    rate = training.learning_rate * preset.learning_rate_factor
+    training = training.model_copy(update={"learning_rate": rate})
     values = {**preset.parameters, **choice.parameters}
     trains_as = preset.trains_as or choice.method
     if training.sync == "adapter" and not get_method(trains_as).exact_lora:
@@ -263,8 +265,7 @@ def _train_cell(
         faults=preset.faults,
         setting=setting,
         train_seed=seed,
-        parameters=method_parameters(trains_as, values, plan.source).model_dump(mode="json"),
-        learning_rate=training.learning_rate * preset.learning_rate_factor,
+        parameters=make_method(trains_as, values, plan.source).parameters.model_dump(mode="json"),
         dataset=plan.study.train_dataset,
         prompt=_asked(plan, "prompt", plan.study.prompt),
         answer_format=plan.study.answer_format,
@@ -309,7 +310,7 @@ def _preset(config: Path, choice: MethodChoice, source: str) -> Preset:
 def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
     """Refuse a preset whose values do not fit, with its own file in the message and not the study's."""
     place = f"{path}: presets.{choice.preset}"
-    method_parameters(preset.trains_as or choice.method, preset.parameters, place)
+    make_method(preset.trains_as or choice.method, preset.parameters, place)
     parse(Training, _laid_over(training.model_dump(), preset.training), f"{place}.training")
 
 
@@ -345,7 +346,7 @@ def print_plan(plan: Plan) -> None:
                 cell.method if cell.trains_as == cell.method else f"{cell.method} (trains {cell.trains_as})",
                 cell.preset,
                 cell.setting,
-                f"{cell.learning_rate:g}",
+                f"{cell.training.learning_rate:g}",
                 str(cell.training.steps),
                 ", ".join(
                     f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"

@@ -34,7 +34,6 @@ class TrainConfig(Settings):
     setting: str
     train_seed: int
     parameters: dict[str, Any]
-    learning_rate: float
     dataset: str
     prompt: Prompt
     answer_format: AnswerFormat

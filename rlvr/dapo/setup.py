@@ -29,7 +29,6 @@ from rlvr.data.problems import read_problems
 from rlvr.environment import code_and_machine, peak_memory_bytes
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json, write_parquet
-from rlvr.methods import method_parameters
 from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
 from rlvr.models.load import load_model, load_tokenizer
@@ -117,7 +116,7 @@ def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: R
         cell,
         learner,
         engine,
-        WeightSync(learner.spec, learner.policy, engine, cell.training.sync),
+        WeightSync(learner.method, learner.policy, engine, cell.training.sync),
         canary_completions(chosen, tokenizer),
         sampler,
         verifier,
@@ -146,20 +145,19 @@ def sync_weights(run: Run) -> dict[str, float]:
 def build_learner(cell: TrainConfig, model: Path) -> Learner:
     """Load the base, apply the method, make its optimizer."""
     training = cell.training
-    spec = trained_method(cell)
-    parameters = method_parameters(cell.trains_as, cell.parameters, cell.run)
+    method = trained_method(cell)
     torch.manual_seed(derive_seed(cell.train_seed, "adapter"))
-    policy = build_policy(spec, load_model(model, training.dtype), parameters, training.optimizer_steps)
+    policy = build_policy(method, load_model(model, training.dtype), training.optimizer_steps)
     policy.train()
     if training.gradient_checkpointing:
         model_of_policy = cast(PreTrainedModel, policy)  # PEFT's wrapper hands both calls on
         model_of_policy.gradient_checkpointing_enable()
         model_of_policy.enable_input_require_grads()
-    optimizer = spec.optimizer(policy, parameters, cell.learning_rate, training)
+    optimizer = method.optimizer(policy, training)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
-    return Learner(spec, policy, optimizer, scheduler, training)
+    return Learner(method, policy, optimizer, scheduler, training)
 
 
 def refuse_rounding(cell: TrainConfig, model: Path) -> None:
@@ -228,7 +226,7 @@ def remember(run: Run) -> None:
     """Write a checkpoint."""
     state = TrainingState(
         step=len(run.log),
-        trained=trained_state(run.learner.spec, run.learner.policy),
+        trained=trained_state(run.learner.method, run.learner.policy),
         optimizer=run.learner.optimizer.state_dict(),
         scheduler=_plain(run.learner.scheduler.state_dict()),
         progress={
@@ -252,7 +250,7 @@ def resume(run: Run) -> None:
     if state is None:
         return
     print(f"resuming {run.cell.run} after step {state.step}")
-    load_trained_state(run.learner.spec, run.learner.policy, state.trained, str(run.folder))
+    load_trained_state(run.learner.method, run.learner.policy, state.trained, str(run.folder))
     load_optimizer_state(run.learner, state.optimizer)
     scheduler = run.learner.scheduler
     functions = [None] * len(run.learner.optimizer.param_groups)  # stand for "keep yours"
@@ -291,7 +289,7 @@ def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
 def publish(run: Run, output: Path) -> None:
     """Write the run's small final files; `run.json` last, since it says that the rest is there."""
     with replacing(output / "trained.safetensors") as temporary:
-        state = trained_state(run.learner.spec, run.learner.policy)
+        state = trained_state(run.learner.method, run.learner.policy)
         save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
     write_parquet(output / "train_log.parquet", pd.DataFrame(run.log))
     write_json(output / "run.json", describe(run))

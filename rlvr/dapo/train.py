@@ -87,7 +87,7 @@ def train_step(run: Run, step: int) -> dict[str, float]:
         **group_metrics(drawn),
         **metrics,
         **served,
-        **run.learner.spec.metrics(run.learner.policy),
+        **run.learner.method.metrics(run.learner.policy),
         "time/rollout_seconds": clock[1] - clock[0] - drawn.reward_seconds,
         "time/reward_seconds": drawn.reward_seconds,
         "time/update_seconds": clock[2] - clock[1],

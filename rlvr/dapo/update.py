@@ -14,7 +14,7 @@ from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
 from rlvr.dapo.sampling import Group, iterate_sequences
 from rlvr.errors import UserError
-from rlvr.methods import MethodSpec
+from rlvr.methods import Method
 
 UPDATE_METRICS = (
     "loss/policy",
@@ -31,7 +31,7 @@ UPDATE_METRICS = (
 class Learner:
     """The policy and what trains it."""
 
-    spec: MethodSpec
+    method: Method
     policy: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
@@ -41,7 +41,7 @@ class Learner:
     def stochastic(self) -> bool:
         """Whether forward passes in training hold noise, which the policy that sampled did not have."""
         modules: Iterator[nn.Module] = self.policy.modules()
-        return self.spec.stochastic or any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
+        return self.method.stochastic or any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[st
     for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
         for name, value in _backward(learner, batch, rows).items():
             totals[name] = totals[name] + value
-    extra = learner.spec.extra_loss(learner.policy)
+    extra = learner.method.extra_loss(learner.policy)
     if extra is not None:
         extra.backward()
         totals["extra"] = extra.detach()
@@ -178,7 +178,7 @@ def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[st
         )
     totals |= {"grad_norm": norm, "learning_rate": learner.scheduler.get_last_lr()[0]}
     learner.optimizer.step()
-    learner.spec.after_step(learner.policy, learner.optimizer, position)
+    learner.method.after_step(learner.policy, learner.optimizer, position)
     learner.scheduler.step()
     return {name: float(value) for name, value in totals.items()}
 

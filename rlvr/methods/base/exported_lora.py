@@ -8,13 +8,13 @@ they add has a low-rank form without loss, and that is what is written.
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rlvr.methods.base.spec import MethodSpec
+from rlvr.methods.base.spec import Method
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class ExportedAsLora(MethodSpec):
+class ExportedAsLora(Method):
     """A method that exports :meth:`to_lora` of every layer."""
 
     exact_lora = True

@@ -1,7 +1,7 @@
 """SliceFine: a few columns of every weight are trained at a time, and the choice moves on."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveInt
 
@@ -38,27 +38,28 @@ class SliceFine(ExportedAsLora):
         "arXiv 2510.08513"
     )
     formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
-    Parameters = SliceFineParameters
+    small_settings: ClassVar = {"interval": 2}
+    parameters: SliceFineParameters
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Put a layer that trains one slice in the place of every target layer."""
         from rlvr.methods.layers.slicefine import SliceLinear
 
-        slices = -(-total_steps // parameters.interval)
-        for name in linear_layers(model.config, parameters.target_modules):
+        slices = -(-total_steps // self.parameters.interval)
+        for name in linear_layers(model.config, self.parameters.target_modules):
             parent, _, child = name.rpartition(".")
             linear = cast("nn.Linear", model.get_submodule(name))
-            layer = SliceLinear(linear, parameters.rank, parameters.interval, slices)
+            layer = SliceLinear(linear, self.parameters.rank, self.parameters.interval, slices)
             setattr(model.get_submodule(parent), child, layer)
         return model
 
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return the target layers of every decoder block."""
-        return set(linear_layers(config, parameters.target_modules))
+        return set(linear_layers(model_config, self.parameters.target_modules))
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules) * parameters.rank
+        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield the layers that train a slice."""

@@ -81,7 +81,7 @@ def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) ->
     }
     cell = TrainConfig(
         study="test", run=f"run-{method}", model="tiny", method=method, preset="recommended",
-        trains_as=method, faults=(), setting="main", train_seed=1, learning_rate=1e-3,
+        trains_as=method, faults=(), setting="main", train_seed=1,
         parameters=small(method) | ({"dropout": dropout} if dropout else {}),
         dataset="data", prompt={}, answer_format="first-line-number", training=settings,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.sampling import Group
 from rlvr.dapo.update import Learner, _backward, flatten, microbatches, remember_logprobs, update
 from rlvr.errors import UserError
-from rlvr.methods import get_method
+from rlvr.methods import make_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model
 
@@ -23,13 +23,12 @@ def training(**changes) -> Training:
 
 def learner_on(folder, method="full", **changes) -> Learner:
     settings = training(**changes)
-    spec = get_method(method)
-    parameters = spec.Parameters() if method == "full" else spec.Parameters(rank=4, alpha=8)
+    method = make_method(method, {} if method == "full" else {"rank": 4, "alpha": 8})
     torch.manual_seed(0)
-    policy = build_policy(spec, load_model(folder, "float32"), parameters, settings.optimizer_steps)
-    optimizer = spec.optimizer(policy, parameters, settings.learning_rate, settings)
+    policy = build_policy(method, load_model(folder, "float32"), settings.optimizer_steps)
+    optimizer = method.optimizer(policy, settings)
     return Learner(
-        spec, policy, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0), settings
+        method, policy, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0), settings
     )
 
 
