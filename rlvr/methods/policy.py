@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rlvr.errors import UserError
 from rlvr.methods.base.peft_layers import PEFT_PREFIX, TUNER_PREFIX
 from rlvr.methods.base.spec import Method
+from rlvr.methods.weights import update_signature
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 METHOD_STATE = "method_state/"
 """Prefix of what a method remembers outside its model, among the saved tensors."""
+SIGNATURE = "check/update"
+"""Name of the update's signature among the saved tensors."""
+LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
+"""How far a loaded update may be from the saved one: relative to it, and relative to the base (rounding)."""
 
 
 def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
@@ -52,7 +57,14 @@ def trainable_parameters(policy: "nn.Module") -> int:
 
 
 def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
-    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once."""
+    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once.
+
+    With them goes a signature of the update, by which :func:`load_trained_state` checks what it rebuilds.
+    """
+    return {**_saved_tensors(method, policy), SIGNATURE: update_signature(method, policy)}
+
+
+def _saved_tensors(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
     trainable = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
     adapted = {name for name, _ in method.adapted_layers(policy)}
     unique = {
@@ -66,22 +78,32 @@ def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
 
 
 def load_trained_state(method: Method, policy: "nn.Module", state: dict[str, "Tensor"], place: str) -> None:
-    """Put a saved state back.
+    """Restore a saved state and check that it gives the update that was saved.
 
     Raises:
-        UserError: the names are not those of this policy.
+        UserError: the names are not those of this policy, or the update is another: the base model is not the
+            same, or the method has random numbers that it does not save.
     """
     memory = {name.removeprefix(METHOD_STATE): state[name] for name in state if name.startswith(METHOD_STATE)}
     method.load_method_state(policy, memory)
-    expected = trained_state(method, policy).keys()
+    expected = _saved_tensors(method, policy).keys() | {SIGNATURE}
     if state.keys() != expected:
         odd = sorted(state.keys() ^ expected)[0]
         raise UserError(
             f"{place}: tensor {odd!r} has no partner; the file belongs to another method or model"
         )
-    policy.load_state_dict(
-        {name: state[name] for name in state if not name.startswith(METHOD_STATE)}, strict=False
-    )
+    tensors = {name: state[name] for name in state if not name.startswith((METHOD_STATE, SIGNATURE))}
+    policy.load_state_dict(tensors, strict=False)
+    _check_update(method, policy, state[SIGNATURE], place)
+
+
+def _check_update(method: Method, policy: "nn.Module", saved: "Tensor", place: str) -> None:
+    difference = float((update_signature(method, policy) - saved.cpu()).norm())
+    if not difference <= LARGEST_DIFFERENCE * float(saved.norm()) + NOISE:
+        raise UserError(
+            f"{place}: method {method.name!r} does not give the update that was saved: the base model is "
+            "another, or the method uses random numbers that it does not save (register them as buffers)"
+        )
 
 
 def _is_base(name: str, adapted: set[str]) -> bool:

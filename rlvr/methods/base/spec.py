@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from inspect import get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from rlvr.config.schema import Settings, Training
 from rlvr.methods.base.parameters import ModuleParameters
@@ -48,7 +49,9 @@ class Method(ABC):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls.Parameters = get_type_hints(cls)["parameters"]
+        declared = get_annotations(cls, eval_str=True).get("parameters")
+        if declared is not None:  # else the class is found along the bases, as any attribute is
+            cls.Parameters = declared
 
     def __init__(self, parameters: Settings) -> None:
         """Bind the method to its settings.
