@@ -22,6 +22,7 @@ from tests.helpers.small_methods import (
     plain_with,
     policy_of,
     train,
+    training,
 )
 
 NAMES = sorted(methods())
@@ -173,6 +174,15 @@ def test_6_what_should_move_has_moved_and_nothing_else(name, dtype):
     moving = (tied, *BUFFERS.get(name, ()))
     still = [key for key in after if key not in trainable and not key.endswith(moving)]
     assert [key for key in still if not torch.equal(before[key], after[key])] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_6_every_learning_rate_is_the_runs_own_times_a_declared_factor(name):
+    method, rate = method_of(name), 0.007
+    groups = method.optimizer(policy_of(name), training(rate)).param_groups
+    assert sorted({group["lr"] / rate for group in groups if group["params"]}) == pytest.approx(
+        sorted(method.rate_factors)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""A policy is what was saved of it: whatever else a method draws at random would be another policy elsewhere."""
+"""A policy is what was saved of it: random numbers that are not saved would make another one elsewhere."""
 
 from typing import ClassVar
 
@@ -66,13 +66,15 @@ class RandomSigns(get_method("lora")):
 
 
 def rebuilt(method: Method, rate: float) -> float:
-    """Train, save, and load under another state of the generators; return the largest difference of weights."""
+    """Train, save, load under another state of the generators; return the largest difference of weights."""
     policy = untrained(method, seed=1)
     train(method, policy, rate=rate)
     elsewhere = untrained(method, seed=2)
     load_trained_state(method, elsewhere, trained_state(method, policy), "trained.safetensors")
     before = dict(merged_weights(method, policy))
-    return max(float((weight - before[name]).abs().max()) for name, weight in merged_weights(method, elsewhere))
+    return max(
+        float((weight - before[name]).abs().max()) for name, weight in merged_weights(method, elsewhere)
+    )
 
 
 @pytest.mark.parametrize("rate", [1e-2, 1e-6])
