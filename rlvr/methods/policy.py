@@ -31,6 +31,7 @@ def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> 
             parameters are not the declared ones.
     """
     model_config = model.config
+    method.check_fit(model_config)
     model.requires_grad_(False)
     policy = _wrapped(method, model, total_steps)
     for parameter in policy.parameters():

@@ -60,6 +60,15 @@ def count_parameters(method: Method, architecture: Architecture) -> int:
     return method.expected_parameters(_as_config(architecture))
 
 
+def check_fit(method: Method, architecture: Architecture) -> None:
+    """Refuse settings of a method that do not fit a model of these sizes.
+
+    Raises:
+        UserError: they do not; the message says what to change.
+    """
+    method.check_fit(_as_config(architecture))
+
+
 def model_size(architecture: Architecture) -> int:
     """Return the number of parameters of a model of these sizes."""
     return total_parameters(_as_config(architecture))

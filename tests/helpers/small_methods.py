@@ -7,6 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 
 from rlvr.config.schema import Training
 from rlvr.dapo.update import autocast
+from rlvr.errors import UserError
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
 
@@ -48,6 +49,16 @@ def base_model(dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module
         if name.endswith("bias"):  # Transformers starts biases at zero, where mistakes do not show.
             torch.nn.init.normal_(parameter, std=0.1)
     return model.to(getattr(torch, dtype)).eval()
+
+
+@cache
+def fits(name: str, family: str) -> bool:
+    """Whether a method can train a model of a family at all (BitFit needs biases)."""
+    try:
+        method_of(name).check_fit(base_model(family=family).config)
+    except UserError:
+        return False
+    return True
 
 
 def method_of(name: str, **values) -> Method:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
 
@@ -29,6 +30,7 @@ class InitializedLora(ExportedAsLora, Lora):
     """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
 
     category: ClassVar[Category] = "Initialization"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
     @abstractmethod
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":

@@ -30,10 +30,6 @@ class LayerMethod(Method):
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "AdaptedLinear":
         """Return the layer that takes the place of ``linear`` and trains an update of it."""
 
-    def target_names(self, model_config: "PretrainedConfig") -> tuple[str, ...]:
-        """Return which linear layers of a decoder block are adapted."""
-        return self.parameters.target_modules
-
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Replace every target layer."""
         for name in self.declared_modules(model.config):
@@ -44,7 +40,7 @@ class LayerMethod(Method):
 
     def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return the target layers of every decoder block."""
-        return set(linear_layers(model_config, self.target_names(model_config)))
+        return set(linear_layers(model_config, self.parameters.target_modules))
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield the layers of this project under their names in the base model."""

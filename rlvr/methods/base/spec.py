@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from rlvr.config.schema import Settings, Training
 from rlvr.methods.base.parameters import ModuleParameters
+from rlvr.methods.base.requirements import Requirement, check_requirements
 from rlvr.methods.base.shapes import linear_layers
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Method(ABC):
     """Whether its forward pass in training draws noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
+    requirements: ClassVar[dict[str, Requirement]] = {}
+    """Setting -> what it asks of the shape of every adapted layer (:mod:`rlvr.methods.base.requirements`)."""
     small_settings: ClassVar[dict[str, Any]] = {}
     """Settings with which the tests run the method on a model 64 wide, where rank 4 and alpha 8 do not do."""
 
@@ -73,6 +76,14 @@ class Method(ABC):
     def with_settings(self, **values: Any) -> Self:
         """Return the same method with some settings changed."""
         return type(self)(self.Parameters(**{**self.parameters.model_dump(), **values}))
+
+    def check_fit(self, model_config: "PretrainedConfig") -> None:
+        """Refuse settings that do not fit a model; overridden where `requirements` cannot say it.
+
+        Raises:
+            UserError: they do not; the message says what to change.
+        """
+        check_requirements(self, model_config)
 
     @abstractmethod
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":

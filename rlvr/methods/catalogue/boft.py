@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import LinearName, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -47,6 +48,7 @@ class Boft(PeftMethod):
         "Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, arXiv 2311.06243"
     )
     formula = "W = diag(s) W0 R^T, R block-diagonal, blocks (I - Q)(I + Q)^-1 with Q = -Q^T"
+    requirements: ClassVar = {"block_size": DIVIDES_INPUTS}
     small_settings: ClassVar = {"target_modules": ("q_proj", "v_proj", "o_proj", "down_proj")}
     parameters: BoftParameters
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -31,6 +32,7 @@ class C3a(PeftMethod):
     category = "Structural"
     citation = "Chen et al., Parameter-Efficient Fine-Tuning via Circular Convolution, arXiv 2407.19342"
     formula = "W = W0 + C / in, C of circulant b x b blocks"
+    requirements: ClassVar = {"block_size": DIVIDES_BOTH}
     small_settings: ClassVar = {"block_size": 16}
     parameters: C3aParameters
 

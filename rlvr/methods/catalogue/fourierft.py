@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import AT_MOST_ENTRIES
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,6 +37,7 @@ class FourierFt(PeftMethod):
     category = "Efficiency"
     citation = "Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, arXiv 2405.03003"
     formula = "W = W0 + scale Re(IDFT(F)), F zero but for n entries at random, fixed places"
+    requirements: ClassVar = {"frequencies": AT_MOST_ENTRIES}
     small_settings: ClassVar = {"frequencies": 200}
     parameters: FourierFtParameters
 

@@ -1,10 +1,11 @@
 """GraLoRA: a grid of LoRAs, one for every block of the weight."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -45,6 +46,7 @@ class Gralora(PeftMethod):
     )
     formula = "W = W0 + (alpha/r) G, G of k x k blocks B_ij A_ij of rank r / k"
     exact_lora = True
+    requirements: ClassVar = {"blocks": DIVIDES_BOTH}
     parameters: GraloraParameters
 
     def peft_config(self) -> "GraloraConfig":

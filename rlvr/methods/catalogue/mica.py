@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import total_inputs
 from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
@@ -23,6 +24,7 @@ class Mica(ExportedAsLora, Lora):
         "Rüdiger and Raschka, MiCA Learns More Knowledge Than LoRA and Full Fine-Tuning, arXiv 2604.01694"
     )
     formula = "W = W0 + (alpha/r) U A, U = the last r left singular vectors of W0, frozen"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
     def peft_config(self) -> "LoraConfig":
         """Return LoRA's configuration with the initialisation that also freezes B."""

@@ -1,7 +1,8 @@
 """MiLoRA+: LoRA that reads the input along the minor singular directions of the base."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
 
@@ -19,6 +20,7 @@ class MiloraPlus(Lora):
     category = "Initialization"
     citation = "Released code of arXiv 2512.23165 (`milora_plus`), after MiLoRA, arXiv 2406.09044"
     formula = "W = W0 + (alpha/r) B A, A = V_min^T and B = 0 at the start, W0 = U S V^T"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject LoRA and set A; the base is not changed."""

@@ -1,10 +1,11 @@
 """MiSS-bat: every block of the base is multiplied by a small matrix and shifted by it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -32,6 +33,7 @@ class MissBat(PeftMethod):
         "arXiv 2409.15371"
     )
     formula = "W_ij = W0_ij + W0_ij D_i + D_i for every r x r block ij"
+    requirements: ClassVar = {"rank": DIVIDES_BOTH}
     parameters: MissBatParameters
 
     def peft_config(self) -> "MissConfig":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -32,6 +33,7 @@ class Oft(PeftMethod):
         "in the form of OFTv2, arXiv 2506.19847"
     )
     formula = "W = W0 R^T, R block-diagonal, blocks I + 2 Q + 2 Q^2 + 2 Q^3 + Q^4 with Q = -Q^T"
+    requirements: ClassVar = {"block_size": DIVIDES_INPUTS}
     small_settings: ClassVar = {"block_size": 8}
     parameters: OftParameters
 

@@ -1,11 +1,12 @@
 """PSOFT: the principal subspace of the base is rotated."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -35,6 +36,7 @@ class Psoft(ExportedAsLora, PeftMethod):
     formula = (
         "W = W0 + B (diag(b) R diag(a) - I) A, B A = the r largest singular components of W0, R orthogonal"
     )
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
     parameters: PsoftParameters
 
     def peft_config(self) -> "PsoftConfig":

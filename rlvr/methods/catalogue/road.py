@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_OUTPUTS
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -34,6 +35,7 @@ class Road(PeftMethod):
         "Composability, arXiv 2409.00119"
     )
     formula = "W = R W0 and b = R b0, R block diagonal of alpha [[cos t, -sin t], [sin t, cos t]]"
+    requirements: ClassVar = {"group_size": DIVIDES_OUTPUTS}
     small_settings: ClassVar = {"group_size": 16}
     parameters: RoadParameters
 

@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.layer_method import LayerMethod
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import AT_MOST_INPUTS
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.registry import register
 
@@ -38,6 +39,7 @@ class SliceFine(ExportedAsLora, LayerMethod):
         "arXiv 2510.08513"
     )
     formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
+    requirements: ClassVar = {"rank": AT_MOST_INPUTS}
     small_settings: ClassVar = {"interval": 2}
     parameters: SliceFineParameters
 

@@ -1,12 +1,13 @@
 """TinyLoRA: a handful of numbers, spread over the principal components of a layer."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.config.schema import Fraction
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,6 +37,7 @@ class TinyLora(ExportedAsLora, PeftMethod):
     category = "Efficiency"
     citation = "Morris et al., Learning to Reason in 13 Parameters, arXiv 2602.04118"
     formula = "W = W0 + B (sum_i v_i P_i) A, B A = the r largest singular components of W0, P_i random"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
     parameters: TinyLoraParameters
 
     def peft_config(self) -> "TinyLoraConfig":

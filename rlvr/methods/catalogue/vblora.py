@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.config.schema import Training
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -46,6 +47,7 @@ class Vblora(PeftMethod):
     )
     formula = "W = W0 + B A, pieces of A and B = softmax mixtures of two vectors of one shared bank"
     exact_lora = True
+    requirements: ClassVar = {"vector_length": DIVIDES_BOTH}
     small_settings: ClassVar = {"vectors": 8, "vector_length": 16}
     parameters: VbloraParameters
 

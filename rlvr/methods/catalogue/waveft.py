@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import AT_MOST_ENTRIES
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,6 +37,7 @@ class WaveFt(PeftMethod):
         "arXiv 2505.12532"
     )
     formula = "W = W0 + scale IDWT(C), Haar wavelets, C zero but for n entries at random, fixed places"
+    requirements: ClassVar = {"coefficients": AT_MOST_ENTRIES}
     small_settings: ClassVar = {"coefficients": 200}
     parameters: WaveFtParameters
 
