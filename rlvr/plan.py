@@ -42,7 +42,7 @@ from rlvr.config.schema import (
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
-from rlvr.methods import get_method, method_parameters
+from rlvr.methods import get_method, make_method
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
     rate = training.learning_rate * preset.learning_rate_factor
     values = {**preset.parameters, **planned.parameters, **setting.parameters}
     where = place if setting.parameters else planned.place
-    parameters = method_parameters(planned.trains_as, values, where)
-    if training.sync == "adapter" and not get_method(planned.trains_as).exact_lora:
+    method = make_method(planned.trains_as, values, where)
+    if training.sync == "adapter" and not method.exact_lora:
         raise UserError(
             f"{plan.path}: training.sync: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
@@ -145,7 +145,7 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
         faults=preset.faults,
         setting=name,
         train_seed=0,
-        parameters=parameters.model_dump(mode="json"),
+        parameters=method.parameters.model_dump(mode="json"),
         dataset=plan.study.train_dataset,
         prompt=_prompt(plan, "prompt", plan.study.prompt),
         answer_format=plan.study.answer_format,
@@ -309,7 +309,7 @@ def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:
 def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
     """Refuse a preset whose values do not fit, naming its own file and not the study's."""
     place = f"{path}: presets.{choice.preset}"
-    method_parameters(preset.trains_as or str(choice.method), preset.parameters, place)
+    make_method(preset.trains_as or str(choice.method), preset.parameters, place)
     parse(Training, merged(training.model_dump(), preset.training), f"{place}.training")
 
 

@@ -22,7 +22,6 @@ from rlvr.data.problems import read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
-from rlvr.methods import method_parameters
 from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model, load_tokenizer
@@ -134,17 +133,16 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     """Load the base model, apply the method, and make its optimizer and scheduler."""
     training = config.training
     method = trained_method(config)
-    parameters = method_parameters(config.trains_as, config.parameters, config.run)
     torch.manual_seed(derive_seed(config.train_seed, "adapter"))
     base = load_model(model, training.dtype)
     total_parameters = base.num_parameters()
-    policy = build_policy(method, base, parameters, training.optimizer_steps)
+    policy = build_policy(method, base, training.optimizer_steps)
     policy.train()
     if training.gradient_checkpointing:
         wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
         wrapped.gradient_checkpointing_enable()
         wrapped.enable_input_require_grads()
-    optimizer = method.optimizer(policy, parameters, training.learning_rate, training)
+    optimizer = method.optimizer(policy, training)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )

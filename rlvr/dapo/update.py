@@ -14,7 +14,7 @@ from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
-from rlvr.methods import MethodSpec
+from rlvr.methods import Method
 from rlvr.rollout.engines.base import Tokens
 
 UPDATE_METRICS = (
@@ -34,7 +34,7 @@ NO_UPDATE: dict[str, float] = {**dict.fromkeys(UPDATE_METRICS, math.nan), "token
 class Learner:
     """The policy and what trains it."""
 
-    method: MethodSpec
+    method: Method
     policy: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler

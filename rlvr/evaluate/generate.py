@@ -11,12 +11,12 @@ from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.evaluate.journal import Journal, Key
 from rlvr.files import content_hash, read_json, sha256_of
+from rlvr.methods.weights import exported_weights
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.progress import Steps
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.factory import make_engine
-from rlvr.rollout.sync import exported_weights
 from rlvr.seeds import derive_seed
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.schema import Fault
 from rlvr.methods.base.frozen_start import TRAINED
-from rlvr.methods.base.spec import MethodSpec, PeftMethod
-from rlvr.methods.registry import get_method
+from rlvr.methods.base.spec import Method, PeftMethod
+from rlvr.methods.registry import make_method
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def trained_method(cell: TrainConfig) -> MethodSpec:
+def trained_method(config: TrainConfig) -> Method:
     """Return the method that a run trains, with the faults that its preset asks for."""
-    spec = get_method(cell.trains_as)
-    mixins = tuple(FAULTS[fault] for fault in cell.faults)
-    return type(type(spec).__name__, (*mixins, type(spec)), {})() if mixins else spec
+    method = make_method(config.trains_as, config.parameters, config.run)
+    mixins = tuple(FAULTS[fault] for fault in config.faults)
+    if not mixins:
+        return method
+    faulty = type(type(method).__name__, (*mixins, type(method)), {})
+    return cast(Method, faulty(method.parameters))
 
 
 class InPlaceMerge(PeftMethod):

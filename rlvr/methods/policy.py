@@ -1,9 +1,11 @@
 """Turn a base model into the policy that a method trains, and check that it is that method."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlvr.errors import UserError
-from rlvr.methods.base.spec import PEFT_PREFIX, TUNER_PREFIX, MethodSpec
+from rlvr.methods.base.peft_layers import PEFT_PREFIX, TUNER_PREFIX
+from rlvr.methods.base.spec import Method
+from rlvr.methods.weights import update_signature
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -12,12 +14,14 @@ if TYPE_CHECKING:
 
 METHOD_STATE = "method_state/"
 """Prefix of what a method remembers outside its model, among the saved tensors."""
+SIGNATURE = "check/update"
+"""Name of the update's signature among the saved tensors."""
+LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
+"""How far a loaded update may be from the saved one: relative to it, and relative to the base (rounding)."""
 
 
-def build_policy(
-    spec: MethodSpec, model: "PreTrainedModel", parameters: Any, total_steps: int
-) -> "nn.Module":
-    """Wrap ``model`` by ``spec`` and prove that what is trained is what was declared.
+def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    """Wrap ``model`` by ``method`` and prove that what is trained is what was declared.
 
     Trainable parameters become float32, whatever the precision of the base: Adam's small steps vanish
     in bfloat16. ``total_steps`` is the number of optimizer steps of the run.
@@ -26,24 +30,24 @@ def build_policy(
         UserError: the settings do not fit the model, or the adapted modules or the number of trainable
             parameters are not the declared ones.
     """
-    config = model.config
+    model_config = model.config
+    method.check_fit(model_config)
     model.requires_grad_(False)
-    policy = _wrapped(spec, model, parameters, total_steps)
+    policy = _wrapped(method, model, total_steps)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    _check_modules(spec, policy, spec.declared_modules(config, parameters))
-    _check_count(spec, policy, spec.expected_parameters(config, parameters))
+    _check_modules(method, policy, method.declared_modules(model_config))
+    _check_count(method, policy, method.expected_parameters(model_config))
     return policy
 
 
-def _wrapped(spec: MethodSpec, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+def _wrapped(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
     try:
-        return spec.wrap(model, parameters, total_steps)
+        return method.wrap(model, total_steps)
     except ValueError as error:
-        settings = ", ".join(f"{name}={value}" for name, value in parameters.model_dump(mode="json").items())
         raise UserError(
-            f"method {spec.name!r} does not fit the model ({settings}): {error}\n"
+            f"method {method!r} does not fit the model: {error}\n"
             "Change what does not fit, or leave the layers that it does not fit out of target_modules."
         ) from error
 
@@ -53,39 +57,54 @@ def trainable_parameters(policy: "nn.Module") -> int:
     return sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
 
 
-def trained_state(spec: MethodSpec, policy: "nn.Module") -> dict[str, "Tensor"]:
-    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once."""
+def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
+    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once.
+
+    With them goes a signature of the update, by which :func:`load_trained_state` checks what it rebuilds.
+    """
+    return {**_saved_tensors(method, policy), SIGNATURE: update_signature(method, policy)}
+
+
+def _saved_tensors(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
     trainable = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
-    adapted = {name for name, _ in spec.adapted_layers(policy)}
+    adapted = {name for name, _ in method.adapted_layers(policy)}
     unique = {
         (tensor.data_ptr(), tensor.shape): (name, tensor.detach())
         for name, tensor in reversed(policy.state_dict().items())
         if name in trainable or not _is_base(name, adapted)
     }
     tensors = dict(reversed(unique.values()))
-    memory = {METHOD_STATE + name: tensor for name, tensor in spec.method_state(policy).items()}
+    memory = {METHOD_STATE + name: tensor for name, tensor in method.method_state(policy).items()}
     return {**tensors, **memory}
 
 
-def load_trained_state(
-    spec: MethodSpec, policy: "nn.Module", state: dict[str, "Tensor"], source: str
-) -> None:
-    """Put a saved state back.
+def load_trained_state(method: Method, policy: "nn.Module", state: dict[str, "Tensor"], place: str) -> None:
+    """Restore a saved state and check that it gives the update that was saved.
 
     Raises:
-        UserError: the names are not those of this policy.
+        UserError: the names are not those of this policy, or the update is another: the base model is not the
+            same, or the method has random numbers that it does not save.
     """
     memory = {name.removeprefix(METHOD_STATE): state[name] for name in state if name.startswith(METHOD_STATE)}
-    spec.load_method_state(policy, memory)
-    expected = trained_state(spec, policy).keys()
+    method.load_method_state(policy, memory)
+    expected = _saved_tensors(method, policy).keys() | {SIGNATURE}
     if state.keys() != expected:
         odd = sorted(state.keys() ^ expected)[0]
         raise UserError(
-            f"{source}: tensor {odd!r} has no partner; the file belongs to another method or model"
+            f"{place}: tensor {odd!r} has no partner; the file belongs to another method or model"
         )
-    policy.load_state_dict(
-        {name: state[name] for name in state if not name.startswith(METHOD_STATE)}, strict=False
-    )
+    tensors = {name: state[name] for name in state if not name.startswith((METHOD_STATE, SIGNATURE))}
+    policy.load_state_dict(tensors, strict=False)
+    _check_update(method, policy, state[SIGNATURE], place)
+
+
+def _check_update(method: Method, policy: "nn.Module", saved: "Tensor", place: str) -> None:
+    difference = float((update_signature(method, policy) - saved.cpu()).norm())
+    if not difference <= LARGEST_DIFFERENCE * float(saved.norm()) + NOISE:
+        raise UserError(
+            f"{place}: method {method.name!r} does not give the update that was saved: the base model is "
+            "another, or the method uses random numbers that it does not save (register them as buffers)"
+        )
 
 
 def _is_base(name: str, adapted: set[str]) -> bool:
@@ -97,18 +116,18 @@ def _is_base(name: str, adapted: set[str]) -> bool:
     return not inside or ".base_layer." in plain
 
 
-def _check_modules(spec: MethodSpec, policy: "nn.Module", declared: set[str]) -> None:
-    adapted = {name for name, _ in spec.adapted_layers(policy)}
+def _check_modules(method: Method, policy: "nn.Module", declared: set[str]) -> None:
+    adapted = {name for name, _ in method.adapted_layers(policy)}
     if adapted == declared:
         return
     missing, extra = sorted(declared - adapted), sorted(adapted - declared)
     raise UserError(
-        f"method {spec.name!r} does not adapt the modules it declares: "
+        f"method {method.name!r} does not adapt the modules it declares: "
         f"{len(missing)} missing (first: {missing[:1]}), {len(extra)} unexpected (first: {extra[:1]})"
     )
 
 
-def _check_count(spec: MethodSpec, policy: "nn.Module", expected: int) -> None:
+def _check_count(method: Method, policy: "nn.Module", expected: int) -> None:
     count = trainable_parameters(policy)
     if count != expected:
-        raise UserError(f"method {spec.name!r} trains {count:,} parameters where {expected:,} are declared")
+        raise UserError(f"method {method.name!r} trains {count:,} parameters where {expected:,} are declared")

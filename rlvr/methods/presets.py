@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from rlvr.config.catalogue import Architecture
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import MethodFile, Preset, Settings
+from rlvr.config.schema import MethodFile, Preset
 from rlvr.methods.base.shapes import total_parameters
-from rlvr.methods.base.spec import MethodSpec
-from rlvr.methods.registry import get_method, method_parameters
+from rlvr.methods.base.spec import Method
+from rlvr.methods.registry import make_method
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -24,20 +24,18 @@ class ResolvedPreset:
 
     method: str
     name: str
-    trained: MethodSpec
-    """The method itself, or the one that `trains_as` names."""
-    parameters: Settings
-    """Every setting of the trained method, defaults filled in."""
+    trained: Method
+    """The method itself, or the one that `trains_as` names, with every setting."""
     preset: Preset
-    """As it stands in the file."""
+    """The preset as written in the file."""
 
     def trainable_parameters(self, architecture: Architecture) -> int:
         """Return the closed-form count on a model of these sizes."""
-        return count_parameters(self.trained, self.parameters, architecture)
+        return count_parameters(self.trained, architecture)
 
     def modules(self, architecture: Architecture) -> set[str]:
         """Return the names of the adapted modules on a model of these sizes."""
-        return self.trained.declared_modules(_as_config(architecture), self.parameters)
+        return self.trained.declared_modules(_as_config(architecture))
 
 
 def method_presets(config: Path, method: str) -> dict[str, ResolvedPreset]:
@@ -52,15 +50,23 @@ def method_presets(config: Path, method: str) -> dict[str, ResolvedPreset]:
     for name in PRESETS:
         preset = presets.get(name)
         if preset is not None:
-            trained = preset.trains_as or method
-            parameters = method_parameters(trained, preset.parameters, f"{path}: presets.{name}")
-            resolved[name] = ResolvedPreset(method, name, get_method(trained), parameters, preset)
+            trained = make_method(preset.trains_as or method, preset.parameters, f"{path}: presets.{name}")
+            resolved[name] = ResolvedPreset(method, name, trained, preset)
     return resolved
 
 
-def count_parameters(method: MethodSpec, parameters: Settings, architecture: Architecture) -> int:
+def count_parameters(method: Method, architecture: Architecture) -> int:
     """Return how many parameters a method trains on a model of these sizes, in closed form."""
-    return method.expected_parameters(_as_config(architecture), parameters)
+    return method.expected_parameters(_as_config(architecture))
+
+
+def check_fit(method: Method, architecture: Architecture) -> None:
+    """Refuse settings of a method that do not fit a model of these sizes.
+
+    Raises:
+        UserError: they do not; the message says what to change.
+    """
+    method.check_fit(_as_config(architecture))
 
 
 def model_size(architecture: Architecture) -> int:

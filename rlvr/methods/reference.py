@@ -12,8 +12,8 @@ from rlvr.config.catalogue import Architecture, HubModel, ModelCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import write_text
-from rlvr.methods import get_method, method_parameters, methods
-from rlvr.methods.base.spec import Category, MethodSpec
+from rlvr.methods import Method, get_method, make_method, methods
+from rlvr.methods.base.spec import Category
 from rlvr.methods.citations import linked, short_citation
 from rlvr.methods.presets import ResolvedPreset, count_parameters, method_presets, model_size
 
@@ -163,8 +163,7 @@ def reference_text(config: Path = Path("config")) -> str:
 
 def our_count(row: AsCoded, architecture: Architecture) -> int:
     """Return the closed form of the same configuration."""
-    parameters = method_parameters(row.method, row.parameters, row.what)
-    return count_parameters(get_method(row.method), parameters, architecture)
+    return count_parameters(make_method(row.method, row.parameters, row.what), architecture)
 
 
 def _declared(models: ModelCatalogue, name: str) -> Architecture:
@@ -179,9 +178,9 @@ def _by_category(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (order.index(get_method(name).category), name))
 
 
-def _definition(spec: MethodSpec) -> list[str]:
-    update = spec.formula.replace("`", "")
-    return [f"`{spec.name}`", spec.category, f"`{update}`", linked(short_citation(spec.citation))]
+def _definition(method: type[Method]) -> list[str]:
+    update = method.formula.replace("`", "")
+    return [f"`{method.name}`", method.category, f"`{update}`", linked(short_citation(method.citation))]
 
 
 def _cost(
@@ -194,11 +193,11 @@ def _cost(
     return [*row, f"{usual.preset.learning_rate_factor:g}", served(usual.trained)]
 
 
-def served(spec: MethodSpec) -> str:
+def served(method: Method) -> str:
     """Return how a policy reaches the rollout engine without loss."""
-    if spec.exact_lora:
+    if method.exact_lora:
         return "LoRA"
-    return "merged" if spec.keeps_base else "full"
+    return "merged" if method.keeps_base else "full"
 
 
 def _reasons(names: list[str], presets: dict[str, dict[str, ResolvedPreset]]) -> str:

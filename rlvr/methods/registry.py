@@ -7,51 +7,51 @@ from typing import Any, TypeVar
 
 from rlvr.config.loading import parse, unknown_name
 from rlvr.config.resolved import BASE
-from rlvr.config.schema import Settings
 from rlvr.methods import catalogue
-from rlvr.methods.base.spec import MethodSpec
+from rlvr.methods.base.spec import Method
 
-_SPECS: dict[str, MethodSpec] = {}
+_CLASSES: dict[str, type[Method]] = {}
 
-Spec = TypeVar("Spec", bound=type[MethodSpec])
+MethodClass = TypeVar("MethodClass", bound=type[Method])
 
 
-def register(spec: Spec) -> Spec:
+def register(method: MethodClass) -> MethodClass:
     """Class decorator: enter a method under its name.
 
     Raises:
-        ValueError: the name is taken, or is ``base``, which stands for the untrained model.
+        ValueError: the name is taken, or is ``base``, which means the untrained model.
     """
-    if spec.name in _SPECS or spec.name == BASE:
-        raise ValueError(f"method name {spec.name!r} is taken")
-    _SPECS[spec.name] = spec()
-    return spec
+    if method.name in _CLASSES or method.name == BASE:
+        raise ValueError(f"method name {method.name!r} is taken")
+    _CLASSES[method.name] = method
+    return method
 
 
 @cache
-def methods() -> dict[str, MethodSpec]:
-    """Return all methods, sorted by name."""
+def methods() -> dict[str, type[Method]]:
+    """Return the classes of all methods, sorted by name."""
     for module in pkgutil.iter_modules(catalogue.__path__, f"{catalogue.__name__}."):
         importlib.import_module(module.name)
-    return dict(sorted(_SPECS.items()))
+    return dict(sorted(_CLASSES.items()))
 
 
-def get_method(name: str, source: str = "method") -> MethodSpec:
-    """Return a method by name.
+def get_method(name: str, place: str = "method") -> type[Method]:
+    """Return the class of a method by name; ``place`` says in messages where the name is given.
 
     Raises:
-        UserError: no such method; the message names the nearest.
+        UserError: no such method; the message gives the nearest name.
     """
     known = methods()
     if name not in known:
-        raise unknown_name(source, "method", name, known.keys())
+        raise unknown_name(place, "method", name, known.keys())
     return known[name]
 
 
-def method_parameters(name: str, values: dict[str, Any], source: str) -> Settings:
-    """Check a method's settings and fill in its defaults.
+def make_method(name: str, values: dict[str, Any], place: str = "method") -> Method:
+    """Return a method with its settings checked and its defaults filled in.
 
     Raises:
-        UserError: an unknown key or a wrong value; ``source`` names the file in the message.
+        UserError: no such method, an unknown key or a wrong value; ``place`` names the file in the message.
     """
-    return parse(get_method(name, source).Parameters, values, f"{source}: parameters of {name}")
+    method = get_method(name, place)
+    return method(parse(method.Parameters, values, f"{place}: parameters of {name}"))

@@ -1,11 +1,14 @@
 """Every method on a model of a few thousand weights: how the tests build, train and read it."""
 
+from functools import cache
+
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from rlvr.config.schema import Training
 from rlvr.dapo.update import autocast
-from rlvr.methods import MethodSpec, get_method
+from rlvr.errors import UserError
+from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
 
 SIZES = {
@@ -18,30 +21,21 @@ SIZES = {
 }
 INPUTS = torch.arange(24).reshape(2, 12) % 32
 STEPS = 3
-TRAINING = Training(
-    steps=STEPS, prompts_per_step=1, group_size=2, learning_rate=1e-2, sampling={"max_new_tokens": 4}
-)
-SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3, "group_size": 16, "vector_length": 96}
-"""Settings that fit the small model, for every method that has them."""
-SMALL_OF = {
-    "rank1_lora": {},
-    "slicefine": {"rank": 4, "interval": 2},
-    "oft": {"block_size": 8},
-    "boft": {"block_size": 4, "target_modules": ("q_proj", "v_proj", "o_proj", "down_proj")},
-    "fourierft": {"frequencies": 200},
-    "waveft": {"coefficients": 200},
-    "c3a": {"block_size": 16},
-    "randlora": {"rank": 5, "alpha": 100},
-    "vblora": {"rank": 4, "vectors": 8, "vector_length": 16},
-}
-"""Settings of single methods instead."""
-LEARNING_RATES = {
-    **dict.fromkeys(("boft", "hra", "loha", "oft", "peanut", "supertuning", "vblora"), 0.05),
-    **dict.fromkeys(("adalora", "psoft", "vera"), 0.1),
-    **dict.fromkeys(("c3a", "hira", "ia3", "ln_tuning", "road", "unilora"), 0.3),
-    "pvera": 0.3,
-}
-"""Where 1e-2 moves the small model too little in three steps, or too far."""
+SMALL = {"rank": 4, "alpha": 8}
+"""Settings that fit the small model, for every method that has them and no others in `small_settings`."""
+ENOUGH = 0.3
+"""How far training must move the logits for a test to prove anything."""
+
+
+def training(learning_rate: float = 1e-2) -> Training:
+    """The settings of a run of a few steps."""
+    return Training(
+        steps=STEPS,
+        prompts_per_step=1,
+        group_size=2,
+        learning_rate=learning_rate,
+        sampling={"max_new_tokens": 4},
+    )
 
 
 def base_model(dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module:
@@ -57,17 +51,35 @@ def base_model(dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module
     return model.to(getattr(torch, dtype)).eval()
 
 
-def parameters_of(spec: MethodSpec):
-    """Small settings that fit the small model."""
-    values = SMALL_OF.get(spec.name, SMALL)
-    return spec.Parameters(**{key: values[key] for key in values if key in spec.Parameters.model_fields})
+@cache
+def fits(name: str, family: str) -> bool:
+    """Whether a method can train a model of a family at all (BitFit needs biases)."""
+    try:
+        method_of(name).check_fit(base_model(family=family).config)
+    except UserError:
+        return False
+    return True
 
 
-def policy_of(name: str, dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module:
-    """The method's policy before training."""
-    torch.manual_seed(1)
-    spec = get_method(name)
-    return build_policy(spec, base_model(dtype, family), parameters_of(spec), STEPS)
+def method_of(name: str, **values) -> Method:
+    """The method with settings that fit the small model, or with chosen ones over them."""
+    method = get_method(name)
+    fitting = {key: value for key, value in SMALL.items() if key in method.Parameters.model_fields}
+    return make_method(name, fitting | method.small_settings | values)
+
+
+def policy_of(name: str, dtype: str = "float32", family: str = "qwen2", seed: int = 1) -> torch.nn.Module:
+    """The method's policy before training, built under a chosen state of the global generator."""
+    return untrained(method_of(name), dtype, family, seed)
+
+
+def untrained(
+    method: Method, dtype: str = "float32", family: str = "qwen2", seed: int = 1, steps: int = STEPS
+) -> torch.nn.Module:
+    """The policy of a method, registered or not, before training."""
+    model = base_model(dtype, family)
+    torch.manual_seed(seed)
+    return build_policy(method, model, steps)
 
 
 @torch.no_grad()
@@ -77,22 +89,40 @@ def logits(model: torch.nn.Module, dtype: str = "float32") -> torch.Tensor:
         return model.eval()(input_ids=INPUTS).logits.float()
 
 
+def distance(policy: torch.nn.Module, dtype: str = "float32", family: str = "qwen2") -> float:
+    """How far the logits of a policy are from those of the base model."""
+    return float((logits(policy, dtype) - logits(base_model(dtype, family), dtype)).abs().max())
+
+
+@cache
+def rate_of(name: str) -> float:
+    """The smallest of a few learning rates at which the steps of a test move the small model enough."""
+    for rate in (0.01, 0.03, 0.1, 0.3, 1.0):
+        policy = policy_of(name)
+        train(method_of(name), policy, rate=rate)
+        if distance(policy) > ENOUGH:
+            return rate
+    raise AssertionError(f"{STEPS} steps at a learning rate of 1 hardly move a model trained with {name}")
+
+
 def train(
-    name: str, policy: torch.nn.Module, dtype: str = "float32", steps: int = STEPS, rate: float | None = None
+    method: Method,
+    policy: torch.nn.Module,
+    dtype: str = "float32",
+    steps: int = STEPS,
+    rate: float | None = None,
 ):
     """Take real optimizer steps on a language-modelling loss; return the optimizer."""
-    spec = get_method(name)
-    rate = rate or LEARNING_RATES.get(name, 1e-2)
-    optimizer = spec.optimizer(policy, parameters_of(spec), rate, TRAINING)
+    optimizer = method.optimizer(policy, training(rate or rate_of(method.name)))
     policy.train()
     for step in range(steps):
         optimizer.zero_grad()
         with autocast(policy, dtype):
             loss = policy(input_ids=INPUTS, labels=INPUTS).loss
-        extra = spec.extra_loss(policy)
+        extra = method.extra_loss(policy)
         (loss if extra is None else loss + extra).backward()
         optimizer.step()
-        spec.after_step(policy, optimizer, step)
+        method.after_step(policy, optimizer, step)
     policy.eval()
     return optimizer
 

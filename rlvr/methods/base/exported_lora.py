@@ -1,23 +1,24 @@
-"""Methods whose download is a plain LoRA.
+"""Methods whose export is a plain LoRA.
 
-For methods that PEFT does not have, and for those that PEFT, when it loads them, builds again from the base
-weights by an SVD (which takes long, and whose signs differ between machines) or from a random stream. What
-they add has a low-rank form without loss, and that is what is written.
+For methods that PEFT does not have, and for those that PEFT rebuilds on loading from an SVD of the base
+weights (slow, and its signs differ between machines) or from a random stream. Their update has an exact
+low-rank form, which is what is written.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from rlvr.methods.base.spec import MethodSpec
+from rlvr.methods.base.spec import Method
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class ExportedAsLora(MethodSpec):
+class ExportedAsLora(Method):
     """A method that exports :meth:`to_lora` of every layer."""
 
     exact_lora = True
+    keeps_base: ClassVar[bool] = True
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write a plain LoRA, which means the same wherever it is loaded."""

@@ -11,10 +11,11 @@ is an ordinary LoRA of rank 2 r on the original base.
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
 
@@ -29,22 +30,23 @@ class InitializedLora(ExportedAsLora, Lora):
     """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
 
     category: ClassVar[Category] = "Initialization"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
     @abstractmethod
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
         """Return (A [r, in], B [out, r]), B A being the part of ``weight`` [out, in] to start from."""
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
-        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
+        policy = cast("PeftModel", super().wrap(model, total_steps))
+        add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         for _, layer in self.adapted_layers(policy):
-            self._start(cast("LoraLayer", layer), parameters.rank)
+            self._start(cast("LoraLayer", layer))
         return policy
 
-    def _start(self, layer: "LoraLayer", rank: int) -> None:
+    def _start(self, layer: "LoraLayer") -> None:
         weight = cast("nn.Linear", layer.get_base_layer()).weight.detach().float()
-        down, up = self.initial_factors(weight, rank)
+        down, up = self.initial_factors(weight, self.parameters.rank)
         for adapter, sign in ((TRAINED, 1), (INITIAL, -1)):
             share = layer.scaling[adapter] ** -0.5
             cast("nn.Linear", layer.lora_A[adapter]).weight.data.copy_(share * down)

@@ -1,4 +1,4 @@
-"""The setting that methods on named linear layers share."""
+"""Settings that methods share: which modules they adapt, and dropout."""
 
 from typing import Annotated
 
@@ -8,8 +8,15 @@ from rlvr.config.schema import Fraction, Settings
 from rlvr.methods.base.shapes import ALL_LINEAR, LinearName
 
 
-class TargetedParameters(Settings):
-    """Settings of a method that adapts named linear layers."""
+class ModuleParameters(Settings):
+    """Settings of a method that adapts modules chosen by name."""
+
+    target_modules: tuple[str, ...]
+    """Last part of the names of the adapted modules."""
+
+
+class TargetedParameters(ModuleParameters):
+    """Settings of a method that adapts linear layers."""
 
     target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
     """Adapted linear layers of every decoder block."""

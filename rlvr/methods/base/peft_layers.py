@@ -11,7 +11,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rlvr.methods.base.spec import PEFT_PREFIX
+TUNER_PREFIX = "base_model."
+"""How PEFT names its tuner inside a wrapped model."""
+PEFT_PREFIX = TUNER_PREFIX + "model."
+"""How PEFT names the base model inside its tuner."""
 
 
 def tuner_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -1,11 +1,14 @@
-"""What the project knows about a method: one class, one instance per entry of the registry."""
+"""What the project knows about a method: one class per method, one instance per choice of settings."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from inspect import get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from rlvr.config.schema import Settings, Training
+from rlvr.methods.base.parameters import ModuleParameters
+from rlvr.methods.base.requirements import Requirement, check_requirements
 from rlvr.methods.base.shapes import linear_layers
 
 if TYPE_CHECKING:
@@ -17,16 +20,11 @@ if TYPE_CHECKING:
 Category = Literal["Baseline", "Structural", "Initialization", "Efficiency", "Other"]
 """The groups of the paper's Table 1."""
 
-TUNER_PREFIX = "base_model."
-"""How PEFT names its tuner inside a wrapped model."""
-PEFT_PREFIX = TUNER_PREFIX + "model."
-"""How PEFT names the base model inside its tuner."""
 
+class Method(ABC):
+    """A method of training with its settings: how it changes the model, its optimizer, and how it is merged.
 
-class MethodSpec(ABC):
-    """A method of training: how it changes the model, its optimizer, and how it is merged.
-
-    ``parameters`` is always an instance of the class attribute ``Parameters``. Subclasses import torch
+    A subclass declares the class of its settings once, as the type of ``parameters``. Subclasses import torch
     and peft inside their methods, so that the registry can be listed and checked in milliseconds.
     """
 
@@ -35,29 +33,71 @@ class MethodSpec(ABC):
     citation: ClassVar[str]
     formula: ClassVar[str]
     """How the method's weight W follows from the base weight W0, in one line."""
-    Parameters: ClassVar[type[Settings]]
+    parameters: Settings
+    """The method's settings; a subclass narrows the type to its own class."""
+    Parameters: ClassVar[type[Settings]] = Settings
+    """The declared type of ``parameters``; never set by hand."""
     keeps_base: ClassVar[bool] = True
-    """Whether what is exported stands on the frozen base, as an adapter does."""
+    """Whether the export is loaded on top of the frozen base, as an adapter is."""
     changes_base: ClassVar[bool] = False
     """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
     stochastic: ClassVar[bool] = False
     """Whether its forward pass in training draws noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
+    requirements: ClassVar[dict[str, Requirement]] = {}
+    """Setting -> what it asks of the shape of every adapted layer (:mod:`rlvr.methods.base.requirements`)."""
+    small_settings: ClassVar[dict[str, Any]] = {}
+    """Settings with which the tests run the method on a model 64 wide, where rank 4 and alpha 8 do not do."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        declared = get_annotations(cls, eval_str=True).get("parameters")
+        if declared is not None:  # else the class is found along the bases, as any attribute is
+            cls.Parameters = declared
+
+    def __init__(self, parameters: Settings) -> None:
+        """Bind the method to its settings.
+
+        Raises:
+            TypeError: they are those of another method.
+        """
+        if not isinstance(parameters, self.Parameters):
+            raise TypeError(
+                f"{type(self).__name__} takes {self.Parameters.__name__}, not {type(parameters).__name__}"
+            )
+        self.parameters = parameters
+
+    def __repr__(self) -> str:
+        """Return the name with all settings, as error messages show it."""
+        settings = self.parameters.model_dump(mode="json").items()
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in settings)})"
+
+    def with_settings(self, **values: Any) -> Self:
+        """Return the same method with some settings changed."""
+        return type(self)(self.Parameters(**{**self.parameters.model_dump(), **values}))
+
+    def check_fit(self, model_config: "PretrainedConfig") -> None:
+        """Refuse settings that do not fit a model; overridden where `requirements` cannot say it.
+
+        Raises:
+            UserError: they do not; the message says what to change.
+        """
+        check_requirements(self, model_config)
 
     @abstractmethod
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Return the model with what the method trains, everything else frozen.
 
         ``total_steps`` is the number of optimizer steps of the run, for methods with a schedule of their own.
         """
 
     @abstractmethod
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return the names (in the base model) of the modules that the method must adapt."""
 
     @abstractmethod
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return the number of trainable parameters, in closed form."""
 
     @abstractmethod
@@ -66,7 +106,7 @@ class MethodSpec(ABC):
 
     @abstractmethod
     def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
-        """Return the tensors that :meth:`merged` replaces, as they stand now in the wrapped model."""
+        """Return the tensors that :meth:`merged` replaces, with their present values in the wrapped model."""
 
     @abstractmethod
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
@@ -79,16 +119,23 @@ class MethodSpec(ABC):
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write what a user downloads: a PEFT adapter, or merged weights where PEFT cannot express it."""
 
-    def optimizer(
-        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
-    ) -> "torch.optim.Optimizer":
-        """Return the optimizer: AdamW on the trainable parameters unless the method brings its own."""
+    @property
+    def rate_factors(self) -> frozenset[float]:
+        """The learning rates of the optimizer's groups, as multiples of ``training.learning_rate``."""
+        return frozenset({1.0})
+
+    def optimizer(self, model: "nn.Module", training: Training) -> "torch.optim.Optimizer":
+        """Return the optimizer: AdamW on the trainable parameters unless the method brings its own.
+
+        ``training.learning_rate`` is the rate of this run, the preset's factor included. A method with other
+        rates for some of its parameters declares them as :attr:`rate_factors`.
+        """
         import torch
 
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return torch.optim.AdamW(
             trainable,
-            lr=learning_rate,
+            lr=training.learning_rate,
             betas=training.betas,
             weight_decay=training.weight_decay,
             fused=trainable[0].is_cuda or None,  # saves the temporaries of a whole model
@@ -119,22 +166,24 @@ class MethodSpec(ABC):
         return None
 
 
-class PeftMethod(MethodSpec):
-    """A method that is a tuner of the PEFT library on named linear layers."""
+class PeftMethod(Method):
+    """A method that is a tuner of the PEFT library on modules chosen by name."""
+
+    parameters: ModuleParameters
 
     @abstractmethod
-    def peft_config(self, parameters: Any) -> "PeftConfig":
+    def peft_config(self) -> "PeftConfig":
         """Return the PEFT configuration."""
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter; PEFT keeps its weights in float32 whatever the base's precision."""
         from peft import get_peft_model
 
-        return get_peft_model(model, self.peft_config(parameters), autocast_adapter_dtype=True)
+        return get_peft_model(model, self.peft_config(), autocast_adapter_dtype=True)
 
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return the target layers of every decoder block."""
-        return set(linear_layers(config, parameters.target_modules))
+        return set(linear_layers(model_config, self.parameters.target_modules))
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield PEFT's tuner layers under their names in the base model."""

@@ -1,6 +1,6 @@
 """AdaLoRA: ranks move to the layers that need them while training runs."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -61,44 +61,45 @@ class AdaLora(PeftMethod):
     )
     formula = "W = W0 + (alpha/r) B diag(E) A, entries of E set to zero until the mean rank is the target"
     exact_lora = True
-    Parameters = AdaLoraParameters
+    small_settings: ClassVar = {"initial_rank": 6, "target_rank": 3}
+    parameters: AdaLoraParameters
 
-    def peft_config(self, parameters: Any) -> "AdaLoraConfig":
+    def peft_config(self) -> "AdaLoraConfig":
         """Return the configuration of a run of one step; :meth:`wrap` gives it its length."""
-        return self._config(parameters, 1)
+        return self._config(1)
 
-    def _config(self, parameters: Any, total_steps: int) -> "AdaLoraConfig":
+    def _config(self, total_steps: int) -> "AdaLoraConfig":
         from peft import AdaLoraConfig
 
         return AdaLoraConfig(
             task_type="CAUSAL_LM",
-            init_r=parameters.initial_rank,
-            target_r=parameters.target_rank,
-            lora_alpha=parameters.alpha,
-            lora_dropout=parameters.dropout,
-            tinit=int(parameters.warmup_fraction * total_steps),
-            tfinal=int(parameters.final_fraction * total_steps),
-            deltaT=parameters.interval,
+            init_r=self.parameters.initial_rank,
+            target_r=self.parameters.target_rank,
+            lora_alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            lora_dropout=self.parameters.dropout,
+            tinit=int(self.parameters.warmup_fraction * total_steps),
+            tfinal=int(self.parameters.final_fraction * total_steps),
+            deltaT=self.parameters.interval,
             total_step=total_steps,
-            orth_reg_weight=parameters.orthogonality,
-            target_modules=list(parameters.target_modules),
+            orth_reg_weight=self.parameters.orthogonality,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter with a schedule over the whole run."""
         from peft import get_peft_model
 
-        policy = get_peft_model(model, self._config(parameters, total_steps), autocast_adapter_dtype=True)
+        policy = get_peft_model(model, self._config(total_steps), autocast_adapter_dtype=True)
         for name, parameter in policy.named_parameters():
             if ".ranknum." in name:  # a constant; PEFT leaves it trainable on a bfloat16 base
                 parameter.requires_grad_(False)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out + 1) at the initial rank, summed over the adapted layers."""
-        names = parameters.target_modules
-        sides, diagonals = total_sides(config, names), len(linear_layers(config, names))
-        return (sides + diagonals) * parameters.initial_rank
+        names = self.parameters.target_modules
+        sides, diagonals = total_sides(model_config, names), len(linear_layers(model_config, names))
+        return (sides + diagonals) * self.parameters.initial_rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Update importances and allocate ranks; PEFT counts steps from 1.
@@ -172,9 +173,11 @@ class AdaLora(PeftMethod):
 
 def kept_ranks(model: "nn.Module") -> dict[str, int]:
     """Return how many singular values of each adapted layer are not zero."""
+    from rlvr.methods.base.peft_layers import tuner_layers
+
     return {
         name: int((cast("AdaLoraLayer", layer).lora_E["default"] != 0).sum())
-        for name, layer in AdaLora().adapted_layers(model)
+        for name, layer in tuner_layers(model)
     }
 
 

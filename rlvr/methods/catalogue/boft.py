@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from rlvr.config.schema import Settings
+from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import LinearName, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 
-class BoftParameters(Settings):
+class BoftParameters(TargetedParameters):
     """Settings of BOFT."""
 
     block_size: Annotated[int, Field(ge=2, multiple_of=2)] = 4
@@ -47,33 +48,35 @@ class Boft(PeftMethod):
         "Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, arXiv 2311.06243"
     )
     formula = "W = diag(s) W0 R^T, R block-diagonal, blocks (I - Q)(I + Q)^-1 with Q = -Q^T"
-    Parameters = BoftParameters
+    requirements: ClassVar = {"block_size": DIVIDES_INPUTS}
+    small_settings: ClassVar = {"target_modules": ("q_proj", "v_proj", "o_proj", "down_proj")}
+    parameters: BoftParameters
 
-    def peft_config(self, parameters: Any) -> "BOFTConfig":
+    def peft_config(self) -> "BOFTConfig":
         """Return the configuration with one butterfly factor, which means the same on every machine."""
         from peft import BOFTConfig
 
         return BOFTConfig(
             task_type="CAUSAL_LM",
-            boft_block_size=parameters.block_size,
+            boft_block_size=self.parameters.block_size,
             boft_n_butterfly_factor=1,
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter; layers with equally many inputs share one dense permutation."""
         with _nothing_compiled():
-            policy = super().wrap(model, parameters, total_steps)
+            policy = super().wrap(model, total_steps)
         shared: dict[int, Any] = {}
         for _, layer in self.adapted_layers(policy):
             tuner = cast(Any, layer)
             tuner.boft_P = shared.setdefault(tuner.in_features, tuner.boft_P)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return in x b + out, summed over the adapted layers; PEFT trains all b x b entries of a block."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(inputs * parameters.block_size + outputs for inputs, outputs in shapes)
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(inputs * self.parameters.block_size + outputs for inputs, outputs in shapes)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """C3A: the update is a grid of circulant blocks."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -31,23 +32,25 @@ class C3a(PeftMethod):
     category = "Structural"
     citation = "Chen et al., Parameter-Efficient Fine-Tuning via Circular Convolution, arXiv 2407.19342"
     formula = "W = W0 + C / in, C of circulant b x b blocks"
-    Parameters = C3aParameters
+    requirements: ClassVar = {"block_size": DIVIDES_BOTH}
+    small_settings: ClassVar = {"block_size": 16}
+    parameters: C3aParameters
 
-    def peft_config(self, parameters: Any) -> "C3AConfig":
+    def peft_config(self) -> "C3AConfig":
         """Return the configuration."""
         from peft import C3AConfig
 
         return C3AConfig(
             task_type="CAUSAL_LM",
-            block_size=parameters.block_size,
+            block_size=self.parameters.block_size,
             init_weights=True,  # zeros; PEFT's default is noise
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return in x out / b, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(inputs * outputs for inputs, outputs in shapes) // parameters.block_size
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(inputs * outputs for inputs, outputs in shapes) // self.parameters.block_size
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Write the circulant blocks out; PEFT makes them by Fourier transforms of an [in, in] identity."""

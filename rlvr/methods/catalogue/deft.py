@@ -1,6 +1,6 @@
 """DEFT: a subspace is taken out of the base and filled anew."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -36,35 +36,35 @@ class Deft(PeftMethod):
     )
     formula = "W = W0 + P ((alpha/r) R - relu(P)^T W0), R = (r/alpha) relu(P)^T W0 at the start"
     exact_lora = True
-    Parameters = DeftParameters
+    parameters: DeftParameters
 
-    def peft_config(self, parameters: Any) -> "DeftConfig":
+    def peft_config(self) -> "DeftConfig":
         """Return the configuration; the projection by ReLU is the authors' and PEFT's default."""
         from peft import DeftConfig
 
         return DeftConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            alpha=parameters.alpha,
-            deft_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            deft_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter and set R again, in float32.
 
         PEFT rounds R to the base's precision; in bfloat16 the policy would start as far from the base as a
         training step goes.
         """
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeftLayer", layer)
             tuner.deft_R["default"].data = self._taken_out(tuner) / tuner.deft_scaling["default"]
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(config, parameters.target_modules) * parameters.rank
+        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return (alpha/r) R - relu(P)^T W0 and P."""

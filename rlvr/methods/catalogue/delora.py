@@ -1,6 +1,6 @@
 """DeLoRA: LoRA whose strength is one trained number, apart from its directions."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -42,35 +42,36 @@ class Delora(ExportedAsLora, PeftMethod):
         "W = W0 + D - D0, D = (lambda/r) B diag(1 / (|b_i| |a_i|)) A diag(n), n = norms of W0's columns, "
         "D0 = D at the start"
     )
-    Parameters = DeloraParameters
+    parameters: DeloraParameters
 
-    def peft_config(self, parameters: Any) -> "DeloraConfig":
+    def peft_config(self) -> "DeloraConfig":
         """Return the configuration with A and B random."""
         from peft import DeloraConfig
 
         return DeloraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            delora_lambda=parameters.strength,
-            module_dropout=parameters.dropout,
+            r=self.parameters.rank,
+            delora_lambda=self.parameters.strength,  # type: ignore[arg-type]  # PEFT takes any number
+            module_dropout=self.parameters.dropout,
             init_weights=False,
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the trained adapter and its frozen start with opposite sign."""
-        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
+        policy = cast("PeftModel", super().wrap(model, total_steps))
+        add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeloraLayer", layer)
             tuner.delora_A[INITIAL].data.copy_(tuner.delora_A[TRAINED].data)
             tuner.delora_B[INITIAL].data.copy_(-tuner.delora_B[TRAINED].data)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out) and one strength, summed over the adapted layers."""
-        names = parameters.target_modules
-        return total_sides(config, names) * parameters.rank + len(linear_layers(config, names))
+        names = self.parameters.target_modules
+        layers = len(linear_layers(model_config, names))
+        return total_sides(model_config, names) * self.parameters.rank + layers
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r, strength and norms in them."""

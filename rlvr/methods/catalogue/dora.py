@@ -1,8 +1,8 @@
 """DoRA: magnitude and direction of each weight are trained apart."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
 
@@ -22,16 +22,16 @@ class Dora(Lora):
     formula = "W = m (W0 + (alpha/r) B A) / ||W0 + (alpha/r) B A||, norm of each output row"
     exact_lora = False
 
-    def peft_config(self, parameters: Any) -> "LoraConfig":
+    def peft_config(self) -> "LoraConfig":
         """Return LoRA's configuration with the magnitude vector switched on."""
-        config = super().peft_config(parameters)
+        config = super().peft_config()
         config.use_dora = True
         return config
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return LoRA's count and one magnitude per output row."""
-        rows = sum(outputs for _, outputs in linear_layers(config, parameters.target_modules).values())
-        return super().expected_parameters(config, parameters) + rows
+        rows = total_outputs(model_config, self.parameters.target_modules)
+        return super().expected_parameters(model_config) + rows
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return None: rescaling the rows makes an update of full rank."""

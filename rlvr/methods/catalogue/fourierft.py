@@ -1,10 +1,11 @@
 """FourierFT: a few frequencies of the update are trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import AT_MOST_ENTRIES
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,21 +37,23 @@ class FourierFt(PeftMethod):
     category = "Efficiency"
     citation = "Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, arXiv 2405.03003"
     formula = "W = W0 + scale Re(IDFT(F)), F zero but for n entries at random, fixed places"
-    Parameters = FourierFtParameters
+    requirements: ClassVar = {"frequencies": AT_MOST_ENTRIES}
+    small_settings: ClassVar = {"frequencies": 200}
+    parameters: FourierFtParameters
 
-    def peft_config(self, parameters: Any) -> "FourierFTConfig":
+    def peft_config(self) -> "FourierFTConfig":
         """Return the configuration; the places follow from its seed and are not saved."""
         from peft import FourierFTConfig
 
         return FourierFTConfig(
             task_type="CAUSAL_LM",
-            n_frequency=parameters.frequencies,
-            scaling=parameters.scale,
-            random_loc_seed=parameters.location_seed,
+            n_frequency=self.parameters.frequencies,
+            scaling=self.parameters.scale,
+            random_loc_seed=self.parameters.location_seed,
             init_weights=True,  # zeros; PEFT's default is noise
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return n for every adapted layer."""
-        return parameters.frequencies * len(linear_layers(config, parameters.target_modules))
+        return self.parameters.frequencies * len(linear_layers(model_config, self.parameters.target_modules))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from rlvr.config.schema import Settings
 from rlvr.methods.base.shapes import ALL_LINEAR, linear_layers, total_parameters
-from rlvr.methods.base.spec import MethodSpec
+from rlvr.methods.base.spec import Method
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
@@ -19,30 +19,32 @@ class NoParameters(Settings):
 
 
 @register
-class Full(MethodSpec):
+class Full(Method):
     """The baseline without an adapter."""
 
     name = "full"
     category = "Baseline"
     citation = "Full-parameter fine-tuning"
     formula = "W trained"
-    Parameters = NoParameters
+    parameters: NoParameters
     keeps_base = False
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Make every weight trainable."""
         return model.requires_grad_(True)
 
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return every module that owns weights; a tied output layer counts as its embedding."""
-        blocks = range(config.num_hidden_layers)
+        blocks = range(model_config.num_hidden_layers)
         norms = {f"model.layers.{i}.{norm}_layernorm" for i in blocks for norm in ("input", "post_attention")}
-        ends = {"model.embed_tokens", "model.norm"} | (set() if config.tie_word_embeddings else {"lm_head"})
-        return set(linear_layers(config, ALL_LINEAR)) | norms | ends
+        head = set() if model_config.tie_word_embeddings else {"lm_head"}
+        return (
+            set(linear_layers(model_config, ALL_LINEAR)) | norms | head | {"model.embed_tokens", "model.norm"}
+        )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return the size of the model."""
-        return total_parameters(config)
+        return total_parameters(model_config)
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield every module that owns trainable weights, shared weights once."""

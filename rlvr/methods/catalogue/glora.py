@@ -1,6 +1,6 @@
 """GLoRA: weights and biases are scaled and shifted at once."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import PositiveInt
 
@@ -31,20 +31,20 @@ class Glora(PeftMethod):
         "Chavan et al., One-for-All: Generalized LoRA for Parameter-Efficient Fine-tuning, arXiv 2306.07967"
     )
     formula = "W = W0 + W0 * A + B entry by entry, b = b0 + d b0 + e + W0 C"
-    Parameters = GloraParameters
+    parameters: GloraParameters
 
-    def peft_config(self, parameters: Any) -> "GloraConfig":
+    def peft_config(self) -> "GloraConfig":
         """Return PEFT's default: A, B and C of low rank, d and e numbers."""
         from peft import GloraConfig
 
         return GloraConfig(
-            task_type="CAUSAL_LM", r=parameters.rank, target_modules=list(parameters.target_modules)
+            task_type="CAUSAL_LM", r=self.parameters.rank, target_modules=list(self.parameters.target_modules)
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return 2 r (in + out), and r (in + 1) + 2 where there is a bias, summed over the adapted layers."""
-        rank, biased = parameters.rank, biased_names(config)
+        rank, biased = self.parameters.rank, biased_names(model_config)
         return sum(
             2 * rank * (inputs + outputs) + (rank * (inputs + 1) + 2) * (name.rpartition(".")[2] in biased)
-            for name, (inputs, outputs) in linear_layers(config, parameters.target_modules).items()
+            for name, (inputs, outputs) in linear_layers(model_config, self.parameters.target_modules).items()
         )

@@ -1,10 +1,11 @@
 """GraLoRA: a grid of LoRAs, one for every block of the weight."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -45,24 +46,25 @@ class Gralora(PeftMethod):
     )
     formula = "W = W0 + (alpha/r) G, G of k x k blocks B_ij A_ij of rank r / k"
     exact_lora = True
-    Parameters = GraloraParameters
+    requirements: ClassVar = {"blocks": DIVIDES_BOTH}
+    parameters: GraloraParameters
 
-    def peft_config(self, parameters: Any) -> "GraloraConfig":
+    def peft_config(self) -> "GraloraConfig":
         """Return the configuration."""
         from peft import GraloraConfig
 
         return GraloraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            alpha=parameters.alpha,
-            gralora_k=parameters.blocks,
-            gralora_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            gralora_k=self.parameters.blocks,
+            gralora_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(config, parameters.target_modules) * parameters.rank
+        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of all blocks side by side, each zero outside its block: rank r k."""

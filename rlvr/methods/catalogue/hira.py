@@ -1,6 +1,6 @@
 """HiRA: the base times a low-rank matrix, entry by entry."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import PositiveInt
 
@@ -32,19 +32,19 @@ class Hira(PeftMethod):
         "ICLR 2025, OpenReview TwJrTz9cRS"
     )
     formula = "W = W0 + W0 * (B A), * entry by entry"
-    Parameters = HiraParameters
+    parameters: HiraParameters
 
-    def peft_config(self, parameters: Any) -> "HiraConfig":
+    def peft_config(self) -> "HiraConfig":
         """Return the configuration."""
         from peft import HiraConfig
 
         return HiraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            hira_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            hira_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(config, parameters.target_modules) * parameters.rank
+        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank

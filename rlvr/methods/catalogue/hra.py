@@ -39,26 +39,26 @@ class Hra(PeftMethod):
     )
     formula = "W = W0 (I - 2 u_1 u_1^T) ... (I - 2 u_r u_r^T), |u_i| = 1"
     exact_lora = True
-    Parameters = HraParameters
+    parameters: HraParameters
 
-    def peft_config(self, parameters: Any) -> "HRAConfig":
+    def peft_config(self) -> "HRAConfig":
         """Return the configuration, without Gram-Schmidt orthogonalisation."""
         from peft import HRAConfig
 
         return HRAConfig(
-            task_type="CAUSAL_LM", r=parameters.rank, target_modules=list(parameters.target_modules)
+            task_type="CAUSAL_LM", r=self.parameters.rank, target_modules=list(self.parameters.target_modules)
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter and compute its layers in their low-rank form."""
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             cast(Any, layer).forward = MethodType(_forward, layer)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x in, summed over the adapted layers."""
-        return total_inputs(config, parameters.target_modules) * parameters.rank
+        return total_inputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return U^T and -W0 U T."""

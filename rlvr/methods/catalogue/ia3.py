@@ -1,10 +1,10 @@
 """IA3: one learned factor for every activation."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from rlvr.config.schema import Settings
+from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.shapes import LinearName, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class Ia3Parameters(Settings):
+class Ia3Parameters(TargetedParameters):
     """Settings of IA3."""
 
     target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ("k_proj", "v_proj", "down_proj")
@@ -40,22 +40,22 @@ class Ia3(PeftMethod):
         "Learning, arXiv 2205.05638"
     )
     formula = "W = diag(l) W0 for keys and values, W = W0 diag(l) for the feed-forward output"
-    Parameters = Ia3Parameters
+    parameters: Ia3Parameters
 
-    def peft_config(self, parameters: Any) -> "IA3Config":
+    def peft_config(self) -> "IA3Config":
         """Return the configuration."""
         from peft import IA3Config
 
         return IA3Config(
             task_type="CAUSAL_LM",
-            target_modules=list(parameters.target_modules),
-            feedforward_modules=list(parameters.feedforward_modules),
+            target_modules=list(self.parameters.target_modules),
+            feedforward_modules=list(self.parameters.feedforward_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return in for the feed-forward layers and out for the others, summed."""
-        layers = linear_layers(config, parameters.target_modules)
+        layers = linear_layers(model_config, self.parameters.target_modules)
         return sum(
-            inputs if name.endswith(parameters.feedforward_modules) else outputs
+            inputs if name.endswith(self.parameters.feedforward_modules) else outputs
             for name, (inputs, outputs) in layers.items()
         )

@@ -1,10 +1,10 @@
 """LN-tuning: only the norms are trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rlvr.config.schema import Settings
+from rlvr.methods.base.parameters import ModuleParameters
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NormName = Literal["input_layernorm", "post_attention_layernorm", "norm"]
 
 
-class LnTuningParameters(Settings):
+class LnTuningParameters(ModuleParameters):
     """Settings of LN-tuning."""
 
     target_modules: Annotated[tuple[NormName, ...], Field(min_length=1)] = (
@@ -37,22 +37,22 @@ class LnTuning(PeftMethod):
         "arXiv 2312.11420"
     )
     formula = "g of every norm g * x / rms(x) trained"
-    Parameters = LnTuningParameters
+    parameters: LnTuningParameters
 
-    def peft_config(self, parameters: Any) -> "LNTuningConfig":
+    def peft_config(self) -> "LNTuningConfig":
         """Return the configuration."""
         from peft import LNTuningConfig
 
-        return LNTuningConfig(task_type="CAUSAL_LM", target_modules=list(parameters.target_modules))
+        return LNTuningConfig(task_type="CAUSAL_LM", target_modules=list(self.parameters.target_modules))
 
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
+    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
         """Return the chosen norms by full name."""
-        blocks = [name for name in parameters.target_modules if name != "norm"]
-        final = {"model.norm"} if "norm" in parameters.target_modules else set()
+        blocks = [name for name in self.parameters.target_modules if name != "norm"]
+        final = {"model.norm"} if "norm" in self.parameters.target_modules else set()
         return final | {
-            f"model.layers.{i}.{name}" for i in range(config.num_hidden_layers) for name in blocks
+            f"model.layers.{i}.{name}" for i in range(model_config.num_hidden_layers) for name in blocks
         }
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return the width of the model, once for every trained norm."""
-        return len(self.declared_modules(config, parameters)) * config.hidden_size
+        return len(self.declared_modules(model_config)) * model_config.hidden_size

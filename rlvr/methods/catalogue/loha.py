@@ -1,6 +1,6 @@
 """LoHa: the update is the entry-wise product of two updates of low rank."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -34,19 +34,19 @@ class Loha(PeftMethod):
         "Learning, arXiv 2108.06098; as an adapter: Yeh et al., arXiv 2309.14859"
     )
     formula = "W = W0 + (alpha/r) (B1 A1) * (B2 A2), * entry by entry"
-    Parameters = LohaParameters
+    parameters: LohaParameters
 
-    def peft_config(self, parameters: Any) -> "LoHaConfig":
+    def peft_config(self) -> "LoHaConfig":
         """Return the configuration."""
         from peft import LoHaConfig
 
         return LoHaConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            alpha=parameters.alpha,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return 2 r (in + out), summed over the adapted layers."""
-        return 2 * total_sides(config, parameters.target_modules) * parameters.rank
+        return 2 * total_sides(model_config, self.parameters.target_modules) * self.parameters.rank

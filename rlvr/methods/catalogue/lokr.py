@@ -1,7 +1,7 @@
 """LoKr: the update is the Kronecker product of a small and a large matrix."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -38,23 +38,23 @@ class Lokr(PeftMethod):
         "arXiv 2309.14859"
     )
     formula = "W = W0 + (alpha/r) C x (B A), x the Kronecker product"
-    Parameters = LokrParameters
+    parameters: LokrParameters
 
-    def peft_config(self, parameters: Any) -> "LoKrConfig":
+    def peft_config(self) -> "LoKrConfig":
         """Return the configuration with C in full and the sides chosen by PEFT's default."""
         from peft import LoKrConfig
 
         return LoKrConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            alpha=parameters.alpha,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return the entries of C and of B and A (or of B A in full, where that is not larger), summed."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(_parameters(inputs, outputs, parameters.rank) for inputs, outputs in shapes)
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(_parameters(inputs, outputs, self.parameters.rank) for inputs, outputs in shapes)
 
 
 def _parameters(inputs: int, outputs: int, rank: int) -> int:

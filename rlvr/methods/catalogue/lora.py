@@ -1,6 +1,6 @@
 """LoRA and its rank-1 form."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -43,23 +43,23 @@ class Lora(PeftMethod):
     citation = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, arXiv 2106.09685"
     formula = "W = W0 + (alpha/r) B A"
     exact_lora = True
-    Parameters = LoraParameters
+    parameters: LoraParameters
 
-    def peft_config(self, parameters: Any) -> "LoraConfig":
+    def peft_config(self) -> "LoraConfig":
         """Return a plain LoRA configuration."""
         from peft import LoraConfig
 
         return LoraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            lora_alpha=parameters.alpha,
-            lora_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            lora_alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            lora_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(config, parameters.target_modules) * parameters.rank
+        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and the scaled B."""
@@ -75,4 +75,5 @@ class RankOneLora(Lora):
 
     name = "rank1_lora"
     category = "Baseline"
-    Parameters = RankOneParameters
+    small_settings: ClassVar = {"rank": 1, "alpha": 2}
+    parameters: RankOneParameters

@@ -1,6 +1,6 @@
 """LoRA-FA: A stays as it was drawn; the gradient of B is corrected for that."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from rlvr.config.schema import Training
 from rlvr.errors import UserError
@@ -33,23 +33,21 @@ class LoraFa(Lora):
         "arXiv 2308.03303"
     )
     formula = "W = W0 + (alpha/r) B A, A frozen, gradient of B times (r/alpha)^2 (A A^T)^-1"
-    Parameters = LoraFaParameters
+    parameters: LoraFaParameters
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject LoRA and freeze every A."""
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         for name, parameter in policy.named_parameters():
             if ".lora_A." in name:
                 parameter.requires_grad_(False)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules) * parameters.rank
+        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
-    def optimizer(
-        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
-    ) -> "torch.optim.Optimizer":
+    def optimizer(self, model: "nn.Module", training: Training) -> "torch.optim.Optimizer":
         """Return LoRA-FA's own optimizer as PEFT has it.
 
         Its betas are AdamW's defaults and its eps is 1e-6, not AdamW's 1e-8. Where the machine has bfloat16,
@@ -58,8 +56,8 @@ class LoraFa(Lora):
         Raises:
             UserError: the study asks for other betas.
         """
-        if not parameters.projected_update:
-            return super().optimizer(model, parameters, learning_rate, training)
+        if not self.parameters.projected_update:
+            return super().optimizer(model, training)
         if training.betas != (0.9, 0.999):
             raise UserError(
                 f"training.betas: lora_fa has its own optimizer with (0.9, 0.999), not {training.betas}"
@@ -68,8 +66,8 @@ class LoraFa(Lora):
 
         return create_lorafa_optimizer(
             cast("PeftModel", model),
-            r=parameters.rank,
-            lora_alpha=parameters.alpha,
-            lr=learning_rate,
+            r=self.parameters.rank,
+            lora_alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            lr=training.learning_rate,
             weight_decay=training.weight_decay,
         )

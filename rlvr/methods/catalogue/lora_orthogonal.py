@@ -9,8 +9,6 @@ from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from peft.tuners.lora import LoraLayer
     from torch import Tensor, nn
     from transformers import PreTrainedModel
@@ -35,11 +33,11 @@ class LoraOrthogonal(Lora):
     category: ClassVar[Category] = "Initialization"
     citation = "Datta0, Orthogonal initialisation, https://datta0.github.io/posts/rethink-lora-init"
     formula = "W = W0 + (alpha/r) B A, first A = Q_odd^T X, B = Y Q_even, X and Y random, Q orthogonal"
-    Parameters = LoraOrthogonalParameters
+    parameters: LoraOrthogonalParameters
 
-    def wrap(self, model: "PreTrainedModel", parameters: "Any", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject LoRA and draw its factors."""
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("LoraLayer", layer)
             down = cast("nn.Linear", tuner.lora_A["default"]).weight.data

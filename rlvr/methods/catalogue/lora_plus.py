@@ -1,6 +1,6 @@
 """LoRA+: B learns faster than A."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
@@ -29,11 +29,14 @@ class LoraPlus(Lora):
     category = "Initialization"
     citation = "Hayou et al., LoRA+: Efficient Low Rank Adaptation of Large Models, arXiv 2402.12354"
     formula = "W = W0 + (alpha/r) B A, learning rate of B = ratio x that of A"
-    Parameters = LoraPlusParameters
+    parameters: LoraPlusParameters
 
-    def optimizer(
-        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
-    ) -> "torch.optim.Optimizer":
+    @property
+    def rate_factors(self) -> frozenset[float]:
+        """1 for A and the ratio for B."""
+        return frozenset({1.0, self.parameters.ratio})
+
+    def optimizer(self, model: "nn.Module", training: Training) -> "torch.optim.Optimizer":
         """Return AdamW with a group for A and one for B; a scheduler scales both alike."""
         from peft.optimizers import create_loraplus_optimizer
         from torch.optim import AdamW
@@ -41,8 +44,8 @@ class LoraPlus(Lora):
         return create_loraplus_optimizer(
             cast("PeftModel", model),
             AdamW,
-            lr=learning_rate,
-            loraplus_lr_ratio=parameters.ratio,
+            lr=training.learning_rate,
+            loraplus_lr_ratio=self.parameters.ratio,
             loraplus_weight_decay=training.weight_decay,
             betas=training.betas,
         )

@@ -1,8 +1,9 @@
 """MiCA: LoRA within the minor left singular vectors of the base."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import total_inputs
 from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
@@ -23,13 +24,14 @@ class Mica(ExportedAsLora, Lora):
         "Rüdiger and Raschka, MiCA Learns More Knowledge Than LoRA and Full Fine-Tuning, arXiv 2604.01694"
     )
     formula = "W = W0 + (alpha/r) U A, U = the last r left singular vectors of W0, frozen"
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
-    def peft_config(self, parameters: Any) -> "LoraConfig":
+    def peft_config(self) -> "LoraConfig":
         """Return LoRA's configuration with the initialisation that also freezes B."""
-        config = super().peft_config(parameters)
+        config = super().peft_config()
         config.init_lora_weights = "mica"
         return config
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x in, summed over the adapted layers."""
-        return total_inputs(config, parameters.target_modules) * parameters.rank
+        return total_inputs(model_config, self.parameters.target_modules) * self.parameters.rank

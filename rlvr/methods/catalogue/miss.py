@@ -1,6 +1,6 @@
 """MiSS: the update of a layer is one small matrix, repeated along the input."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import PositiveInt
 
@@ -35,22 +35,22 @@ class Miss(PeftMethod):
     )
     formula = "W = W0 + D^T S, S [r, in] fixed: S[i, j] = 1 where j mod r = i"
     exact_lora = True
-    Parameters = MissParameters
+    parameters: MissParameters
 
-    def peft_config(self, parameters: Any) -> "MissConfig":
+    def peft_config(self) -> "MissConfig":
         """Return the default (efficient) form of MiSS."""
         from peft import MissConfig
 
         return MissConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            miss_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            miss_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules) * parameters.rank
+        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return S, all zeros and ones, and D transposed."""

@@ -1,10 +1,11 @@
 """MiSS-bat: every block of the base is multiplied by a small matrix and shifted by it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -32,19 +33,20 @@ class MissBat(PeftMethod):
         "arXiv 2409.15371"
     )
     formula = "W_ij = W0_ij + W0_ij D_i + D_i for every r x r block ij"
-    Parameters = MissBatParameters
+    requirements: ClassVar = {"rank": DIVIDES_BOTH}
+    parameters: MissBatParameters
 
-    def peft_config(self, parameters: Any) -> "MissConfig":
+    def peft_config(self) -> "MissConfig":
         """Return the configuration; PEFT has no dropout for this variant."""
         from peft import MissConfig
 
         return MissConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
+            r=self.parameters.rank,
             init_weights="bat",
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules) * parameters.rank
+        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank

@@ -1,10 +1,11 @@
 """OFT: the base is turned by rotations of small blocks of its input."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -32,20 +33,22 @@ class Oft(PeftMethod):
         "in the form of OFTv2, arXiv 2506.19847"
     )
     formula = "W = W0 R^T, R block-diagonal, blocks I + 2 Q + 2 Q^2 + 2 Q^3 + Q^4 with Q = -Q^T"
-    Parameters = OftParameters
+    requirements: ClassVar = {"block_size": DIVIDES_INPUTS}
+    small_settings: ClassVar = {"block_size": 8}
+    parameters: OftParameters
 
-    def peft_config(self, parameters: Any) -> "OFTConfig":
+    def peft_config(self) -> "OFTConfig":
         """Return the configuration with PEFT's default, the Cayley transform as a Neumann series."""
         from peft import OFTConfig
 
         return OFTConfig(
             task_type="CAUSAL_LM",
-            oft_block_size=parameters.block_size,
-            target_modules=list(parameters.target_modules),
+            oft_block_size=self.parameters.block_size,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return in (b - 1) / 2, the entries above the diagonal of in / b blocks, summed over the layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        block = parameters.block_size
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        block = self.parameters.block_size
         return sum(inputs // block * (block * (block - 1) // 2) for inputs, _ in shapes)

@@ -1,6 +1,6 @@
 """PEANuT: the update is computed from the base weight by a small network."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -37,22 +37,22 @@ class Peanut(PeftMethod):
     )
     formula = "W = W0 + s B relu(A W0)"
     exact_lora = True
-    Parameters = PeanutParameters
+    parameters: PeanutParameters
 
-    def peft_config(self, parameters: Any) -> "PeanutConfig":
+    def peft_config(self) -> "PeanutConfig":
         """Return the configuration without further hidden layers, PEFT's default."""
         from peft import PeanutConfig
 
         return PeanutConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            scaling=parameters.scale,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            scaling=self.parameters.scale,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return 2 r x out, summed over the adapted layers: A reads the columns of W0."""
-        return 2 * total_outputs(config, parameters.target_modules) * parameters.rank
+        return 2 * total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return relu(A W0) and s B."""

@@ -1,11 +1,12 @@
 """PSOFT: the principal subspace of the base is rotated."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -35,27 +36,28 @@ class Psoft(ExportedAsLora, PeftMethod):
     formula = (
         "W = W0 + B (diag(b) R diag(a) - I) A, B A = the r largest singular components of W0, R orthogonal"
     )
-    Parameters = PsoftParameters
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
+    parameters: PsoftParameters
 
-    def peft_config(self, parameters: Any) -> "PsoftConfig":
+    def peft_config(self) -> "PsoftConfig":
         """Return the configuration; its alpha cancels out and stands at the rank, as the authors have it."""
         from peft import PsoftConfig
 
         return PsoftConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            psoft_alpha=parameters.rank,
-            psoft_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            psoft_alpha=self.parameters.rank,
+            psoft_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter, save its subspace with it, and keep small rotations from being rounded away.
 
         PEFT computes A and B anew whenever a run is loaded, but the signs of an SVD differ between machines,
         and the trained R means nothing in another basis.
         """
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             tuner = cast(Any, layer)
             for basis in (tuner._psoft_A_cache, tuner._psoft_B_cache):
@@ -64,10 +66,10 @@ class Psoft(ExportedAsLora, PeftMethod):
             tuner.psoft_R["default"].register_forward_hook(_precise_rotation)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (r - 1) / 2 angles and 2 r factors for every adapted layer."""
-        layers = len(linear_layers(config, parameters.target_modules))
-        return layers * (parameters.rank * (parameters.rank - 1) // 2 + 2 * parameters.rank)
+        layers = len(linear_layers(model_config, self.parameters.target_modules))
+        return layers * (self.parameters.rank * (self.parameters.rank - 1) // 2 + 2 * self.parameters.rank)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and B (diag(b) R diag(a) - I)."""

@@ -1,6 +1,6 @@
 """PVeRA: VeRA whose hidden activations are drawn at random while it is trained."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -38,25 +38,25 @@ class Pvera(PeftMethod):
     formula = "W = W0 + diag(b) B diag(d) A in the mean, A and B random, frozen and shared by all layers"
     exact_lora = True
     stochastic = True
-    Parameters = PveraParameters
+    parameters: PveraParameters
 
-    def peft_config(self, parameters: Any) -> "PveraConfig":
+    def peft_config(self) -> "PveraConfig":
         """Return the configuration; the random matrices are saved with the adapter."""
         from peft import PveraConfig
 
         return PveraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            d_initial=parameters.initial_scale,
-            pvera_dropout=parameters.dropout,
+            r=self.parameters.rank,
+            d_initial=self.parameters.initial_scale,
+            pvera_dropout=self.parameters.dropout,
             save_projection=True,
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return 2 r + out, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(2 * parameters.rank + outputs for _, outputs in shapes)
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(2 * self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return diag(d) A and diag(b) B of the mean, the shared matrices cut to the layer's size."""

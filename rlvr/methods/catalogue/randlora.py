@@ -1,7 +1,7 @@
 """RandLoRA: scaled sums of random matrices that reach every rank."""
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -38,25 +38,26 @@ class Randlora(PeftMethod):
         "Albert et al., RandLoRA: Full-rank parameter-efficient fine-tuning of large models, arXiv 2502.00987"
     )
     formula = "W = W0 + (alpha/r) sum_j B_j diag(l_j) A diag(g_j), A and all B_j random, frozen and shared"
-    Parameters = RandloraParameters
+    small_settings: ClassVar = {"rank": 5, "alpha": 100}
+    parameters: RandloraParameters
 
-    def peft_config(self, parameters: Any) -> "RandLoraConfig":
+    def peft_config(self) -> "RandLoraConfig":
         """Return the configuration; the random matrices are saved with the adapter."""
         from peft import RandLoraConfig
 
         return RandLoraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            randlora_alpha=parameters.alpha,
-            randlora_dropout=parameters.dropout,
+            r=self.parameters.rank,
+            randlora_alpha=self.parameters.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+            randlora_dropout=self.parameters.dropout,
             save_projection=True,
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return n (r + m) with m = min(in, out) and n = m / r, rounded up, summed over the layers."""
-        shorter = [min(shape) for shape in linear_layers(config, parameters.target_modules).values()]
-        return sum(math.ceil(side / parameters.rank) * (parameters.rank + side) for side in shorter)
+        rank, shapes = self.parameters.rank, linear_layers(model_config, self.parameters.target_modules)
+        return sum(math.ceil(min(shape) / rank) * (rank + min(shape)) for shape in shapes.values())
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Add PEFT's update; a copy of the layer would copy the matrices that all share, 1.4 GB at 7B."""

@@ -1,10 +1,11 @@
 """RoAd: outputs are turned and stretched in pairs."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import DIVIDES_OUTPUTS
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -34,22 +35,24 @@ class Road(PeftMethod):
         "Composability, arXiv 2409.00119"
     )
     formula = "W = R W0 and b = R b0, R block diagonal of alpha [[cos t, -sin t], [sin t, cos t]]"
-    Parameters = RoadParameters
+    requirements: ClassVar = {"group_size": DIVIDES_OUTPUTS}
+    small_settings: ClassVar = {"group_size": 16}
+    parameters: RoadParameters
 
-    def peft_config(self, parameters: Any) -> "RoadConfig":
+    def peft_config(self) -> "RoadConfig":
         """Return the configuration of the variant with fewest parameters, PEFT's default."""
         from peft import RoadConfig
 
         return RoadConfig(
             task_type="CAUSAL_LM",
             variant="road_1",
-            group_size=parameters.group_size,
-            target_modules=list(parameters.target_modules),
+            group_size=self.parameters.group_size,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return out (an angle and a scale for two outputs), summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules)
+        return total_outputs(model_config, self.parameters.target_modules)
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Turn the rows in pairs; PEFT multiplies by a dense R [out, out], gigabytes for a 7B model."""

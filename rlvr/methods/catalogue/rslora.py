@@ -1,6 +1,6 @@
 """rsLoRA: LoRA with a scale that keeps large ranks learning."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
@@ -20,8 +20,8 @@ class RsLora(Lora):
     )
     formula = "W = W0 + (alpha/sqrt(r)) B A"
 
-    def peft_config(self, parameters: Any) -> "LoraConfig":
+    def peft_config(self) -> "LoraConfig":
         """Return LoRA's configuration with the other scale."""
-        config = super().peft_config(parameters)
+        config = super().peft_config()
         config.use_rslora = True
         return config

@@ -1,6 +1,6 @@
 """SHiRA: a few entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PositiveInt
 
@@ -35,19 +35,19 @@ class Shira(PeftMethod):
     category = "Structural"
     citation = "Bhardwaj et al., Sparse High Rank Adapters, arXiv 2406.13175"
     formula = "W = W0 + S, S zero but for r (in + out) entries at random, fixed places"
-    Parameters = ShiraParameters
+    parameters: ShiraParameters
 
-    def peft_config(self, parameters: Any) -> "ShiraConfig":
+    def peft_config(self) -> "ShiraConfig":
         """Return the configuration; the places follow from its seed and are saved with the adapter."""
         from peft import ShiraConfig
 
         return ShiraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            random_seed=parameters.location_seed,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            random_seed=self.parameters.location_seed,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(config, parameters.target_modules) * parameters.rank
+        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank

@@ -1,19 +1,20 @@
 """SliceFine: a few columns of every weight are trained at a time, and the choice moves on."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
+from rlvr.methods.base.layer_method import LayerMethod
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import linear_layers, total_outputs
+from rlvr.methods.base.requirements import AT_MOST_INPUTS
+from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig
 
     from rlvr.methods.layers.slicefine import SliceLinear
 
@@ -28,7 +29,7 @@ class SliceFineParameters(TargetedParameters):
 
 
 @register
-class SliceFine(ExportedAsLora):
+class SliceFine(ExportedAsLora, LayerMethod):
     """The column sweep of SliceFine: the slice left behind keeps what it has learnt and is frozen."""
 
     name = "slicefine"
@@ -38,49 +39,23 @@ class SliceFine(ExportedAsLora):
         "arXiv 2510.08513"
     )
     formula = "W[:, t:t+r] trained, t moves by r every `interval` steps"
-    Parameters = SliceFineParameters
+    requirements: ClassVar = {"rank": AT_MOST_INPUTS}
+    small_settings: ClassVar = {"interval": 2}
+    parameters: SliceFineParameters
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
-        """Put a layer that trains one slice in the place of every target layer."""
+    def make_layer(self, linear: "nn.Linear", total_steps: int) -> "SliceLinear":
+        """Return a layer that trains one slice of columns at a time."""
         from rlvr.methods.layers.slicefine import SliceLinear
 
-        slices = -(-total_steps // parameters.interval)
-        for name in linear_layers(model.config, parameters.target_modules):
-            parent, _, child = name.rpartition(".")
-            linear = cast("nn.Linear", model.get_submodule(name))
-            layer = SliceLinear(linear, parameters.rank, parameters.interval, slices)
-            setattr(model.get_submodule(parent), child, layer)
-        return model
+        slices = -(-total_steps // self.parameters.interval)
+        return SliceLinear(linear, self.parameters.rank, self.parameters.interval, slices)
 
-    def declared_modules(self, config: "PretrainedConfig", parameters: Any) -> set[str]:
-        """Return the target layers of every decoder block."""
-        return set(linear_layers(config, parameters.target_modules))
-
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(config, parameters.target_modules) * parameters.rank
-
-    def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
-        """Yield the layers that train a slice."""
-        from rlvr.methods.layers.slicefine import SliceLinear
-
-        for name, module in model.named_modules():
-            if isinstance(module, SliceLinear):
-                yield name, module
-
-    def base_weights(self, layer: "nn.Module") -> "dict[str, Tensor]":
-        """Return the frozen weight and bias."""
-        base = cast("SliceLinear", layer).base_layer
-        return {name: tensor.detach() for name, tensor in base.named_parameters()}
-
-    def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
-        """Return the weight with every slice that was trained added to its columns."""
-        down, up = cast("SliceLinear", layer).factors()
-        tensors = {name: tensor.float() for name, tensor in self.base_weights(layer).items()}
-        return {**tensors, "weight": tensors["weight"] + up @ down}
+        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
-        """Move the slices on when it is time; what AdamW remembers of the old columns goes with them."""
+        """Move the slices on when it is time; AdamW's state of the old columns is dropped."""
         for _, layer in self.adapted_layers(model):
             slice_layer = cast("SliceLinear", layer)
             if (step + 1) % slice_layer.interval == 0 and slice_layer.move():

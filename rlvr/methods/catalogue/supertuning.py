@@ -1,6 +1,6 @@
 """Super-Tuning: the largest entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -37,20 +37,20 @@ class Supertuning(PeftMethod):
         "Ilin et al., Super-Tuning: From Activation-Aware Pruning to Sparse Fine-Tuning, arXiv 2607.09287"
     )
     formula = "W = W0 + S, S zero but for the places of the largest |W0|"
-    Parameters = SupertuningParameters
+    parameters: SupertuningParameters
 
-    def peft_config(self, parameters: Any) -> "SupertuningConfig":
+    def peft_config(self) -> "SupertuningConfig":
         """Return the configuration; the places are saved with the adapter."""
         from peft import SupertuningConfig
 
         return SupertuningConfig(
             task_type="CAUSAL_LM",
-            sparsity=parameters.sparsity,
-            select_top=parameters.largest,
-            target_modules=list(parameters.target_modules),
+            sparsity=self.parameters.sparsity,
+            select_top=self.parameters.largest,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return in x out x (1 - sparsity), rounded down in each of the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(int(inputs * outputs * (1 - parameters.sparsity)) for inputs, outputs in shapes)
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(int(inputs * outputs * (1 - self.parameters.sparsity)) for inputs, outputs in shapes)

@@ -1,12 +1,13 @@
 """TinyLoRA: a handful of numbers, spread over the principal components of a layer."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.config.schema import Fraction
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,25 +37,26 @@ class TinyLora(ExportedAsLora, PeftMethod):
     category = "Efficiency"
     citation = "Morris et al., Learning to Reason in 13 Parameters, arXiv 2602.04118"
     formula = "W = W0 + B (sum_i v_i P_i) A, B A = the r largest singular components of W0, P_i random"
-    Parameters = TinyLoraParameters
+    requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
+    parameters: TinyLoraParameters
 
-    def peft_config(self, parameters: Any) -> "TinyLoraConfig":
+    def peft_config(self) -> "TinyLoraConfig":
         """Return the configuration."""
         from peft import TinyLoraConfig
 
         return TinyLoraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            u=parameters.vector_length,
-            weight_tying=parameters.weight_tying,
-            tinylora_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            u=self.parameters.vector_length,
+            weight_tying=self.parameters.weight_tying,
+            tinylora_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return u for each vector; tying leaves a fraction 1 - weight_tying of one a layer, at least one."""
-        layers = len(linear_layers(config, parameters.target_modules))
-        return parameters.vector_length * max(1, round(layers * (1 - parameters.weight_tying)))
+        layers = len(linear_layers(model_config, self.parameters.target_modules))
+        return self.parameters.vector_length * max(1, round(layers * (1 - self.parameters.weight_tying)))
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and B (sum_i v_i P_i)."""

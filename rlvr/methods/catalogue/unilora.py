@@ -1,6 +1,6 @@
 """Uni-LoRA: one vector, from which all entries of all A and B are taken."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
@@ -37,24 +37,25 @@ class UniLora(ExportedAsLora, PeftMethod):
     category = "Efficiency"
     citation = "Li et al., Uni-LoRA: One Vector is All You Need, arXiv 2506.00799"
     formula = "W = W0 + B A - B0 A0, all entries of all A and B taken from one vector, B0 A0 its start"
-    Parameters = UniLoraParameters
+    small_settings: ClassVar = {"vector_length": 96}
+    parameters: UniLoraParameters
 
-    def peft_config(self, parameters: Any) -> "UniLoraConfig":
+    def peft_config(self) -> "UniLoraConfig":
         """Return the configuration; which entry goes where follows from its seed."""
         from peft import UniLoraConfig
 
         return UniLoraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            theta_d_length=parameters.vector_length,
-            unilora_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            r=self.parameters.rank,
+            theta_d_length=self.parameters.vector_length,
+            unilora_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
-        policy = cast("PeftModel", super().wrap(model, parameters, total_steps))
-        add_frozen_start(policy, self.peft_config(parameters.model_copy(update={"dropout": 0.0})))
+        policy = cast("PeftModel", super().wrap(model, total_steps))
+        add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         vectors = cast(Any, policy.base_model).unilora_theta_d
         vectors[INITIAL].data.copy_(vectors[TRAINED].data)
         for _, layer in self.adapted_layers(policy):
@@ -62,9 +63,9 @@ class UniLora(ExportedAsLora, PeftMethod):
             scales[INITIAL] = -scales[TRAINED]
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return d: the vector is shared by all layers."""
-        return cast(int, parameters.vector_length)
+        return self.parameters.vector_length
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r on the original base."""

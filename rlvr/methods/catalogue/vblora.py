@@ -1,11 +1,12 @@
 """VB-LoRA: the factors of all layers are mixed from one bank of vectors."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.config.schema import Training
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -46,27 +47,29 @@ class Vblora(PeftMethod):
     )
     formula = "W = W0 + B A, pieces of A and B = softmax mixtures of two vectors of one shared bank"
     exact_lora = True
-    Parameters = VbloraParameters
+    requirements: ClassVar = {"vector_length": DIVIDES_BOTH}
+    small_settings: ClassVar = {"vectors": 8, "vector_length": 16}
+    parameters: VbloraParameters
 
-    def peft_config(self, parameters: Any) -> "VBLoRAConfig":
+    def peft_config(self) -> "VBLoRAConfig":
         """Return the configuration; all logits are saved, so that training can go on."""
         from peft import VBLoRAConfig
 
         return VBLoRAConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            num_vectors=parameters.vectors,
-            vector_length=parameters.vector_length,
+            r=self.parameters.rank,
+            num_vectors=self.parameters.vectors,
+            vector_length=self.parameters.vector_length,
             topk=2,
-            vblora_dropout=parameters.dropout,
-            target_modules=list(parameters.target_modules),
+            vblora_dropout=self.parameters.dropout,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", parameters: Any, total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter and let every B start at zero."""
         import torch
 
-        policy = super().wrap(model, parameters, total_steps)
+        policy = super().wrap(model, total_steps)
         with torch.no_grad():
             bank = cast(Any, policy).base_model.vblora_vector_bank["default"]
             bank[1::2] = -bank[::2]
@@ -76,14 +79,17 @@ class Vblora(PeftMethod):
                 logits.scatter_(-1, vector ^ 1, largest)
         return policy
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return n b for the bank, once, and n r (in + out) / b logits, summed over the adapted layers."""
-        pieces = total_sides(config, parameters.target_modules) // parameters.vector_length
-        return parameters.vectors * (parameters.vector_length + parameters.rank * pieces)
+        pieces = total_sides(model_config, self.parameters.target_modules) // self.parameters.vector_length
+        return self.parameters.vectors * (self.parameters.vector_length + self.parameters.rank * pieces)
 
-    def optimizer(
-        self, model: "nn.Module", parameters: Any, learning_rate: float, training: Training
-    ) -> "torch.optim.Optimizer":
+    @property
+    def rate_factors(self) -> frozenset[float]:
+        """1 for the bank and the ratio for the logits."""
+        return frozenset({1.0, self.parameters.logits_ratio})
+
+    def optimizer(self, model: "nn.Module", training: Training) -> "torch.optim.Optimizer":
         """Return AdamW with the run's learning rate for the bank and a larger one for the logits."""
         import torch
 
@@ -91,8 +97,8 @@ class Vblora(PeftMethod):
         logits = [tensor for name, tensor in trained.items() if "vblora_logits" in name]
         bank = [tensor for name, tensor in trained.items() if "vblora_logits" not in name]
         groups = [
-            {"params": bank, "lr": learning_rate},
-            {"params": logits, "lr": parameters.logits_ratio * learning_rate},
+            {"params": bank, "lr": training.learning_rate},
+            {"params": logits, "lr": self.parameters.logits_ratio * training.learning_rate},
         ]
         return torch.optim.AdamW(groups, betas=training.betas, weight_decay=training.weight_decay)
 

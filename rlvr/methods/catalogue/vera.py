@@ -33,25 +33,25 @@ class Vera(PeftMethod):
     citation = "Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, arXiv 2310.11454"
     formula = "W = W0 + diag(b) B diag(d) A, A and B random, frozen and shared by all layers"
     exact_lora = True
-    Parameters = VeraParameters
+    parameters: VeraParameters
 
-    def peft_config(self, parameters: Any) -> "VeraConfig":
+    def peft_config(self) -> "VeraConfig":
         """Return the configuration; the random matrices are saved with the adapter."""
         from peft import VeraConfig
 
         return VeraConfig(
             task_type="CAUSAL_LM",
-            r=parameters.rank,
-            d_initial=parameters.initial_scale,
-            vera_dropout=parameters.dropout,
+            r=self.parameters.rank,
+            d_initial=self.parameters.initial_scale,
+            vera_dropout=self.parameters.dropout,
             save_projection=True,
-            target_modules=list(parameters.target_modules),
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return r + out, summed over the adapted layers."""
-        shapes = linear_layers(config, parameters.target_modules).values()
-        return sum(parameters.rank + outputs for _, outputs in shapes)
+        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        return sum(self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return diag(d) A and diag(b) B, the shared matrices cut to the layer's size."""

@@ -1,10 +1,11 @@
 """WaveFT: a few wavelet coefficients of the update are trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import AT_MOST_ENTRIES
 from rlvr.methods.base.shapes import linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,20 +37,22 @@ class WaveFt(PeftMethod):
         "arXiv 2505.12532"
     )
     formula = "W = W0 + scale IDWT(C), Haar wavelets, C zero but for n entries at random, fixed places"
-    Parameters = WaveFtParameters
+    requirements: ClassVar = {"coefficients": AT_MOST_ENTRIES}
+    small_settings: ClassVar = {"coefficients": 200}
+    parameters: WaveFtParameters
 
-    def peft_config(self, parameters: Any) -> "WaveFTConfig":
+    def peft_config(self) -> "WaveFTConfig":
         """Return the configuration; the places follow from its seed and are not saved."""
         from peft import WaveFTConfig
 
         return WaveFTConfig(
             task_type="CAUSAL_LM",
-            n_frequency=parameters.coefficients,
-            scaling=parameters.scale,
-            random_loc_seed=parameters.location_seed,
-            target_modules=list(parameters.target_modules),
+            n_frequency=self.parameters.coefficients,
+            scaling=self.parameters.scale,
+            random_loc_seed=self.parameters.location_seed,
+            target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, config: "PretrainedConfig", parameters: Any) -> int:
+    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return n for every adapted layer."""
-        return parameters.coefficients * len(linear_layers(config, parameters.target_modules))
+        return self.parameters.coefficients * len(linear_layers(model_config, self.parameters.target_modules))

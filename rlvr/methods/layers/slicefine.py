@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, one_hot
 
+from rlvr.methods.layers.adapted import AdaptedLinear
 
-class SliceLinear(nn.Module):
+
+class SliceLinear(AdaptedLinear):
     """Computes ``W0 x + learnt x[visited columns] + slice x[current columns]``.
 
     Columns are visited from the left, ``rank`` at a time, and from the left again after the last.
@@ -18,8 +20,7 @@ class SliceLinear(nn.Module):
 
     def __init__(self, base_layer: nn.Linear, rank: int, interval: int, slices: int) -> None:
         """Take ``base_layer`` over, frozen; ``slices`` slices are visited, one every ``interval`` steps."""
-        super().__init__()
-        self.base_layer = base_layer.requires_grad_(False)
+        super().__init__(base_layer)
         self.rank = rank
         self.interval = interval
         weight = base_layer.weight
@@ -32,8 +33,8 @@ class SliceLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x [..., in] to [..., out] in the precision of the base layer's output."""
         result = self.base_layer(x)
-        update = torch.cat([self.learnt, self.slice], dim=1).to(x.dtype)
-        return result + linear(x[..., self.columns()], update)
+        columns = torch.cat([self.learnt, self.slice], dim=1).to(x.dtype)
+        return result + linear(x[..., self.columns()], columns)
 
     def columns(self) -> Tensor:
         """Return the input features of ``[learnt, slice]``, [slices x rank]."""
@@ -43,7 +44,7 @@ class SliceLinear(nn.Module):
         return torch.cat([visited, current]) % width
 
     def move(self) -> bool:
-        """Freeze the current slice and go on with the next one; return False after the last."""
+        """Freeze the current slice and go on to the next one; return False after the last."""
         start = int(self.position) * self.rank
         if start >= self.learnt.shape[1]:
             return False
@@ -57,3 +58,8 @@ class SliceLinear(nn.Module):
         """Return ``(A [slices x rank, in], B [out, slices x rank])`` with update B A."""
         chosen = one_hot(self.columns(), self.base_layer.in_features).to(self.slice)
         return chosen, torch.cat([self.learnt, self.slice], dim=1).detach()
+
+    def update(self) -> dict[str, Tensor]:
+        """Return every slice that was trained, in its columns."""
+        down, up = self.factors()
+        return {"weight": up @ down}

@@ -12,7 +12,7 @@ from rlvr.dapo.losses import ALGORITHMS
 from rlvr.dapo.sampling import Group
 from rlvr.dapo.update import Learner, _backward, make_batch, microbatches, store_logprobs, update
 from rlvr.errors import UserError
-from rlvr.methods import get_method
+from rlvr.methods import make_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model
 from rlvr.rollout.engines.base import Tokens
@@ -25,13 +25,12 @@ def training(**changes) -> Training:
 
 def learner_on(folder, name="full", **changes) -> Learner:
     settings = training(**changes)
-    method = get_method(name)
-    parameters = method.Parameters() if name == "full" else method.Parameters(rank=4, alpha=8)
+    method = make_method(name, {} if name == "full" else {"rank": 4, "alpha": 8})
     torch.manual_seed(0)
     base = load_model(folder, "float32")
     total = base.num_parameters()
-    policy = build_policy(method, base, parameters, settings.optimizer_steps)
-    optimizer = method.optimizer(policy, parameters, settings.learning_rate, settings)
+    policy = build_policy(method, base, settings.optimizer_steps)
+    optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
     return Learner(method, policy, optimizer, scheduler, settings, total)
 

@@ -10,12 +10,21 @@ from rlvr.config.loading import load_yaml
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.schema import MethodFile
 from rlvr.errors import UserError
-from rlvr.methods import get_method, methods
+from rlvr.methods import Method, get_method, methods
 from rlvr.methods.faults import FAULTS, trained_method
-from rlvr.methods.policy import build_policy, load_trained_state, trained_state
+from rlvr.methods.policy import load_trained_state, trained_state
+from rlvr.methods.weights import exported_weights, merged_weights
 from rlvr.plan import load_plan, train_configs
-from rlvr.rollout.sync import exported_weights, merged_weights
-from tests.helpers.small_methods import base_model, logits, parameters_of, plain_with, policy_of, train
+from tests.helpers.small_methods import (
+    base_model,
+    distance,
+    logits,
+    method_of,
+    plain_with,
+    policy_of,
+    train,
+    untrained,
+)
 
 PAPER = {
     *("full", "lora", "dora", "adalora", "miss", "pissa", "milora", "rslora", "lora_plus", "lora_fa", "vera"),
@@ -24,10 +33,13 @@ PAPER = {
 """The rows of the paper's tables."""
 
 
-def cell(method: str, preset: str = "released", trains_as: str | None = None, faults=()) -> TrainConfig:
+def config_of(
+    method: str, preset: str = "released", trains_as: str | None = None, faults=(), parameters=None
+) -> TrainConfig:
+    """The configuration of a run of one step."""
     return TrainConfig(
         study="s", run="r", model="m", method=method, preset=preset, trains_as=trains_as or method,
-        faults=faults, setting="main", train_seed=0, parameters={}, learning_rate=1e-3, dataset="d",
+        faults=faults, setting="main", train_seed=0, parameters=parameters or {}, dataset="d",
         prompt={},
         answer_format="boxed",
         training={"steps": 1, "prompts_per_step": 1, "group_size": 2, "learning_rate": 1e-3,
@@ -38,43 +50,42 @@ def cell(method: str, preset: str = "released", trains_as: str | None = None, fa
 # --- what ours would notice -----------------------------------------------------------------------
 
 
-class MissesModules(type(get_method("miss"))):
+class MissesModules(get_method("miss")):
     """MiSS, VeRA, IA3 and LN-tuning got no target modules, so PEFT adapted two of seven (D9)."""
 
-    def peft_config(self, parameters):
-        config = super().peft_config(parameters)
+    def peft_config(self):
+        config = super().peft_config()
         config.target_modules = {"q_proj", "v_proj"}
         return config
 
 
-class IsPlainLora(type(get_method("dora"))):
+class IsPlainLora(get_method("dora")):
     """The 7B DoRA was LoRA (D5)."""
 
-    def peft_config(self, parameters):
-        config = super().peft_config(parameters)
+    def peft_config(self):
+        config = super().peft_config()
         config.use_dora = False
         return config
 
 
-class DispatchedAsLora(type(get_method("adalora"))):
+class DispatchedAsLora(get_method("adalora")):
     """AdaLoRA's name, LoRA's code (D1)."""
 
-    def wrap(self, model, parameters, total_steps):
-        lora = get_method("lora")
-        return lora.wrap(model, lora.Parameters(rank=parameters.initial_rank, alpha=8), total_steps)
+    def wrap(self, model, total_steps):
+        return method_of("lora", rank=self.parameters.initial_rank).wrap(model, total_steps)
 
 
 @pytest.mark.parametrize(
-    ("spec", "message"),
+    ("impostor", "message"),
     [
-        (MissesModules(), "does not adapt the modules it declares"),
-        (IsPlainLora(), "parameters where"),
-        (DispatchedAsLora(), "parameters where"),
+        (MissesModules, "does not adapt the modules it declares"),
+        (IsPlainLora, "parameters where"),
+        (DispatchedAsLora, "parameters where"),
     ],
 )
-def test_a_method_that_is_not_what_it_says_is_refused(spec, message):
+def test_a_method_that_is_not_what_it_says_is_refused(impostor, message):
     with pytest.raises(UserError, match=message):
-        build_policy(spec, base_model(), parameters_of(spec), 3)
+        untrained(impostor(method_of(impostor.name).parameters))
 
 
 def test_a_preset_of_one_method_cannot_hold_the_settings_of_another(tmp_path):
@@ -84,7 +95,7 @@ def test_a_preset_of_one_method_cannot_hold_the_settings_of_another(tmp_path):
 
 
 def test_a_state_of_another_method_is_refused():
-    dora, lora = get_method("dora"), get_method("lora")
+    dora, lora = method_of("dora"), method_of("lora")
     with pytest.raises(UserError, match="belongs to another method"):
         load_trained_state(dora, policy_of("dora"), trained_state(lora, policy_of("lora")), "file")
 
@@ -105,62 +116,60 @@ def test_a_folder_without_an_export_is_never_taken_for_the_untrained_model(tmp_p
 # --- what is repeated on request ------------------------------------------------------------------
 
 
-def evaluated(spec, name: str, folder: Path, steps: int = 3) -> tuple[float, float]:
+def faulty(name: str, *faults: str) -> Method:
+    """The method with faults of the released code, on the small model."""
+    parameters = method_of(name).parameters.model_dump(mode="json")
+    return trained_method(config_of(name, faults=faults, parameters=parameters))
+
+
+def evaluated(method: Method, folder: Path) -> tuple[float, float]:
     """Train, export, evaluate: return how far evaluated from trained is, and trained from the base."""
-    torch.manual_seed(1)
-    policy = build_policy(spec, base_model(), parameters_of(spec), 3)
-    if steps:
-        train(name, policy, steps=steps)
-    spec.export(policy, folder)
+    policy = untrained(method)
+    train(method, policy)
+    method.export(policy, folder)
+    model = base_model()
     torch.manual_seed(7)  # another process, another state of the generator
-    served = logits(plain_with(exported_weights(base_model(), folder)))
-    return (
-        float((served - logits(policy)).abs().max()),
-        float((logits(policy) - logits(base_model())).abs().max()),
-    )
+    served = logits(plain_with(exported_weights(model, folder)))
+    return float((served - logits(policy)).abs().max()), distance(policy)
 
 
 @pytest.mark.parametrize(("name", "fault"), [("pissa", "pissa_reload"), ("milora", "milora_reload")])
 def test_the_released_reload_evaluates_another_model_than_was_trained(name, fault, tmp_path):
-    ours, moved = evaluated(get_method(name), name, tmp_path / "ours")
-    theirs, _ = evaluated(trained_method(cell(name, faults=(fault,))), name, tmp_path / "theirs")
+    ours, moved = evaluated(method_of(name), tmp_path / "ours")
+    theirs, _ = evaluated(faulty(name, fault), tmp_path / "theirs")
     assert ours < 1e-4 < 1e-2 < theirs, "the fault is what makes the difference"
     assert moved > 1e-2
 
 
 def test_the_released_milora_counts_the_minor_part_twice(tmp_path):
     """Without any training the evaluated weight is W0 + B0 A0 instead of W0."""
-    spec = trained_method(cell("milora", faults=("milora_reload",)))
-    policy = build_policy(spec, base_model(), parameters_of(spec), 3)
-    spec.export(policy, tmp_path)
+    method = faulty("milora", "milora_reload")
+    policy = untrained(method)
+    method.export(policy, tmp_path)
     plain = dict(base_model().named_parameters())
-    for name, layer in spec.adapted_layers(policy):
+    for name, layer in method.adapted_layers(policy):
         part = layer.scaling["default"] * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
         served = dict(exported_weights(base_model(), tmp_path))[f"{name}.weight"]
         torch.testing.assert_close(served, plain[f"{name}.weight"] + part, atol=1e-5, rtol=0)
         break
 
 
-def drift(spec, syncs: int) -> float:
+def drift(method: Method, syncs: int) -> float:
     """Return how far a bfloat16 base has moved, relative to its size, after syncs of a trained policy."""
-    torch.manual_seed(1)
-    policy = build_policy(spec, base_model("bfloat16"), parameters_of(spec), 3)
-    before = {name: spec.base_weights(layer)["weight"].clone() for name, layer in spec.adapted_layers(policy)}
-    train(spec.name, policy, "bfloat16")
+    policy = untrained(method, "bfloat16")
+    weights = [method.base_weights(layer)["weight"] for _, layer in method.adapted_layers(policy)]
+    before = [weight.float().clone() for weight in weights]
+    train(method, policy, "bfloat16")
     for _ in range(syncs):
-        for _ in merged_weights(spec, policy):
+        for _ in merged_weights(method, policy):
             pass
-    moved = base = 0.0
-    for name, layer in spec.adapted_layers(policy):
-        moved += float((spec.base_weights(layer)["weight"].float() - before[name].float()).square().sum())
-        base += float(before[name].float().square().sum())
-    return (moved / base) ** 0.5
+    moved = sum(float((new - old).square().sum()) for new, old in zip(weights, before, strict=True))
+    return (moved / sum(float(old.square().sum()) for old in before)) ** 0.5
 
 
 def test_the_released_merge_corrupts_the_frozen_base_and_ours_does_not():
-    faulty = trained_method(cell("lora", faults=("in_place_merge",)))
-    assert drift(get_method("lora"), 5) == 0
-    assert drift(faulty, 1) > 1e-4
+    assert drift(method_of("lora"), 5) == 0
+    assert drift(faulty("lora", "in_place_merge"), 1) > 1e-4
 
 
 # --- and only on request --------------------------------------------------------------------------
@@ -174,13 +183,13 @@ def test_only_the_preset_released_may_be_wrong(preset, field):
 
 
 @pytest.mark.parametrize("wrong", [{"faults": ("in_place_merge",)}, {"trains_as": "dora"}])
-def test_a_cell_with_a_fault_must_say_that_it_is_released(wrong):
+def test_a_configuration_with_a_fault_must_be_of_the_preset_released(wrong):
     with pytest.raises(ValidationError, match="must train 'lora', and without faults"):
-        cell("lora", preset="recommended", **wrong)
+        config_of("lora", preset="recommended", **wrong)
 
 
 def test_a_method_without_faults_is_the_registered_one():
-    assert trained_method(cell("pissa")) is get_method("pissa")
+    assert type(trained_method(config_of("pissa"))) is get_method("pissa")
 
 
 def test_every_fault_is_reached_by_a_released_preset(repository):
@@ -211,7 +220,7 @@ def test_every_departure_from_the_paper_gives_its_reason(repository):
 
 
 @pytest.mark.parametrize("preset", ["paper", "released", "recommended"])
-def test_every_preset_resolves_to_cells(preset, repository, tmp_path):
+def test_every_preset_resolves_to_configurations(preset, repository, tmp_path):
     """All presets of all methods of the paper, checked as `snakemake` would check them."""
     import shutil
 
@@ -221,9 +230,9 @@ def test_every_preset_resolves_to_cells(preset, repository, tmp_path):
     study = yaml.safe_load((tmp_path / "config/studies/demo.yaml").read_text())
     study["methods"] = [{"method": name, "preset": preset} for name in sorted(PAPER)]
     (tmp_path / "config/studies/all.yaml").write_text(yaml.safe_dump(study))
-    cells = list(train_configs(load_plan("all", tmp_path / "config")))
-    assert len(cells) == len(PAPER)
-    for one in cells:
+    configs = list(train_configs(load_plan("all", tmp_path / "config")))
+    assert len(configs) == len(PAPER)
+    for one in configs:
         assert trained_method(one).name == one.trains_as
         if preset == "released":
             assert one.training.dynamic_sampling is None and one.training.soft_overlong is None

@@ -48,7 +48,7 @@ def asked_of_peft(preset: ResolvedPreset) -> str:
     """What PEFT is asked for, its defaults included: a new version of PEFT may change them."""
     if not isinstance(preset.trained, PeftMethod):
         return ""
-    config = preset.trained.peft_config(preset.parameters)
+    config = preset.trained.peft_config()
     named = {field.name: getattr(config, field.name) for field in fields(config)}
     values = {
         name: sorted(value) if isinstance(value, set) else value
@@ -61,7 +61,7 @@ def asked_of_peft(preset: ResolvedPreset) -> str:
 def fingerprint(preset: ResolvedPreset, sizes: Architecture) -> dict[str, Any]:
     """What a preset trains, where, how much of it and how fast."""
     kinds = Counter(re.sub(r"^model\.(layers\.\d+\.)?", "", name) for name in preset.modules(sizes))
-    parameters = preset.parameters.model_dump(mode="json", exclude=ELSEWHERE)
+    parameters = preset.trained.parameters.model_dump(mode="json", exclude=ELSEWHERE)
     return {
         "trains": preset.trained.name,
         "modules": [f"{kind} x{count}" for kind, count in sorted(kinds.items())],

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from rlvr.methods import get_method
-from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
-from rlvr.rollout.sync import exported_weights, merged_weights
-from tests.helpers.small_methods import base_model, logits, parameters_of, policy_of, train
+from rlvr.methods.policy import load_trained_state, trainable_parameters, trained_state
+from rlvr.methods.weights import exported_weights, merged_weights
+from tests.helpers.small_methods import base_model, logits, method_of, policy_of, train, untrained
 
 STARTING_AT_THE_BASE = [
     "deft",
@@ -29,7 +28,7 @@ DECOMPOSING = ["mica", "psoft", "tinylora"]
 def test_untrained_weights_are_the_base_even_in_bfloat16(name):
     """A training step moves weights by about 1e-4 of their size: what is there before must be far less."""
     base = dict(base_model("bfloat16").named_parameters())
-    for key, weight in merged_weights(get_method(name), policy_of(name, "bfloat16")):
+    for key, weight in merged_weights(method_of(name), policy_of(name, "bfloat16")):
         before = base[key].float()
         assert (weight - before).norm() <= 1e-6 * before.norm()
 
@@ -50,15 +49,15 @@ def other_machine(monkeypatch):
 
 @pytest.mark.parametrize("name", DECOMPOSING)
 def test_a_run_means_the_same_where_singular_vectors_have_other_signs(name, other_machine, tmp_path):
-    spec, policy = get_method(name), policy_of(name)
-    train(name, policy, rate=0.1)
-    state = {key: tensor.clone() for key, tensor in trained_state(spec, policy).items()}
-    here = dict(merged_weights(spec, policy))
-    spec.export(policy, tmp_path)
+    method, policy = method_of(name), policy_of(name)
+    train(method, policy, rate=0.1)
+    state = {key: tensor.clone() for key, tensor in trained_state(method, policy).items()}
+    here = dict(merged_weights(method, policy))
+    method.export(policy, tmp_path)
     other_machine()
     elsewhere = policy_of(name)
-    load_trained_state(spec, elsewhere, state, "test")
-    for key, weight in merged_weights(spec, elsewhere):
+    load_trained_state(method, elsewhere, state, "test")
+    for key, weight in merged_weights(method, elsewhere):
         torch.testing.assert_close(weight, here[key], atol=0, rtol=0)
     for key, weight in exported_weights(base_model(), tmp_path):
         torch.testing.assert_close(weight, here[key], atol=1e-5, rtol=1e-4)
@@ -67,8 +66,8 @@ def test_a_run_means_the_same_where_singular_vectors_have_other_signs(name, othe
 @pytest.mark.parametrize("part", ["vector_a", "vector_b", "weight"])
 def test_psoft_on_a_bfloat16_base_answers_small_changes(part):
     """1 + 1e-3 is 1 in bfloat16; the policy that is trained must be the one that is merged all the same."""
-    spec, policy = get_method("psoft"), policy_of("psoft", "bfloat16")
-    layer = dict(spec.adapted_layers(policy))["model.layers.0.mlp.up_proj"]
+    method, policy = method_of("psoft"), policy_of("psoft", "bfloat16")
+    layer = dict(method.adapted_layers(policy))["model.layers.0.mlp.up_proj"]
     rotation = layer.psoft_R["default"]
     torch.manual_seed(0)
     x, size = torch.randn(256, 64, dtype=torch.bfloat16), 1e-3
@@ -83,16 +82,14 @@ def test_psoft_on_a_bfloat16_base_answers_small_changes(part):
 
 @pytest.mark.parametrize(("tying", "vectors"), [(0.0, 14), (0.5, 7), (0.9, 1), (1.0, 1)])
 def test_tied_tinylora_trains_fewer_vectors(tying, vectors):
-    spec = get_method("tinylora")
-    parameters = parameters_of(spec).model_copy(update={"weight_tying": tying, "vector_length": 13})
-    policy = build_policy(spec, base_model(), parameters, 3)
+    policy = untrained(method_of("tinylora", weight_tying=tying, vector_length=13))
     assert trainable_parameters(policy) == 13 * vectors
 
 
 def test_unilora_is_one_vector_and_moves_as_one():
-    spec, policy = get_method("unilora"), policy_of("unilora")
+    method, policy = method_of("unilora"), policy_of("unilora")
     before = logits(policy)
     with torch.no_grad():
         policy.base_model.unilora_theta_d["default"].mul_(50)
-    assert [p.shape for p in policy.parameters() if p.requires_grad] == [(parameters_of(spec).vector_length,)]
+    assert [p.shape for p in policy.parameters() if p.requires_grad] == [(method.parameters.vector_length,)]
     assert (logits(policy) - before).abs().max() > 1e-3

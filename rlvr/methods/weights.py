@@ -1,0 +1,110 @@
+"""The weights of a policy as a plain model would hold them, and as an export holds them.
+
+Merged weights are computed out of place in float32, one layer at a time: no second model is held, and the
+policy is not changed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rlvr.errors import UserError
+from rlvr.methods.base.peft_layers import merged_copy, tuner_layers
+
+if TYPE_CHECKING:
+    from rlvr.methods.base.spec import Method
+
+
+def merged_weights(method: "Method", policy: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield ``(name in the plain model, float32 weight)`` for everything that training may have moved."""
+    for name, layer in method.adapted_layers(policy):
+        for weight_name, weight in method.merged(layer).items():
+            yield f"{name}.{weight_name}", weight
+
+
+def low_rank_updates(method: "Method", policy: nn.Module) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
+    """Yield ``(layer name in the plain model, (A [r, in], B [out, r]))`` with update B A, without loss.
+
+    Raises:
+        UserError: the method has no such form.
+    """
+    for name, layer in method.adapted_layers(policy):
+        factors = method.to_lora(layer)
+        if factors is None:
+            raise UserError(f"method {method.name!r} has no exact low-rank form; use training.sync: merged")
+        yield name, factors
+
+
+def write_merged(method: "Method", policy: PreTrainedModel, directory: Path) -> None:
+    """Write the plain model that a policy is: adapted layers merged in float32, all others as they are.
+
+    For a policy that is the model itself with some layers replaced (a
+    :class:`~rlvr.methods.base.layer_method.LayerMethod`): no tensor of those layers is written under its own
+    name, only what a plain model has in their place.
+    """
+    inside = tuple(f"{name}." for name, _ in method.adapted_layers(policy))
+    plain = {name: tensor for name, tensor in policy.state_dict().items() if not name.startswith(inside)}
+    policy.save_pretrained(str(directory), state_dict=plain | dict(merged_weights(method, policy)))
+
+
+def update_signature(method: "Method", policy: nn.Module) -> Tensor:
+    """Return numbers that differ between two policies whose updates differ, [merged tensors], on the CPU.
+
+    For every tensor W that the method changes, u^T (W - W0) v with fixed u and v, over the Frobenius norm of
+    all W0 together: about the size of the update, relative, and another number for another update of the same
+    size. Empty for a method that merges in place, since computing it would change its base.
+    """
+    if method.changes_base:
+        return torch.zeros(0)
+    numbers, square = [], 0.0
+    with torch.no_grad():
+        for _, layer in method.adapted_layers(policy):
+            merged = method.merged(layer)
+            for name, base in method.base_weights(layer).items():
+                numbers.append(float(_contracted(merged[name] - base.float())))
+                square += float(base.float().square().sum())
+    return torch.tensor(numbers) / max(square, 1e-30) ** 0.5
+
+
+def _contracted(tensor: Tensor) -> Tensor:
+    """Return the sum of all entries, each times a fixed number between -1 and 1 for every index."""
+    for size in reversed(tensor.shape):
+        tensor = tensor @ torch.cos(1 + torch.arange(size, dtype=torch.float64).square()).to(tensor)
+    return tensor
+
+
+def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield the weights of an exported run on its base model, as :func:`merged_weights` does.
+
+    Reads what a user would download, a PEFT adapter or whole weights, so that the evaluation measures it.
+    ``base`` is changed (the adapter is injected into it).
+
+    Raises:
+        UserError: the folder holds no export, or not all weights of the model.
+    """
+    if not (directory / "adapter_config.json").exists():
+        yield from _whole_weights(base, directory)
+        return
+    from peft import PeftModel
+
+    for name, layer in tuner_layers(PeftModel.from_pretrained(base, str(directory))):
+        for weight_name, weight in merged_copy(layer).items():
+            yield f"{name}.{weight_name}", weight
+
+
+def _whole_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:
+    missing = {name for name, _ in base.named_parameters()}
+    for shard in sorted(directory.glob("*.safetensors")):
+        weights = load_file(shard)
+        missing -= weights.keys()
+        yield from weights.items()
+    if missing:
+        raise UserError(
+            f"{directory}: not an exported run: there is no adapter_config.json, and weight {min(missing)!r} "
+            "is in no safetensors file; export the run again"
+        )
