@@ -43,7 +43,7 @@ lint: .venv/.installed ## check style, types, workflow and the direction of impo
 bench: .venv/.installed ## measure speed and memory against peers; JSON lands in benchmarks/results/
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json $(ARGS)
 
-schemas: .venv/.installed ## write anew what is generated: JSON Schemas, config/README.md, docs/methods.md
+schemas: .venv/.installed ## regenerate JSON Schemas, config/README.md, docs/methods.md, config/methods/fingerprints.json
 	.venv/bin/python -m rlvr.config.reference
 	.venv/bin/python -m rlvr.methods.reference
 

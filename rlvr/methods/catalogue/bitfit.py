@@ -47,8 +47,9 @@ class BitFit(LayerMethod):
         for name in self.parameters.target_modules:
             if name not in biased:
                 raise UserError(
-                    f"method {self.name!r}: target_modules: {name} has no bias in this {model_config.model_type} "
-                    f"model; choose among the layers with one ({', '.join(biased) or 'none'}) or another method"
+                    f"method {self.name!r}: target_modules: {name} has no bias in this "
+                    f"{model_config.model_type} model; choose among the layers that have one "
+                    f"({', '.join(biased) or 'none'}), or another method"
                 )
 
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "ShiftedLinear":
