@@ -9,20 +9,17 @@ import sys
 import pytest
 
 from rlvr.cli import main
-from rlvr.config.catalogue import Architecture, ModelCatalogue
-from rlvr.config.loading import load_yaml
+from rlvr.config.catalogue import Architecture
 from rlvr.errors import UserError
 from rlvr.methods import methods
 from rlvr.methods.citations import linked, short_citation
 from rlvr.methods.listing import describe_methods
-from rlvr.methods.reference import AS_CODED, LARGE, SMALL, our_count, reference_text
-from rlvr.models.architecture import find_architecture
+from rlvr.methods.reference import AS_CODED, LARGE, SMALL, declared_architecture, our_count, reference_text
 
 
 @pytest.fixture(scope="module")
 def papers_models(repository) -> dict[str, Architecture]:
-    models = load_yaml(repository / "config" / "models.yaml", ModelCatalogue).models
-    return {name: find_architecture(name, models[name], repository) for name in (SMALL, LARGE)}
+    return {name: declared_architecture(repository / "config", name) for name in (SMALL, LARGE)}
 
 
 def test_the_page_of_methods_is_in_step_with_the_registry(repository):
@@ -145,8 +142,10 @@ def page(repository, name: str) -> str:
     return (repository / "docs" / name).read_text()
 
 
-@pytest.mark.parametrize("path", ["rlvr/methods/catalogue/oft.py", "config/methods/oft.yaml"])
-def test_the_example_of_how_to_add_a_method_is_the_file_as_it_is(path, repository):
+@pytest.mark.parametrize(
+    "path", ["rlvr/methods/catalogue/oft.py", "config/methods/oft.yaml", "rlvr/methods/layers/bitfit.py"]
+)
+def test_the_examples_of_how_to_add_a_method_are_the_files(path, repository):
     blocks = re.findall(
         r"^```(?:python|yaml)\n(.*?)^```$", page(repository, "add-a-method.md"), re.MULTILINE | re.DOTALL
     )

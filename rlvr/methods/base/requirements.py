@@ -25,6 +25,7 @@ AT_MOST_SMALLER_SIDE = Requirement(
     "be at most the smaller of the two", lambda value, inputs, outputs: value <= min(inputs, outputs)
 )
 AT_MOST_INPUTS = Requirement("be at most the inputs", lambda value, inputs, outputs: value <= inputs)
+AT_MOST_OUTPUTS = Requirement("be at most the outputs", lambda value, inputs, outputs: value <= outputs)
 AT_MOST_ENTRIES = Requirement(
     "be at most the entries of the weight", lambda value, inputs, outputs: value <= inputs * outputs
 )

@@ -48,8 +48,8 @@ class BitFit(LayerMethod):
             if name not in biased:
                 raise UserError(
                     f"method {self.name!r}: target_modules: {name} has no bias in this "
-                    f"{model_config.model_type} model; choose among the layers with one "
-                    f"({', '.join(biased) or 'none'}) or another method"
+                    f"{model_config.model_type} model; choose among the layers that have one "
+                    f"({', '.join(biased) or 'none'}), or another method"
                 )
 
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "ShiftedLinear":

@@ -1,10 +1,11 @@
 """DEFT: a subspace is taken out of the base and filled anew."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_OUTPUTS
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,6 +37,7 @@ class Deft(PeftMethod):
     )
     formula = "W = W0 + P ((alpha/r) R - relu(P)^T W0), R = (r/alpha) relu(P)^T W0 at the start"
     exact_lora = True
+    requirements: ClassVar = {"rank": AT_MOST_OUTPUTS}
     parameters: DeftParameters
 
     def peft_config(self) -> "DeftConfig":

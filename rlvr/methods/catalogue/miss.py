@@ -1,10 +1,11 @@
 """MiSS: the update of a layer is one small matrix, repeated along the input."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.requirements import AT_MOST_INPUTS
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -35,6 +36,7 @@ class Miss(PeftMethod):
     )
     formula = "W = W0 + D^T S, S [r, in] fixed: S[i, j] = 1 where j mod r = i"
     exact_lora = True
+    requirements: ClassVar = {"rank": AT_MOST_INPUTS}
     parameters: MissParameters
 
     def peft_config(self) -> "MissConfig":

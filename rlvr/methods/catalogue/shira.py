@@ -1,10 +1,11 @@
 """SHiRA: a few entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import Requirement
 from rlvr.methods.base.shapes import total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -35,6 +36,12 @@ class Shira(PeftMethod):
     category = "Structural"
     citation = "Bhardwaj et al., Sparse High Rank Adapters, arXiv 2406.13175"
     formula = "W = W0 + S, S zero but for r (in + out) entries at random, fixed places"
+    requirements: ClassVar = {
+        "rank": Requirement(
+            "leave rank x (inputs + outputs) at most the entries of the weight",
+            lambda rank, inputs, outputs: rank * (inputs + outputs) <= inputs * outputs,
+        )
+    }
     parameters: ShiraParameters
 
     def peft_config(self) -> "ShiraConfig":

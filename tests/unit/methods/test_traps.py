@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.setup import build_learner
 from rlvr.dapo.update import Learner, optimizer_step
-from rlvr.errors import UserError
 from rlvr.methods import get_method, make_method
 from rlvr.methods.catalogue.adalora import kept_ranks
 from rlvr.methods.catalogue.hra import _update as hra_update
@@ -297,20 +296,6 @@ def test_the_training_seed_alone_decides_where_an_adapter_starts(tiny_folder):
         policy = build_learner(config, tiny_folder).policy
         starts.append(torch.cat([p.flatten() for n, p in policy.named_parameters() if ".lora_A." in n]))
     assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])
-
-
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        ("c3a", "block_size", 7),
-        ("vblora", "vector_length", 7),
-        ("road", "group_size", 10),
-        ("miss_bat", "rank", 7),
-    ],
-)
-def test_a_size_that_divides_no_layer_is_one_message(name, key, value):
-    with pytest.raises(UserError, match=f"{name}.*{key}={value}.*(factor|divisible|multiple)"):
-        built(name, **{key: value})
 
 
 def test_adaloras_importances_go_where_the_policy_is():
