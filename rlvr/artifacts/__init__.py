@@ -4,7 +4,7 @@ Code that writes or reads a file of a study imports its class from here, so that
 Reading checks names, types and format versions. `docs/reference/artifacts.md` is generated from this package.
 """
 
-from rlvr.artifacts.folder import StudyFolder
+from rlvr.artifacts.folder import RunFolder, StudyFolder
 from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
@@ -51,6 +51,7 @@ __all__ = [
     "Hardware",
     "MetaInfo",
     "Row",
+    "RunFolder",
     "RunInfo",
     "RunRecord",
     "Sample",

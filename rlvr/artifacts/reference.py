@@ -34,7 +34,7 @@ RECORDS: dict[Path, type[BaseModel]] = {
     _STUDY.config("train/RUN"): TrainConfig,
     _STUDY.config("generate/BENCHMARK"): GenerateConfig,
     _STUDY.config("grade/BENCHMARK"): GradeConfig,
-    _STUDY.record("RUN"): RunRecord,
+    _STUDY.run("RUN").record: RunRecord,
 }
 """JSON file -> its object."""
 
@@ -50,11 +50,11 @@ TABLES: dict[Path, type[Row]] = {
 """Parquet or CSV file -> its rows."""
 
 _OTHERS = {
-    _STUDY.train_log("RUN"): "[Training log](#training-log)",
-    _STUDY.trained("RUN"): "Trained tensors, from which the run can be exported again",
-    _STUDY.adapter(
+    _STUDY.run("RUN").train_log: "[Training log](#training-log)",
+    _STUDY.run("RUN").trained: "Trained tensors, from which the run can be exported again",
+    _STUDY.run(
         "RUN"
-    ): "Exported run: an adapter in PEFT's format, or merged weights where PEFT lacks the method",
+    ).adapter: "Exported run: an adapter in PEFT's format, or merged weights where PEFT lacks the method",
 }
 
 _ELSEWHERE = {
@@ -99,7 +99,7 @@ or `avg` where the benchmarks differ in K. `comparisons.csv` has the first two o
 """
 
 _TRAIN_LOG = f"""\
-`{_STUDY.train_log("RUN")}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers. What a
+`{_STUDY.run("RUN").train_log}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers. What a
 step without training lacks is NaN. A method may add columns of its own, `method/NAME`.
 """
 

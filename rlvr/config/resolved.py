@@ -23,22 +23,33 @@ class TrainConfig(Settings):
     """One run: everything that training and export depend on."""
 
     kind: Literal["train"] = "train"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     run: str
+    """Name of the run: `model--method--preset--setting--sSEED`."""
     model: str
+    """Entry of `config/models.yaml`."""
     method: str
+    """Method as the study names it; `base` is the untrained model."""
     preset: str
+    """Preset of the method."""
     trains_as: str
     """Method that is trained; differs from ``method`` in some presets ``released``."""
     faults: tuple[Fault, ...]
     """Faults of the released code to reproduce."""
     setting: str
+    """Setting of the study."""
     train_seed: int
+    """Training seed."""
     parameters: dict[str, Any]
     """Settings of the trained method, defaults filled in."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     prompt: Prompt
+    """Prompt, written out."""
     answer_format: AnswerFormat
+    """Where the answer is in a completion."""
     training: Training
     """The algorithm; `learning_rate` is the rate of this run."""
 
@@ -53,15 +64,25 @@ class GenerateConfig(Settings):
     """How the completions of one benchmark are sampled."""
 
     kind: Literal["generate"] = "generate"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     sampling: Sampling
+    """Sampling parameters."""
     prompt: Prompt
+    """Prompt, written out."""
     batch_size: int
+    """Sequences generated at once."""
     dtype: DType
+    """Precision of the evaluated weights."""
     seed: int
+    """Seed from which the seeds of the samples are derived."""
     shared_seed: bool
     """Whether every sample has ``seed`` itself."""
 
@@ -70,12 +91,19 @@ class GradeConfig(Settings):
     """How the completions of one benchmark are graded."""
 
     kind: Literal["grade"] = "grade"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     answer_format: AnswerFormat
+    """Where the answer is in a completion."""
     grader: Grader
+    """Grader."""
 
 
 @dataclass(frozen=True, order=True)
@@ -92,11 +120,17 @@ class RunEntry(Settings):
     """One run of a study; the untrained model is the method ``BASE`` and has no training seed."""
 
     run: str
+    """Name of the run: `model--method--preset--setting--sSEED`."""
     model: str
+    """Entry of `config/models.yaml`."""
     method: str
+    """Method as the study names it; `base` is the untrained model."""
     preset: str
+    """Preset of the method."""
     setting: str
+    """Setting of the study."""
     train_seed: int | None
+    """Training seed."""
     trains_as: str | None = None
     """Method that was trained, if it is not ``method``."""
     faults: tuple[Fault, ...] = ()
@@ -112,25 +146,36 @@ class BenchmarkEntry(Settings):
     """One benchmark of a study, for tables and figures."""
 
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     title: str
+    """Title in tables and figures."""
 
 
 class StudyManifest(Settings):
     """The runs and benchmarks of a study: what aggregation and report expect."""
 
     kind: Literal["study"] = "study"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     title: str
+    """Title in tables and figures."""
     description: str
+    """Purpose of the study."""
     train_dataset: str
+    """Entry of `config/datasets.yaml`."""
     grader: Grader = "rlvr"
     """Grader used for evaluation."""
     shared_seed: bool = False
     """Whether all samples of a problem share one seed, and so are identical."""
     runs: list[RunEntry] = Field(min_length=1)
+    """All runs, the untrained models first."""
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
+    """All benchmarks."""
 
     @property
     def variants(self) -> list[Variant]:

@@ -5,7 +5,15 @@ from pathlib import Path
 import pandas as pd
 from safetensors.torch import save_file
 
-from rlvr.artifacts import MetaInfo, RunInfo, RunRecord, TrainInfo, write_record, write_train_log
+from rlvr.artifacts import (
+    MetaInfo,
+    RunFolder,
+    RunInfo,
+    RunRecord,
+    TrainInfo,
+    write_record,
+    write_train_log,
+)
 from rlvr.dapo.setup import Run
 from rlvr.environment import peak_memory_bytes
 from rlvr.files import content_hash, replacing
@@ -14,11 +22,12 @@ from rlvr.methods.policy import trainable_parameters, trained_state
 
 def write_results(run: Run, output: Path) -> None:
     """Write the files of a finished run; `run.json` comes last and marks the run as complete."""
-    with replacing(output / "trained.safetensors") as temporary:
+    folder = RunFolder(output)
+    with replacing(folder.trained) as temporary:
         state = trained_state(run.learner.method, run.learner.policy)
         save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
-    write_train_log(output / "train_log.parquet", run.log)
-    write_record(output / "run.json", run_record(run))
+    write_train_log(folder.train_log, run.log)
+    write_record(folder.record, run_record(run))
 
 
 def run_record(run: Run) -> RunRecord:

@@ -163,10 +163,14 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         budget=table("budget", BudgetRow),
         contamination=_read_contamination(folder.table("contamination")),
         records={
-            run: read_record(folder.record(run), RunRecord) for run in runs if folder.record(run).exists()
+            run: read_record(folder.run(run).record, RunRecord)
+            for run in runs
+            if folder.run(run).record.exists()
         },
         train_logs={
-            run: read_train_log(folder.train_log(run)) for run in runs if folder.train_log(run).exists()
+            run: read_train_log(folder.run(run).train_log)
+            for run in runs
+            if folder.run(run).train_log.exists()
         },
         pretraining=_read_pretraining(study.models, resources),
     )

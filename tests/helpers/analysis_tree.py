@@ -50,7 +50,7 @@ class Results:
             self.write(run, benchmark, keys, correct.tolist())
         if method != BASE:
             config = train_config(**labels, train_seed=seed)
-            write_record(self.folder.record(run), run_record(config, device_seconds=10.25 + (seed or 0)))
+            write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
         return run
 
     def write(self, run: str, benchmark: str, keys: list[tuple[str, int]], correct: list[bool]) -> None:

@@ -248,8 +248,8 @@ def _write_run(tree: Tree, run: RunEntry, benchmarks: Benchmarks, steps: int) ->
         _write_samples(tree, run.run, name, correct, generator)
     if run.train_seed is not None:
         log = _train_log(run, ability, steps)
-        write_train_log(tree.folder.train_log(run.run), log)
-        write_record(tree.folder.record(run.run), _record(tree, run, parameters, log))
+        write_train_log(tree.folder.run(run.run).train_log, log)
+        write_record(tree.folder.run(run.run).record, _record(tree, run, parameters, log))
 
 
 def _write_samples(

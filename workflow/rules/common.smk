@@ -133,7 +133,7 @@ def resources_of(studies):
 
 
 def adapters(studies):
-    return [folder_of(study).adapter(run) for study in studies for run in trained_runs(study)]
+    return [folder_of(study).run(run).adapter for study in studies for run in trained_runs(study)]
 
 
 def graded_samples(studies):
@@ -171,7 +171,7 @@ def adapter_of(wildcards):
     """Return the exported run, or nothing for the untrained model."""
     if run_of(wildcards).method == BASE:
         return []
-    return folder_of(wildcards.study).adapter(wildcards.run)
+    return folder_of(wildcards.study).run(wildcards.run).adapter
 
 
 def learned_data_of(wildcards):
@@ -187,11 +187,11 @@ def graded_samples_of(wildcards):
 
 
 def records_of(wildcards):
-    return [folder_of(wildcards.study).record(run) for run in trained_runs(wildcards.study)]
+    return [folder_of(wildcards.study).run(run).record for run in trained_runs(wildcards.study)]
 
 
 def train_logs_of(wildcards):
-    return [folder_of(wildcards.study).train_log(run) for run in trained_runs(wildcards.study)]
+    return [folder_of(wildcards.study).run(run).train_log for run in trained_runs(wildcards.study)]
 
 
 def benchmark_files_of(wildcards):

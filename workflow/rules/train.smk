@@ -12,9 +12,9 @@ rule train_run:
         model=model_of,
         data=train_data_of,
     output:
-        trained=STUDY.trained("{run}"),
-        train_log=STUDY.train_log("{run}"),
-        record=STUDY.record("{run}"),
+        trained=STUDY.run("{run}").trained,
+        train_log=STUDY.run("{run}").train_log,
+        record=STUDY.run("{run}").record,
     log:
         "logs/{study}/train/{run}.log",
     benchmark:
@@ -43,9 +43,9 @@ rule export_run:
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
-        trained=STUDY.trained("{run}"),
+        trained=STUDY.run("{run}").trained,
     output:
-        directory(STUDY.adapter("{run}")),
+        directory(STUDY.run("{run}").adapter),
     log:
         "logs/{study}/export/{run}.log",
     benchmark:

@@ -76,7 +76,9 @@ def _read_group(runs: list[RunEntry], study: StudyManifest, folder: StudyFolder)
     Where the number of trainable parameters depends on the seed (AdaLoRA's ranks), the largest is reported.
     """
     first = runs[0]
-    trained = [] if first.method == BASE else [read_record(folder.record(run.run), RunRecord) for run in runs]
+    trained = (
+        [] if first.method == BASE else [read_record(folder.run(run.run).record, RunRecord) for run in runs]
+    )
     return Group(
         first.model,
         first.method,

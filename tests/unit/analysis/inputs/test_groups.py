@@ -35,7 +35,7 @@ def test_two_grader_versions_are_refused(results: Results) -> None:
 
 
 def test_a_missing_record_or_field_is_named(results: Results) -> None:
-    path = results.folder.record("run1")
+    path = results.folder.run("run1").record
     record = read_json(path)
     del record["run_info"]["device_seconds"]
     write_json(path, record)
