@@ -39,7 +39,7 @@ class Settings(BaseModel):
 # --- methods ------------------------------------------------------------------------------------
 
 
-Fault = Literal["in_place_merge", "pissa_reload", "milora_reload"]
+Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_reload"]
 """A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
 
 

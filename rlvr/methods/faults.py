@@ -76,7 +76,15 @@ class MiloraReload(_Reload):
     """A and B were loaded as plain LoRA: on the original base the minor components count twice."""
 
 
+class Bf16Magnitude(PeftMethod):
+    """DoRA's magnitudes were computed in the base's precision, as PEFT does (0.18 and 0.21)."""
+
+    def start_magnitudes(self, policy: "nn.Module") -> None:
+        """Leave the magnitudes that PEFT has set."""
+
+
 FAULTS: dict[Fault, type] = {
+    "bf16_magnitude": Bf16Magnitude,
     "in_place_merge": InPlaceMerge,
     "pissa_reload": PissaReload,
     "milora_reload": MiloraReload,

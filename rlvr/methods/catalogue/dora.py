@@ -1,6 +1,6 @@
 """DoRA: magnitude and direction of each weight are trained apart."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from rlvr.methods.base.shapes import total_outputs
 from rlvr.methods.catalogue.lora import Lora
@@ -9,12 +9,17 @@ from rlvr.methods.registry import register
 if TYPE_CHECKING:
     from peft import LoraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 @register
 class Dora(Lora):
-    """W = m (W0 + s B A) / ||W0 + s B A||, the norm taken over each output row (DoRA, Eq. 5)."""
+    """W = m (W0 + s B A) / ||W0 + s B A||, the norm taken over each output row (DoRA, Eq. 5).
+
+    m starts as ||W0|| in float32. PEFT computes it in the precision of the base, on a bfloat16 base with an error
+    of up to 2^-8 per row: the untrained policy is then not the base, and the error acts as dither in a merge
+    into bfloat16 (the fault `bf16_magnitude`).
+    """
 
     name = "dora"
     category = "Structural"
@@ -27,6 +32,22 @@ class Dora(Lora):
         config = super().peft_config()
         config.use_dora = True
         return config
+
+    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+        """Inject the adapter with its magnitudes in float32."""
+        policy = super().wrap(model, total_steps)
+        self.start_magnitudes(policy)
+        return policy
+
+    def start_magnitudes(self, policy: "nn.Module") -> None:
+        """Set every m to ||W0||, so that the untrained policy is the base exactly."""
+        import torch
+
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast(Any, layer)
+            weight = tuner.get_base_layer().weight.detach().float()
+            magnitude = tuner.lora_magnitude_vector["default"].weight
+            magnitude.data = torch.linalg.norm(weight, dim=1).to(magnitude.device)
 
     def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return LoRA's count and one magnitude per output row."""

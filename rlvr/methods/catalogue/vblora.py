@@ -74,9 +74,7 @@ class Vblora(PeftMethod):
             bank = cast(Any, policy).base_model.vblora_vector_bank["default"]
             bank[1::2] = -bank[::2]
             for _, layer in self.adapted_layers(policy):
-                logits = cast("VBLoRALinear", layer).vblora_logits_B["default"]
-                largest, vector = logits.max(dim=-1, keepdim=True)
-                logits.scatter_(-1, vector ^ 1, largest)
+                _select_pairs(cast("VBLoRALinear", layer).vblora_logits_B["default"])
         return policy
 
     def expected_parameters(self, model_config: "PretrainedConfig") -> int:
@@ -106,3 +104,17 @@ class Vblora(PeftMethod):
         """Return A and B."""
         down, up = cast("VBLoRALinear", layer)._get_lora_matrices("default")
         return down.detach(), up.detach()
+
+
+def _select_pairs(logits: "Tensor") -> None:
+    """Make the likeliest vector of every piece and its opposite the two that are chosen, in equal shares.
+
+    On a 16-bit base PEFT rounds the logits, so that a third one may equal these two: they are raised above it.
+    """
+    import torch
+
+    largest, vector = logits.max(dim=-1, keepdim=True)
+    logits.scatter_(-1, vector ^ 1, largest)
+    tied = logits.topk(3, dim=-1).values[..., 2:] == largest
+    raised = torch.where(tied, torch.nextafter(largest, torch.full_like(largest, torch.inf)), largest)
+    logits.scatter_(-1, torch.cat([vector, vector ^ 1], dim=-1), torch.cat([raised, raised], dim=-1))
