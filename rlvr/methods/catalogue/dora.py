@@ -1,4 +1,4 @@
-"""DoRA: magnitude and direction of each weight are trained apart."""
+"""DoRA: magnitude and direction of each weight are trained separately."""
 
 from typing import TYPE_CHECKING
 

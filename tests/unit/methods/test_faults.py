@@ -1,4 +1,4 @@
-"""The mistakes of the authors' released code: ours would notice each, and repeats them only when asked to."""
+"""Faults of the authors' released code: each would be noticed, and is reproduced only on request."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def config_of(
     )  # fmt: skip
 
 
-# --- what ours would notice -----------------------------------------------------------------------
+# --- what would be noticed -----------------------------------------------------------------------
 
 
 class MissesModules(get_method("miss")):
@@ -113,7 +113,7 @@ def test_a_folder_without_an_export_is_never_taken_for_the_untrained_model(tmp_p
         list(exported_weights(base_model(), tmp_path))
 
 
-# --- what is repeated on request ------------------------------------------------------------------
+# --- what is reproduced on request ------------------------------------------------------------------
 
 
 def faulty(name: str, *faults: str) -> Method:

@@ -1,4 +1,4 @@
-"""What a method means must not hang on a base in bfloat16, nor on the machine that decomposed the base."""
+"""Methods do not depend on the precision of the base, nor on the machine that decomposed it."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_untrained_weights_are_the_base_even_in_bfloat16(name):
 
 @pytest.fixture
 def other_machine(monkeypatch):
-    """Another LAPACK: singular vectors are unique but for their sign, and here every second one is turned."""
+    """Another LAPACK: singular vectors are unique up to their sign, which here differs for every second one."""
     svd = torch.linalg.svd
 
     def turned(matrix, full_matrices=True):
