@@ -104,8 +104,8 @@ class AdaLora(PeftMethod):
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Update importances and allocate ranks; PEFT counts steps from 1.
 
-        PEFT settles the ranks at one step of the schedule. That step is missing if it has no gradient; the next
-        one then takes its place.
+        PEFT settles the ranks at one step of the schedule. If that step has no gradient, the
+        next one takes its place.
         """
         tuner = _tuner(model)
         config = cast(Any, tuner.peft_config["default"])

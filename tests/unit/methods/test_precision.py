@@ -35,7 +35,7 @@ def test_untrained_weights_are_the_base_even_in_bfloat16(name):
 
 @pytest.fixture
 def other_machine(monkeypatch):
-    """Another LAPACK: singular vectors are unique up to their sign, which here differs for every second one."""
+    """Another LAPACK: singular vectors are unique up to their sign; here every second one differs."""
     svd = torch.linalg.svd
 
     def turned(matrix, full_matrices=True):
