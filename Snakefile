@@ -1,6 +1,6 @@
 """Evaluate parameter-efficient methods for RLVR: `snakemake all` runs the studies of config/config.yaml.
 
-Another study: `snakemake all --config studies=[smollm2]`; one piece: `snakemake <file>`; a stage: `snakemake train`.
+Another study: `snakemake all --config 'studies=[smollm2]'`; one piece: `snakemake <file>`; a stage: `snakemake train`.
 """
 
 from snakemake.utils import min_version
@@ -20,11 +20,11 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Everything that the selected studies produce."""
+    """Everything of the selected studies."""
     default_target: True
     input:
         adapters(STUDIES),
-        answers(STUDIES),
+        graded_samples(STUDIES),
         tables(STUDIES),
         reports(STUDIES),
     localrule: True
@@ -45,9 +45,9 @@ rule train:
 
 
 rule evaluate:
-    """Answers of every run to every benchmark, and their verdicts."""
+    """Samples of every run on every benchmark, and their grades."""
     input:
-        answers(STUDIES),
+        graded_samples(STUDIES),
     localrule: True
 
 
@@ -59,7 +59,7 @@ rule tables:
 
 
 rule report:
-    """The pages."""
+    """The reports."""
     input:
         reports(STUDIES),
     localrule: True

@@ -1,11 +1,11 @@
-r"""How fast and how safe the verifier is.
+r"""Speed and robustness of the verifier.
 
     python benchmarks/verifier.py speed --output speed.json [--problems dapo.jsonl]
     python benchmarks/verifier.py fuzz --count 10000 --output fuzz.json
 
-`speed` judges completions to integer problems (JSONL with `answer`, as the DAPO mix) with the verifier and by
-calling math-verify in a loop, as trainers do; half of the completions are right. `fuzz` judges hostile
-answers made of LaTeX fragments and random characters, and counts statuses and the slowest verdict.
+`speed` grades completions of integer problems (JSONL with `answer`, such as the DAPO mix) with the verifier
+and with math-verify in a loop, as trainers do; half of the completions are correct. `fuzz` grades hostile
+answers made of LaTeX fragments and random characters; it counts statuses and finds the slowest verdict.
 """
 
 import argparse
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.files import write_json
-from rlvr.verify import VERIFIER_VERSION, Item, Verifier
+from rlvr.verify.graders.registry import grader_version
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item
 
 TEX = r"""
 \frac \sqrt \boxed { } { } ( ) [ ] ^ _ ! = < > , ; . : $ \$ % \\ \ \pm \sum_{k=1}^{9} \int_0^1
@@ -38,16 +40,16 @@ FRAGMENTS = [
 GOLDS = [r"\frac{16}{3}", "x^2+1", "(-3,5]", "1009", r"\text{east}"]
 
 
-def completions(problems: Path | None, count: int) -> list[tuple[str, str]]:
-    """Return (completion, gold) pairs; every second answer is off by a random amount."""
+def completions(problems: Path | None, count: int) -> list[Item]:
+    """Return completions with their golds; every second answer is off by a random amount."""
     rng = random.Random(0)
     golds = read_golds(problems) if problems else [str(rng.randint(-999, 9999)) for _ in range(count)]
-    pairs = []
+    items = []
     for index, gold in enumerate(itertools.islice(itertools.cycle(golds), count)):
         answer = int(gold) + (rng.randint(1, 100) if index % 2 else 0)
         completion = f"First {rng.randint(0, 99)}.\n\nTherefore the answer is $\\boxed{{{answer}}}$."
-        pairs.append((completion, gold))
-    return pairs
+        items.append(Item(completion, gold))
+    return items
 
 
 def read_golds(problems: Path) -> list[str]:
@@ -59,21 +61,19 @@ def speed(problems: Path | None, count: int) -> dict[str, Any]:
     """Time both verifiers on the same completions, in verdicts per second, and compare their verdicts."""
     from math_verify import parse, verify
 
-    pairs = completions(problems, count)
+    items = completions(problems, count)
     parse("$1$"), verify(parse("$1$"), parse("$1$"))
     start = time.perf_counter()
-    peer = [bool(verify(parse(f"${gold}$"), parse(text))) for text, gold in pairs]
+    peer = [bool(verify(parse(f"${item.gold}$"), parse(item.text))) for item in items]
     peer_seconds = time.perf_counter() - start
     with Verifier() as verifier:
         start = time.perf_counter()
-        ours = [
-            verdict.correct for verdict in verifier.verify_many([Item(text, gold) for text, gold in pairs])
-        ]
+        ours = [verdict.correct for verdict in verifier.verify_many(items)]
         seconds = time.perf_counter() - start
     return {
-        "completions": len(pairs),
-        "verdicts_per_second": len(pairs) / seconds,
-        "math_verify_verdicts_per_second": len(pairs) / peer_seconds,
+        "completions": len(items),
+        "verdicts_per_second": len(items) / seconds,
+        "math_verify_verdicts_per_second": len(items) / peer_seconds,
         "speedup": peer_seconds / seconds,
         "disagreements": sum(a != b for a, b in zip(ours, peer, strict=True)),
     }
@@ -89,7 +89,7 @@ def hostile_answer(rng: random.Random) -> str:
 
 
 def fuzz(count: int, workers: int) -> dict[str, Any]:
-    """Judge ``count`` hostile answers; statuses, slowest verdict in seconds, answers that scored."""
+    """Grade ``count`` hostile answers; return statuses, the slowest verdict, and the correct ones."""
     rng = random.Random(0)
     items = [Item(rf"\boxed{{{hostile_answer(rng)}}}", rng.choice(GOLDS)) for _ in range(count)]
     verdicts = []
@@ -98,13 +98,13 @@ def fuzz(count: int, workers: int) -> dict[str, Any]:
             verdicts += verifier.verify_many(items[start : start + 500])
             print(f"{len(verdicts)}/{count}", file=sys.stderr)
     seconds = [verdict.seconds for verdict in verdicts]
-    scored = [item.text for item, verdict in zip(items, verdicts, strict=True) if verdict.correct]
+    correct = [item.text for item, verdict in zip(items, verdicts, strict=True) if verdict.correct]
     return {
         "answers": count,
         "statuses": dict(Counter(verdict.status for verdict in verdicts)),
         "slowest_seconds": max(seconds),
         "slowest_answer": items[seconds.index(max(seconds))].text[:200],
-        "scored": scored[:20],
+        "correct": correct[:20],
     }
 
 
@@ -125,7 +125,7 @@ def main() -> None:
         if arguments.what == "speed"
         else fuzz(arguments.count, arguments.workers)
     )
-    result = {"verifier_version": VERIFIER_VERSION, **result}
+    result = {"verifier_version": grader_version("rlvr"), **result}
     write_json(arguments.output, result)
     print(json.dumps(result, indent=2))
 

@@ -1,7 +1,7 @@
-"""Which parameter-efficient method should one train with under RLVR, and can the answer be believed?
+"""Train, evaluate and compare parameter-efficient methods under RLVR.
 
-The package holds every computation of the pipeline, one folder per box of the DAG; the Snakemake
-workflow only calls the verbs of :mod:`rlvr.cli`.
+The package holds every computation of the pipeline; the Snakemake workflow only calls the verbs of
+:mod:`rlvr.cli`.
 """
 
 __version__ = "0.1.0"

@@ -1,305 +1,372 @@
-"""The command line `rlvr`: one verb per box of the DAG, and no logic.
+"""The command line `rlvr`: one verb per job of the workflow, and no logic.
 
-Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage.
+Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage. Results go to stdout, messages to
+stderr. Each verb imports what it needs when it runs, so that `rlvr --help` is fast.
 """
 
-import argparse
 import io
+import logging
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any
 
-from rlvr.config.schema import Grader
+import typer
+from typer.main import get_command
+
+from rlvr.config.choices import Grader
 from rlvr.errors import UserError
 
-Arguments = argparse.Namespace
+logger = logging.getLogger("rlvr.cli")
 
-PRINTING = {"plan", "methods", "agreement"}
-"""Verbs whose output is the result; all others begin their log with the command, to be repeated by hand."""
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train, evaluate and compare parameter-efficient methods under RLVR.",
+    epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`.",
+)
+
+RESULT_VERBS = {"agreement", "methods", "plan"}
+"""Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; errors that a person can mend are printed without a traceback."""
-    arguments = build_parser().parse_args(argv)
+    """Run one verb and return the exit code; errors that a person can fix are printed without a traceback."""
+    arguments = sys.argv[1:] if argv is None else argv
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
-    if not sys.stdout.isatty() and arguments.verb not in PRINTING:
-        print(f"$ rlvr {shlex.join(argv or sys.argv[1:])}")
+        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is written
+    _configure_logging()
+    if (
+        arguments
+        and arguments[0] not in RESULT_VERBS
+        and "--help" not in arguments
+        and not sys.stderr.isatty()
+    ):
+        logger.info("$ rlvr %s", shlex.join(arguments))
     try:
-        arguments.run(arguments)
-    except BrokenPipeError:
-        return 1
+        get_command(app).main(arguments, prog_name="rlvr")
+    except SystemExit as end:
+        return int(end.code or 0)
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        logger.error(error)
         return 1
     return 0
 
 
-def plan(arguments: Arguments) -> None:
-    """Show a study's grid, or write one of its resolved cells."""
-    from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
-    from rlvr.config.loading import load_yaml, unknown_name
-    from rlvr.files import write_json
-    from rlvr.plan import cells, load_plan, sources
-
-    if arguments.cell and not arguments.output:
-        raise UserError("--cell needs -o FILE, where the cell is written")
-    if not arguments.cell:
-        from rlvr.plan import print_plan
-
-        return print_plan(load_plan(arguments.study, arguments.config))
-    if arguments.study == "-":
-        models = load_yaml(arguments.config / "models.yaml", ModelCatalogue)
-        named = sources(models, load_yaml(arguments.config / "datasets.yaml", DataCatalogue))
-    else:
-        named = cells(load_plan(arguments.study, arguments.config))
-    if arguments.cell not in named:
-        raise unknown_name(f"study {arguments.study}", "--cell", arguments.cell, named.keys())
-    write_json(arguments.output, named[arguments.cell].model_dump(mode="json"))
+def _configure_logging() -> None:
+    """Send the messages of the package to stderr."""
+    handler = _StderrHandler()
+    handler.setFormatter(_PlainFormatter())
+    package = logging.getLogger("rlvr")
+    package.handlers = [handler]
+    package.setLevel(logging.INFO)
 
 
-def prepare_model(arguments: Arguments) -> None:
-    """Make a model folder."""
+class _StderrHandler(logging.StreamHandler):
+    """Write to what is stderr at the moment: a progress bar replaces it while it is shown."""
+
+    @property
+    def stream(self) -> Any:
+        """The current stderr."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: object) -> None:
+        pass
+
+
+class _PlainFormatter(logging.Formatter):
+    """The message alone; a warning or an error begins with `warning: ` or `error: `."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return level + super().format(record)
+
+
+def verb(*example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the verb of its name; its help ends with an example, given as shell lines."""
+    text = "\n  ".join(example)
+    return app.command(epilog=f"\b\nExample:\n  {text}")
+
+
+def output(what: str) -> Any:
+    """Return the option that names what a verb writes."""
+    return typer.Option("-o", "--output", help=what)
+
+
+ConfigFolder = Annotated[Path, typer.Option("--config", help="Configuration folder.")]
+ResourcesFolder = Annotated[Path, typer.Option("--resources", help="Folder of prepared models and data.")]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the study's results.")]
+Entry = Annotated[Path, typer.Argument(help="Catalogue entry, from `rlvr resolve`.")]
+Config = Annotated[Path, typer.Argument(help="Resolved configuration, from `rlvr resolve`.")]
+Manifest = Annotated[Path, typer.Argument(help="The study's manifest, from `rlvr resolve study`.")]
+ModelFolder = Annotated[Path, typer.Option("--model", help="Prepared model folder.")]
+Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
+
+CONFIGS = "results/demo/configs"
+RUN = "tiny--lora--recommended--main--s0"
+
+
+@verb("rlvr plan demo")
+def plan(
+    study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show the runs and benchmarks of a study."""
+    from rlvr.plan import load_plan, print_plan
+
+    print_plan(load_plan(study, config))
+
+
+@verb(
+    f"rlvr resolve train/{RUN} --study demo -o train.json",
+    "rlvr resolve models/tiny -o tiny.json",
+)
+def resolve(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="With --study: train/RUN, generate/BENCHMARK, grade/BENCHMARK or study. "
+            "Without: models/NAME or data/NAME."
+        ),
+    ],
+    output: Annotated[Path, output("JSON file to write.")],
+    study: Annotated[str | None, typer.Option("--study", help="Name of a study in config/studies.")] = None,
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Write one resolved configuration or catalogue entry."""
+    from rlvr.plan import write_resolved
+
+    if study is None and not name.startswith(("models/", "data/")):
+        raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")
+    write_resolved(name, study, config, output)
+
+
+@verb("rlvr prepare-data resources/entries/data/sums-test.json -o sums-test.parquet")
+def prepare_data(entry: Entry, output: Annotated[Path, output("Parquet file to write.")]) -> None:
+    """Check a data set line by line and write it as Parquet."""
+    from rlvr.data.prepare import prepare_data
+
+    prepare_data(entry, output)
+
+
+@verb(
+    "rlvr prepare-model resources/entries/models/tiny.json \\",
+    "  --data resources/data/sums-train.parquet --data resources/data/differences-train.parquet \\",
+    "  --validation resources/data/sums-validation.parquet -o tiny",
+)
+def prepare_model(
+    entry: Entry,
+    output: Annotated[Path, output("Model folder to write.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", metavar="<path>", help="Problems to pretrain on; repeat for several files."),
+    ] = None,
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--validation", metavar="<path>", help="Problems to validate on; repeat for several files."
+        ),
+    ] = None,
+) -> None:
+    """Download, convert, copy or pretrain a model."""
     from rlvr.models.prepare import prepare_model
 
-    prepare_model(arguments.cell, arguments.data, arguments.validation, arguments.output)
+    prepare_model(entry, data or [], validation or [], output)
 
 
-def prepare_data(arguments: Arguments) -> None:
-    """Make a problem file."""
-    from rlvr.data.prepare import prepare_data
-    from rlvr.verify.gold_answers import check_golds
+@verb(
+    f"rlvr train {CONFIGS}/train/{RUN}.json \\",
+    "  --model resources/models/tiny --data resources/data/sums-train.parquet \\",
+    "  --checkpoints checkpoints/again -o again",
+)
+def train(
+    config: Config,
+    model: ModelFolder,
+    data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
+    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder of the training state.")],
+    output: Annotated[Path, output("Folder of the run.")],
+) -> None:
+    """Train one run with DAPO.
 
-    prepare_data(arguments.cell, arguments.output, check_golds)
-
-
-def overlap(arguments: Arguments) -> None:
-    """Find benchmark problems that stand in the training data."""
-    from rlvr.data.contamination import write_contamination
-    from rlvr.verify.gold_answers import agree
-
-    outputs = arguments.output, arguments.contaminated
-    write_contamination(arguments.train, arguments.benchmarks, arguments.similarity, agree, *outputs)
-
-
-def train(arguments: Arguments) -> None:
-    """Train one run."""
+    A run that was stopped continues from its last checkpoint.
+    """
     from rlvr.dapo.train import train
 
-    train(arguments.cell, arguments.model, arguments.data, arguments.checkpoints, arguments.output)
+    train(config, model, data, checkpoints, output)
 
 
-def export(arguments: Arguments) -> None:
+@verb(
+    f"rlvr export {CONFIGS}/train/{RUN}.json --model resources/models/tiny \\",
+    f"  --trained results/demo/runs/{RUN}/trained.safetensors -o adapter",
+)
+def export(
+    config: Config,
+    model: ModelFolder,
+    trained: Annotated[Path, typer.Option("--trained", help="Trained tensors of the run.")],
+    output: Annotated[Path, output("Adapter folder to write.")],
+) -> None:
     """Write the adapter of a trained run."""
     from rlvr.methods.export import export
 
-    export(arguments.cell, arguments.model, arguments.trained, arguments.output)
+    export(config, model, trained, output)
 
 
-def generate(arguments: Arguments) -> None:
-    """Draw answers to a benchmark."""
+@verb(
+    f"rlvr generate {CONFIGS}/generate/sums.json \\",
+    "  --model resources/models/tiny --data resources/data/sums-test.parquet \\",
+    f"  --adapter results/demo/runs/{RUN}/adapter \\",
+    "  --checkpoints checkpoints/again-sums -o samples.parquet",
+)
+def generate(
+    config: Config,
+    model: ModelFolder,
+    data: Benchmark,
+    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder of the samples so far.")],
+    output: Annotated[Path, output("Parquet file to write.")],
+    adapter: Annotated[
+        Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
+    ] = None,
+) -> None:
+    """Sample completions for every problem of a benchmark.
+
+    A run that was stopped continues from the samples so far.
+    """
     from rlvr.evaluate.generate import generate
 
-    inputs = arguments.cell, arguments.model, arguments.data, arguments.adapter
-    generate(*inputs, arguments.checkpoints, arguments.output)
+    generate(config, model, data, adapter, checkpoints, output)
 
 
-def grade(arguments: Arguments) -> None:
-    """Judge stored answers."""
+@verb(
+    f"rlvr grade {CONFIGS}/grade/sums.json \\",
+    f"  --samples results/demo/samples/{RUN}/sums.parquet --data resources/data/sums-test.parquet \\",
+    "  --grader released-eval -o grades.parquet",
+)
+def grade(
+    config: Config,
+    samples: Annotated[Path, typer.Option("--samples", help="Samples of a run on the benchmark.")],
+    data: Benchmark,
+    output: Annotated[Path, output("Parquet file to write.")],
+    grader: Annotated[
+        Grader | None, typer.Option("--grader", help="Grader to use instead of the configuration's.")
+    ] = None,
+) -> None:
+    """Grade stored samples."""
     from rlvr.evaluate.grade import grade
 
-    grade(arguments.cell, arguments.samples, arguments.data, arguments.output, arguments.grader)
+    grade(config, samples, data, output, grader)
 
 
-def agreement(arguments: Arguments) -> None:
-    """Show how far two graders agree on the same samples."""
-    from rlvr.analysis.agreement import agreement_as_json
+@verb(
+    "rlvr contamination resources/data/sums-test.parquet \\",
+    "  --train resources/data/sums-train.parquet --train resources/data/differences-train.parquet \\",
+    "  -o contamination.csv --problems contaminated_problems.csv",
+)
+def contamination(
+    benchmarks: Annotated[list[Path], typer.Argument(help="Prepared benchmarks.")],
+    train: Annotated[
+        list[Path],
+        typer.Option("--train", metavar="<path>", help="Training problems; repeat for several files."),
+    ],
+    output: Annotated[Path, output("CSV file to write: one row per benchmark.")],
+    problems: Annotated[
+        Path, typer.Option("--problems", help="CSV file to write: one row per contaminated problem.")
+    ],
+    similarity: Annotated[
+        float, typer.Option("--similarity", help="Problems at least this similar count as the same.")
+    ] = 0.8,
+) -> None:
+    """Find benchmark problems that occur in the training data."""
+    from rlvr.data.contamination import write_contamination
 
-    print(agreement_as_json(arguments.first, arguments.second))
+    write_contamination(train, benchmarks, similarity, output, problems)
 
 
-def aggregate(arguments: Arguments) -> None:
-    """Make the tables."""
+@verb(
+    f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
+    "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv",
+)
+def aggregate(
+    manifest: Manifest,
+    results: ResultsFolder,
+    summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
+    comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
+    budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    contaminated_problems: Annotated[
+        Path | None,
+        typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
+    ] = None,
+) -> None:
+    """Estimate every metric and compare the methods."""
     from rlvr.analysis.aggregate import aggregate
 
-    outputs = arguments.summary, arguments.comparisons, arguments.budget
-    aggregate(arguments.cell, arguments.results, arguments.contaminated, *outputs)
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
 
 
-def report(arguments: Arguments) -> None:
-    """Make the report page."""
+@verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")
+def report(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("HTML file to write.")],
+    resources: ResourcesFolder = Path("resources"),
+) -> None:
+    """Write the report of a study as one self-contained page."""
     from rlvr.report.build import build_report
 
-    build_report(arguments.cell, arguments.results, arguments.resources, arguments.output)
+    build_report(manifest, results, resources, output)
 
 
-def methods(arguments: Arguments) -> None:
-    """List the methods."""
+@verb(f"rlvr agreement results/demo/grades/{RUN}/sums.parquet grades.parquet")
+def agreement(
+    first: Annotated[Path, typer.Argument(help="Grades.")],
+    second: Annotated[Path, typer.Argument(help="Grades of the same samples by another grader.")],
+) -> None:
+    """Print how far two graders agree on the same samples."""
+    from rlvr.analysis.agreement import agreement_as_json
+
+    print(agreement_as_json(first, second))
+
+
+@verb("rlvr methods --model tiny")
+def methods(
+    model: Annotated[
+        str | None, typer.Option("--model", help="Count trained parameters on this model of models.yaml.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; with parameters only if --model is given.")
+    ] = False,
+    config: ConfigFolder = Path("config"),
+    resources: ResourcesFolder = Path("resources"),
+) -> None:
+    """List the methods and the number of parameters they train."""
     from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_architecture, print_methods
 
-    if arguments.json and not arguments.model:
-        return print(methods_as_json(arguments.config))
-    model = arguments.model or DEFAULT_MODEL
-    architecture = named_architecture(model, arguments.config, arguments.resources)
-    if arguments.json:
-        print(methods_as_json(arguments.config, architecture))
+    if as_json and not model:
+        return print(methods_as_json(config))
+    model = model or DEFAULT_MODEL
+    architecture = named_architecture(model, config, resources)
+    if as_json:
+        print(methods_as_json(config, architecture))
     else:
-        print_methods(arguments.config, model, architecture)
+        print_methods(config, model, architecture)
 
 
-def verify(arguments: Arguments) -> None:
-    """Judge answers in a file."""
-    from rlvr.verify import verify_file
+@verb(
+    """echo '{"prediction": "The answer is 4.", "gold": "4"}' > cases.jsonl""",
+    "rlvr verify cases.jsonl -o verdicts.jsonl",
+)
+def verify(
+    cases: Annotated[Path, typer.Argument(help="JSON lines with the fields prediction and gold.")],
+    output: Annotated[Path, output("JSON lines to write.")],
+) -> None:
+    """Grade answers in a file."""
+    from rlvr.verify.verify_file import verify_file
 
-    verify_file(arguments.cases, arguments.output)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with every verb."""
-    parser = argparse.ArgumentParser(
-        prog="rlvr",
-        description="Which parameter-efficient method should one train with, and can the answer be believed?",
-        epilog="Every rule of the workflow calls one verb; `rlvr VERB --help` shows an example.",
-    )
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-
-    def verb(name: str, run: Callable[[Arguments], None], example: str) -> argparse.ArgumentParser:
-        summary = (run.__doc__ or "").strip()
-        child = verbs.add_parser(
-            name,
-            help=summary,
-            description=summary,
-            epilog=f"example:\n  rlvr {name} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        child.set_defaults(run=run, verb=name)
-        return child
-
-    _add_planning(verb)
-    _add_preparation(verb)
-    _add_runs(verb)
-    _add_results(verb)
-    return parser
-
-
-Verb = Callable[[str, Callable[[Arguments], None], str], argparse.ArgumentParser]
-
-
-def _add_planning(verb: Verb) -> None:
-    child = verb("plan", plan, "demo")
-    child.add_argument("study", help="name of a study in config/studies; - for the catalogues")
-    child.add_argument("--cell", help="write this cell: study, train/RUN, generate/BENCHMARK, models/NAME, …")
-    child.add_argument("--config", type=Path, default=Path("config"), help="configuration folder")
-    child.add_argument("-o", "--output", type=Path, help="JSON file to write the cell to")
-    child = verb("methods", methods, "--model tiny --json")
-    child.add_argument("--model", help="count the parameters trained on this model of models.yaml")
-    child.add_argument("--json", action="store_true", help="print JSON; parameters only with --model")
-    child.add_argument("--config", type=Path, default=Path("config"), help="configuration folder")
-    child.add_argument("--resources", type=Path, default=Path("resources"), help="folder of prepared models")
-
-
-def _add_preparation(verb: Verb) -> None:
-    child = verb(
-        "prepare-model", prepare_model, "resources/entries/models/NAME.json -o resources/models/NAME"
-    )
-    child.add_argument("cell", type=Path, help="resolved entry of models.yaml")
-    child.add_argument("--data", type=Path, nargs="*", default=[], help="problems to pretrain tiny on")
-    child.add_argument("--validation", type=Path, nargs="*", default=[], help="problems that measure it")
-    child.add_argument("-o", "--output", type=Path, required=True, help="model folder to make")
-    child = verb(
-        "prepare-data", prepare_data, "resources/entries/data/NAME.json -o resources/data/NAME.parquet"
-    )
-    child.add_argument("cell", type=Path, help="resolved entry of datasets.yaml")
-    child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
-    child = verb(
-        "overlap",
-        overlap,
-        "--train A.parquet --benchmarks B.parquet -o overlap.csv --contaminated contaminated.csv",
-    )
-    child.add_argument("--train", type=Path, nargs="+", required=True, help="training problems")
-    child.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="benchmark problems")
-    child.add_argument("--similarity", type=float, default=0.8, help="from here on two problems are the same")
-    child.add_argument("-o", "--output", type=Path, required=True, help="CSV file to write: how many")
-    child.add_argument("--contaminated", type=Path, required=True, help="CSV file to write: which")
-
-
-def _add_runs(verb: Verb) -> None:
-    child = verb(
-        "train",
-        train,
-        "results/demo/configs/train/RUN.json --model resources/models/tiny --data resources/data/TRAIN.parquet "
-        "--checkpoints checkpoints/demo/RUN -o results/demo/runs/RUN",
-    )
-    child.add_argument("cell", type=Path, help="resolved train cell")
-    child.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    child.add_argument("--data", type=Path, required=True, help="prepared training problems")
-    child.add_argument("--checkpoints", type=Path, required=True, help="folder for training state")
-    child.add_argument("-o", "--output", type=Path, required=True, help="folder of the run")
-    child = verb(
-        "export",
-        export,
-        "results/demo/configs/train/RUN.json --model resources/models/tiny "
-        "--trained results/demo/runs/RUN/trained.safetensors -o results/demo/runs/RUN/adapter",
-    )
-    child.add_argument("cell", type=Path, help="resolved train cell")
-    child.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    child.add_argument("--trained", type=Path, required=True, help="trained tensors of the run")
-    child.add_argument("-o", "--output", type=Path, required=True, help="adapter folder to make")
-    child = verb(
-        "generate",
-        generate,
-        "results/demo/configs/generate/easy.json --model resources/models/tiny "
-        "--data resources/data/EASY.parquet --adapter results/demo/runs/RUN/adapter "
-        "--checkpoints checkpoints/demo/generate/RUN/easy -o results/demo/samples/RUN/easy.parquet",
-    )
-    child.add_argument("cell", type=Path, help="resolved generate cell")
-    child.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    child.add_argument("--data", type=Path, required=True, help="prepared benchmark")
-    child.add_argument("--adapter", type=Path, help="exported run; without it the untrained model answers")
-    child.add_argument("--checkpoints", type=Path, required=True, help="folder for samples drawn so far")
-    child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
-
-
-def _add_results(verb: Verb) -> None:
-    child = verb(
-        "grade",
-        grade,
-        "results/demo/configs/grade/easy.json --samples results/demo/samples/RUN/easy.parquet "
-        "--data resources/data/EASY.parquet -o results/demo/grades/RUN/easy.parquet",
-    )
-    child.add_argument("cell", type=Path, help="resolved grade cell")
-    child.add_argument("--samples", type=Path, required=True, help="stored answers")
-    child.add_argument("--data", type=Path, required=True, help="prepared benchmark")
-    child.add_argument("--grader", choices=get_args(Grader), help="whose rules judge, instead of the cell's")
-    child.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
-    child = verb("agreement", agreement, "results/demo/grades/RUN/easy.parquet by-another-grader.parquet")
-    child.add_argument("first", type=Path, help="verdicts")
-    child.add_argument("second", type=Path, help="verdicts of another grader on the same samples")
-    tables = "results/demo/tables"
-    child = verb(
-        "aggregate",
-        aggregate,
-        f"results/demo/configs/study.json --results results/demo --contaminated {tables}/contaminated.csv "
-        f"--summary {tables}/summary.csv --comparisons {tables}/comparisons.csv --budget {tables}/budget.csv",
-    )
-    child.add_argument("cell", type=Path, help="resolved study cell")
-    child.add_argument("--results", type=Path, required=True, help="folder of the study's results")
-    child.add_argument("--contaminated", type=Path, help="CSV of the benchmark problems seen in training")
-    child.add_argument("--summary", type=Path, required=True, help="CSV file to write")
-    child.add_argument("--comparisons", type=Path, required=True, help="CSV file to write")
-    child.add_argument("--budget", type=Path, required=True, help="CSV file to write")
-    child = verb(
-        "report", report, "results/demo/configs/study.json --results results/demo -o reports/demo.html"
-    )
-    child.add_argument("cell", type=Path, help="resolved study cell")
-    child.add_argument("--results", type=Path, required=True, help="folder of the study's results")
-    child.add_argument("--resources", type=Path, default=Path("resources"), help="folder of models and data")
-    child.add_argument("-o", "--output", type=Path, required=True, help="HTML file to write")
-    child = verb("verify", verify, "cases.jsonl -o verdicts.jsonl")
-    child.add_argument("cases", type=Path, help="JSONL with the fields prediction and gold")
-    child.add_argument("-o", "--output", type=Path, required=True, help="JSONL file to write")
+    verify_file(cases, output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, packages, hardware."""
+"""The environment of a result: code, packages, hardware."""
 
 import os
 import platform
@@ -7,24 +7,26 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+
+from rlvr.artifacts import Environment, Hardware
 
 PACKAGES = ("rlvr", "torch", "transformers", "peft", "math-verify", "numpy", "pandas", "snakemake")
+"""Packages that matter for the numbers."""
 
 
-def code_and_machine() -> dict[str, Any]:
+def current_environment() -> Environment:
     """Return git commit and dirty flag (null outside a checkout), package versions, and hardware."""
-    return {
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": _dirty(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "hardware": {
-            "machine": platform.machine(),
-            "processor": _processor(),
-            "cpu_count": os.cpu_count(),
-            "accelerator": _accelerator(),
-        },
-    }
+    return Environment(
+        git_commit=_git("rev-parse", "HEAD"),
+        git_dirty=_dirty(),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+        hardware=Hardware(
+            machine=platform.machine(),
+            processor=_processor(),
+            cpu_count=os.cpu_count(),
+            accelerator=_accelerator(),
+        ),
+    )
 
 
 def _git(*arguments: str) -> str | None:
@@ -64,7 +66,7 @@ def _accelerator() -> str | None:
 
 
 def peak_memory_bytes() -> int:
-    """Return the peak memory of this process so far: the device's where there is one, else main memory."""
+    """Return the peak memory of this process so far: the GPU's if there is one, else main memory."""
     import torch
 
     if torch.cuda.is_available():

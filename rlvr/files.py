@@ -130,7 +130,10 @@ def read_csv(path: Path | str, columns: list[str]) -> "pd.DataFrame":
 def _require_columns(path: Path | str, frame: "pd.DataFrame", columns: list[str]) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}")
+        raise UserError(
+            f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}; "
+            "delete it to rebuild it"
+        )
 
 
 def canonical_json(value: Any) -> str:

@@ -1,5 +1,6 @@
-"""From a study to the cells of its grid: the one place that resolves presets, settings and names."""
+"""From a study to the configurations of its jobs: the one place that resolves presets, settings and names."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rlvr.config.catalogue import DataCatalogue, GgufModel, HubData, LocalData, LocalModel, ModelCatalogue
-from rlvr.config.loading import load_yaml, nearest, parse, read_yaml, unknown_name
+from rlvr.config.catalogue import (
+    DataCatalogue,
+    MethodSets,
+    ModelCatalogue,
+    PromptCatalogue,
+    catalogue_entries,
+)
+from rlvr.config.loading import load_yaml, nearest, parse, unknown_name
 from rlvr.config.resolved import (
     BASE,
     BenchmarkEntry,
@@ -22,22 +29,38 @@ from rlvr.config.resolved import (
     TrainConfig,
 )
 from rlvr.config.schema import (
-    Evaluation,
-    EvaluationCatalogue,
-    EvaluationPreset,
     MethodChoice,
     MethodFile,
     Preset,
     Prompt,
-    PromptCatalogue,
     Sampling,
     Selection,
+    Setting,
     Study,
     Training,
 )
+from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
-from rlvr.files import content_hash
+from rlvr.files import content_hash, write_json
 from rlvr.methods import get_method, make_method
+
+
+@dataclass(frozen=True)
+class PlannedMethod:
+    """One method of a study with its preset."""
+
+    method: str
+    preset_name: str
+    preset: Preset
+    parameters: dict[str, Any]
+    """Values that replace the preset's."""
+    place: str
+    """Where the study names it, for messages."""
+
+    @property
+    def trains_as(self) -> str:
+        """The method that is trained."""
+        return self.preset.trains_as or self.method
 
 
 @dataclass(frozen=True)
@@ -46,19 +69,16 @@ class Plan:
 
     name: str
     study: Study
+    methods: tuple[PlannedMethod, ...]
     models: ModelCatalogue
     datasets: DataCatalogue
     prompts: PromptCatalogue
-    evaluation: EvaluationPreset
-    """How answers are drawn and judged: the study's own values over those of its preset."""
-    presets: dict[tuple[str, str], Preset]
-    """(method, preset) -> its settings."""
-    source: str
+    path: str
     """The study's file, for messages."""
 
 
 def selected_studies(values: dict[str, Any]) -> list[str]:
-    """Return the studies that `snakemake all` is to run, from `config/config.yaml` and `--config`.
+    """Return the studies that `snakemake all` runs, from `config/config.yaml` and `--config`.
 
     Raises:
         UserError: an unknown key or a wrong value.
@@ -74,128 +94,125 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
     """
     path = config / "studies" / f"{name}.yaml"
     study = load_study(path)
-    evaluations = load_yaml(config / "evaluations.yaml", EvaluationCatalogue)
     plan = Plan(
         name=name,
         study=study,
+        methods=tuple(_planned_methods(study, config, str(path))),
         models=load_yaml(config / "models.yaml", ModelCatalogue),
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
-        evaluation=_evaluation(study.evaluation, evaluations, str(path)),
-        presets={},
-        source=str(path),
+        path=str(path),
     )
     _check_names(plan)
-    for position, choice in enumerate(plan.study.methods):
-        place = f"{path}: methods[{position}]"
-        preset = _preset(config, choice, place)
-        _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
-        plan.presets[choice.method, choice.preset] = preset
-    _ = [cell.run for cell in train_configs(plan)]  # checks the parameters of every method
-    _ = [cell.benchmark for cell in generate_configs(plan)]  # checks the name of the evaluation prompt
+    configs(plan)  # checks every value
     return plan
 
 
-def load_study(path: Path) -> Study:
-    """Read a study; one with ``extends`` is laid over the study of that name in the same folder.
-
-    Raises:
-        UserError: see :func:`rlvr.config.loading.load_yaml`, or studies extend each other in a circle.
-    """
-    layers: list[dict[str, Any]] = []
-    own, node = read_yaml(path)
-    data, place, seen = own, path, [path]
-    while isinstance(data, dict) and data.get("extends"):
-        layers.append({key: value for key, value in data.items() if key != "extends"})
-        place = place.with_name(f"{data['extends']}.yaml")
-        if place in seen:
-            raise UserError(f"{path}: extends: {' -> '.join(p.stem for p in [*seen, place])} is a circle")
-        seen.append(place)
-        data, _ = read_yaml(place)
-    for layer in reversed(layers):
-        data = _laid_over(data, layer)
-    return parse(Study, data, str(path), node)
-
-
-def _laid_over(below: Any, above: Any) -> Any:
-    """Return ``below`` with the keys of ``above`` replaced; mappings are merged, lists are not."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
-
-
 def train_configs(plan: Plan) -> Iterator[TrainConfig]:
-    """Yield the cell of every training run: model x method x setting x seed."""
+    """Yield the configuration of every training run: model x method x setting x seed."""
     study = plan.study
     for model in study.models:
-        for choice in study.methods:
-            for setting, override in study.settings.items():
-                for seed in study.train_seeds:
-                    yield _train_cell(plan, model, choice, setting, override, seed)
+        for planned in plan.methods:
+            for name, setting in study.settings.items():
+                if not setting.methods or planned.method in setting.methods:
+                    resolved = _train_config(plan, model, planned, name, setting)
+                    for seed in study.train_seeds:
+                        run = f"{resolved.run}--s{seed}"
+                        yield resolved.model_copy(update={"run": run, "train_seed": seed})
+
+
+def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
+    """Return the configuration of one method in one setting, without its seed."""
+    preset, place = planned.preset, f"{plan.path}: settings.{name}"
+    changed = merged(merged(plan.study.training.model_dump(), preset.training), setting.training)
+    training = parse(Training, changed, f"{place}.training")
+    rate = training.learning_rate * preset.learning_rate_factor
+    values = {**preset.parameters, **planned.parameters, **setting.parameters}
+    where = place if setting.parameters else planned.place
+    method = make_method(planned.trains_as, values, where)
+    if training.sync == "adapter" and not method.exact_lora:
+        raise UserError(
+            f"{plan.path}: training.sync: adapter needs an exact low-rank form of every method, and "
+            f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
+        )
+    return TrainConfig(
+        study=plan.name,
+        run=f"{model}--{planned.method}--{planned.preset_name}--{name}",
+        model=model,
+        method=planned.method,
+        preset=planned.preset_name,
+        trains_as=planned.trains_as,
+        faults=preset.faults,
+        setting=name,
+        train_seed=0,
+        parameters=method.parameters.model_dump(mode="json"),
+        dataset=plan.study.train_dataset,
+        prompt=_prompt(plan, "prompt", plan.study.prompt),
+        answer_format=plan.study.answer_format,
+        training=training.model_copy(update={"learning_rate": rate}),
+    )
 
 
 def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
-    """Yield, for every benchmark, how answers are drawn."""
-    study, evaluation = plan.study.evaluation, plan.evaluation
-    for name, benchmark in study.benchmarks.items():
+    """Yield, for every benchmark, how completions are sampled."""
+    evaluation = plan.study.evaluation
+    for name, benchmark in evaluation.benchmarks.items():
+        prompt = benchmark.prompt or evaluation.prompt or plan.study.prompt
         yield GenerateConfig(
             study=plan.name,
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
-            sampling=_cut_at(evaluation.sampling, benchmark.max_new_tokens),
-            prompt=_asked(
-                plan, "evaluation.prompt", benchmark.prompt or evaluation.prompt or plan.study.prompt
-            ),
-            batch_size=study.batch_size,
-            dtype=study.dtype,
+            sampling=_with_length(evaluation.sampling, benchmark.max_new_tokens),
+            prompt=_prompt(plan, "evaluation.prompt", prompt),
+            batch_size=evaluation.batch_size,
+            dtype=evaluation.dtype,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
         )
 
 
-def _cut_at(sampling: Sampling, max_new_tokens: int | None) -> Sampling:
-    """Return the sampling with another length, where a benchmark asks for one."""
+def _with_length(sampling: Sampling, max_new_tokens: int | None) -> Sampling:
+    """Return the sampling parameters with the length limit of a benchmark, if it has one."""
     return sampling.model_copy(update={"max_new_tokens": max_new_tokens}) if max_new_tokens else sampling
 
 
 def grade_configs(plan: Plan) -> Iterator[GradeConfig]:
-    """Yield, for every benchmark, how answers are judged."""
-    for name, benchmark in plan.study.evaluation.benchmarks.items():
+    """Yield, for every benchmark, how completions are graded."""
+    study, evaluation = plan.study, plan.study.evaluation
+    for name, benchmark in evaluation.benchmarks.items():
         yield GradeConfig(
             study=plan.name,
             benchmark=name,
             dataset=benchmark.dataset,
             samples_per_problem=benchmark.samples_per_problem,
-            answer_format=benchmark.answer_format
-            or plan.evaluation.answer_format
-            or plan.study.answer_format,
-            grader=plan.evaluation.grader,
+            answer_format=benchmark.answer_format or evaluation.answer_format or study.answer_format,
+            grader=evaluation.grader,
         )
 
 
 def study_manifest(plan: Plan) -> StudyManifest:
-    """Return the grid with the untrained models, and the benchmarks."""
-    bases = [
+    """Return all runs, the untrained models first, and the benchmarks."""
+    untrained = [
         RunEntry(run=f"{model}--{BASE}", model=model, method=BASE, preset="-", setting="-", train_seed=None)
         for model in plan.study.models
     ]
     fields = set(RunEntry.model_fields)
     trained = [
         RunEntry(
-            **cell.model_dump(include=fields - {"trains_as"}),
-            trains_as=None if cell.trains_as == cell.method else cell.trains_as,
+            **config.model_dump(include=fields - {"trains_as"}),
+            trains_as=None if config.trains_as == config.method else config.trains_as,
         )
-        for cell in train_configs(plan)
+        for config in train_configs(plan)
     ]
     return StudyManifest(
         study=plan.name,
         title=plan.study.title,
         description=plan.study.description,
         train_dataset=plan.study.train_dataset,
-        grader=plan.evaluation.grader,
-        shared_seed=plan.evaluation.shared_seed,
-        runs=bases + trained,
+        grader=plan.study.evaluation.grader,
+        shared_seed=plan.study.evaluation.shared_seed,
+        runs=untrained + trained,
         benchmarks=[
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
@@ -203,156 +220,131 @@ def study_manifest(plan: Plan) -> StudyManifest:
     )
 
 
-def cells(plan: Plan) -> dict[str, BaseModel]:
-    """Return every cell of a study under its name: `train/RUN`, `generate/BENCHMARK`, …, `study`."""
+def configs(plan: Plan) -> dict[str, BaseModel]:
+    """Return every configuration of a study by name: `train/RUN`, `generate/BENCHMARK`, .., `study`."""
     return {
-        **{f"train/{cell.run}": cell for cell in train_configs(plan)},
-        **{f"generate/{cell.benchmark}": cell for cell in generate_configs(plan)},
-        **{f"grade/{cell.benchmark}": cell for cell in grade_configs(plan)},
+        **{f"train/{config.run}": config for config in train_configs(plan)},
+        **{f"generate/{config.benchmark}": config for config in generate_configs(plan)},
+        **{f"grade/{config.benchmark}": config for config in grade_configs(plan)},
         "study": study_manifest(plan),
     }
 
 
-def sources(models: ModelCatalogue, datasets: DataCatalogue) -> dict[str, BaseModel]:
-    """Return what the catalogues say under `models/NAME` and `data/NAME`."""
-    return {
-        **{f"models/{name}": source for name, source in models.models.items()},
-        **{f"data/{name}": source for name, source in datasets.datasets.items()},
-    }
+def write_resolved(name: str, study: str | None, config: Path, output: Path) -> None:
+    """Write one configuration of a study, or without a study one catalogue entry, as JSON.
 
-
-def entry_files(source: BaseModel) -> list[str]:
-    """Return the files of this machine that a catalogue entry reads; a folder that holds none for itself."""
-    if isinstance(source, LocalData):
-        return [source.path]
-    if isinstance(source, LocalModel):
-        folder = Path(source.path)
-        return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [source.path]
-    if isinstance(source, HubData) and source.local and Path(source.local.path).exists():
-        return [source.local.path]
-    if isinstance(source, GgufModel) and source.package is None:
-        return [source.file]
-    return []
+    Raises:
+        UserError: no such name, or something in the configuration is wrong.
+    """
+    known = catalogue_entries(config) if study is None else configs(load_plan(study, config))
+    if name not in known:
+        raise unknown_name(str(config) if study is None else f"study {study}", "NAME", name, known.keys())
+    write_json(output, known[name].model_dump(mode="json"))
 
 
 def fingerprints(named: dict[str, BaseModel]) -> dict[str, str]:
-    """Return the hash of every cell's content: what a rerun depends on."""
-    return {name: content_hash(cell.model_dump()) for name, cell in named.items()}
+    """Return the hash of the content of each configuration: what a rerun depends on."""
+    return {name: content_hash(config.model_dump()) for name, config in named.items()}
 
 
-def _train_cell(
-    plan: Plan, model: str, choice: MethodChoice, setting: str, override: dict[str, Any], seed: int
-) -> TrainConfig:
-    preset = plan.presets[choice.method, choice.preset]
-    changed = _laid_over(_laid_over(plan.study.training.model_dump(), preset.training), override)
-    training = parse(Training, changed, f"{plan.source}: settings.{setting}")
-    rate = training.learning_rate * preset.learning_rate_factor
-    training = training.model_copy(update={"learning_rate": rate})
-    values = {**preset.parameters, **choice.parameters}
-    trains_as = preset.trains_as or choice.method
-    if training.sync == "adapter" and not get_method(trains_as).exact_lora:
-        raise UserError(
-            f"{plan.source}: training.sync: adapter needs an exact low-rank form of every method, and "
-            f"{trains_as!r} has none; use sync: merged, or leave the method out"
-        )
-    return TrainConfig(
-        study=plan.name,
-        run=f"{model}--{choice.method}--{choice.preset}--{setting}--s{seed}",
-        model=model,
-        method=choice.method,
-        preset=choice.preset,
-        trains_as=trains_as,
-        faults=preset.faults,
-        setting=setting,
-        train_seed=seed,
-        parameters=make_method(trains_as, values, plan.source).parameters.model_dump(mode="json"),
-        dataset=plan.study.train_dataset,
-        prompt=_asked(plan, "prompt", plan.study.prompt),
-        answer_format=plan.study.answer_format,
-        training=training,
-    )
-
-
-def _evaluation(study: Evaluation, catalogue: EvaluationCatalogue, source: str) -> EvaluationPreset:
-    """Return the study's own values over those of the preset that it names; sampling is mixed key by key."""
-    own = study.model_dump(exclude_unset=True, include=set(EvaluationPreset.model_fields))
-    if study.preset is None:
-        return parse(EvaluationPreset, own, f"{source}: evaluation")
-    if study.preset not in catalogue.evaluations:
-        raise unknown_name(source, "evaluation.preset", study.preset, catalogue.evaluations.keys())
-    preset = catalogue.evaluations[study.preset].model_dump()
-    sampling = {**preset["sampling"], **(own.get("sampling") or {})}
-    return parse(EvaluationPreset, {**preset, **own, "sampling": sampling}, f"{source}: evaluation")
-
-
-def _asked(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
-    """Return a prompt as words, whether written out or named; where it comes from is no part of it."""
+def _prompt(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
+    """Return the text of a prompt, written out or named; where it is from is no part of it."""
     if isinstance(choice, Prompt):
         return choice
     named = plan.prompts.prompts.get(choice)
     if named is None:
-        raise unknown_name(plan.source, key, choice, plan.prompts.prompts.keys())
+        raise unknown_name(plan.path, key, choice, plan.prompts.prompts.keys())
     return Prompt(system=named.system, user=named.user)
 
 
-def _preset(config: Path, choice: MethodChoice, source: str) -> Preset:
-    get_method(choice.method, source)
+def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedMethod]:
+    """Yield the methods of a study with their presets, sets expanded.
+
+    Raises:
+        UserError: a name is not known, a preset does not fit, or a method with its preset is listed twice.
+    """
+    listed: Counter[tuple[str, str]] = Counter()
+    for place, choice in _expanded(study, config, path):
+        assert choice.method is not None
+        listed[choice.method, choice.preset] += 1
+        if listed[choice.method, choice.preset] > 1:
+            raise UserError(
+                f"{place}: {choice.method} with preset {choice.preset} is listed twice; for other parameters "
+                f"add a setting: `settings: {{NAME: {{methods: [{choice.method}], parameters: ...}}}}`"
+            )
+        preset = _preset(config, choice, place)
+        _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
+        yield PlannedMethod(choice.method, choice.preset, preset, choice.parameters, place)
+
+
+def _expanded(study: Study, config: Path, path: str) -> Iterator[tuple[str, MethodChoice]]:
+    """Yield (place in the study, choice of one method), the members of a set one by one."""
+    single = isinstance(study.methods, MethodChoice)
+    choices = [study.methods] if isinstance(study.methods, MethodChoice) else study.methods
+    for position, choice in enumerate(choices):
+        place = f"{path}: methods" if single else f"{path}: methods[{position}]"
+        if choice.set is None:
+            yield place, choice
+            continue
+        sets = load_yaml(config / "method_sets.yaml", MethodSets).sets
+        if choice.set not in sets:
+            raise unknown_name(place, "set", choice.set, sets.keys())
+        for method in sets[choice.set]:
+            yield place, MethodChoice(method=method, preset=choice.preset)
+
+
+def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:
+    assert choice.method is not None
+    get_method(choice.method, place)
     path = config / "methods" / f"{choice.method}.yaml"
     presets = {str(name): preset for name, preset in load_yaml(path, MethodFile).presets.items()}
     if choice.preset not in presets:
         raise UserError(
-            f"{source}: preset {choice.preset!r} is not in {path}{nearest(choice.preset, presets)} "
-            f"(there are: {', '.join(sorted(presets))})"
+            f"{place}: {path} has no preset {choice.preset!r}{nearest(choice.preset, presets)} "
+            f"(known: {', '.join(sorted(presets))})"
         )
     return presets[choice.preset]
 
 
 def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
-    """Refuse a preset whose values do not fit, with its own file in the message and not the study's."""
+    """Refuse a preset whose values do not fit, naming its own file and not the study's."""
     place = f"{path}: presets.{choice.preset}"
-    make_method(preset.trains_as or choice.method, preset.parameters, place)
-    parse(Training, _laid_over(training.model_dump(), preset.training), f"{place}.training")
+    make_method(preset.trains_as or str(choice.method), preset.parameters, place)
+    parse(Training, merged(training.model_dump(), preset.training), f"{place}.training")
 
 
 def _check_names(plan: Plan) -> None:
     study, datasets = plan.study, plan.datasets.datasets
+    methods = {planned.method for planned in plan.methods}
     for model in study.models:
         if model not in plan.models.models:
-            raise unknown_name(plan.source, "models", model, plan.models.models.keys())
+            raise unknown_name(plan.path, "models", model, plan.models.models.keys())
+    for name, setting in study.settings.items():
+        for method in setting.methods:
+            if method not in methods:
+                raise unknown_name(plan.path, f"settings.{name}.methods", method, methods)
     wanted = {"train_dataset": study.train_dataset} | {
         f"evaluation.benchmarks.{name}.dataset": benchmark.dataset
         for name, benchmark in study.evaluation.benchmarks.items()
     }
     for key, dataset in wanted.items():
         if dataset not in datasets:
-            raise unknown_name(plan.source, key, dataset, datasets.keys())
+            raise unknown_name(plan.path, key, dataset, datasets.keys())
 
 
 def print_plan(plan: Plan) -> None:
-    """Print a study's grid, a line for all training seeds of a method, and its benchmarks as tables."""
+    """Print a study's grid, one line for all training seeds of a method, and its benchmarks."""
     console = Console()
     console.print(
-        f"[bold]{plan.study.title}[/]: {len(study_manifest(plan).runs)} runs, the untrained model included"
+        f"[bold]{plan.study.title}[/]: {len(study_manifest(plan).runs)} runs, the untrained included"
     )
     seeds = " ".join(str(seed) for seed in plan.study.train_seeds)
-    console.print(f"A run is called model--method--preset--setting--sSEED; training seeds: {seeds}")
+    console.print(f"Names of runs: model--method--preset--setting--sSEED; training seeds: {seeds}")
     runs = _table("model", "method", "preset", "setting", "learning rate", "steps")
     runs.add_column("parameters", overflow="fold", ratio=1)
-    for cell in train_configs(plan):
-        if cell.train_seed == plan.study.train_seeds[0]:
-            parameters = {key: value for key, value in cell.parameters.items() if key != "target_modules"}
-            runs.add_row(
-                cell.model,
-                cell.method if cell.trains_as == cell.method else f"{cell.method} (trains {cell.trains_as})",
-                cell.preset,
-                cell.setting,
-                f"{cell.training.learning_rate:g}",
-                str(cell.training.steps),
-                ", ".join(
-                    f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-                    for key, value in parameters.items()
-                ),
-            )
+    for config in train_configs(plan):
+        if config.train_seed == plan.study.train_seeds[0]:
+            runs.add_row(*_plan_row(plan, config))
     console.print(runs)
     benchmarks = _table("benchmark", "data set", "samples per problem")
     for name, benchmark in plan.study.evaluation.benchmarks.items():
@@ -360,8 +352,32 @@ def print_plan(plan: Plan) -> None:
     console.print(benchmarks)
 
 
+def _plan_row(plan: Plan, config: TrainConfig) -> list[str]:
+    """Return one line of the grid: the method's settings, and what its setting changes in the training."""
+    values = {key: value for key, value in config.parameters.items() if key != "target_modules"}
+    changed = plan.study.settings[config.setting].training
+    values |= {key: value for key, value in changed.items() if key not in ("learning_rate", "steps")}
+    same = config.trains_as == config.method
+    return [
+        config.model,
+        config.method if same else f"{config.method} (trains {config.trains_as})",
+        config.preset,
+        config.setting,
+        f"{config.training.learning_rate:g}",
+        str(config.training.steps),
+        ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in values.items()
+        ),
+    ]
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _table(*columns: str) -> Table:
-    """Return a table that fits a terminal of 80 characters; names are folded, never cut."""
+    """Return a table that fits a terminal of 80 characters; names are folded, never truncated."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")

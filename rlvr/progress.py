@@ -1,5 +1,6 @@
-"""Progress of long work: a bar in a terminal, one line now and then in a log."""
+"""Progress of long work: a bar on a terminal, a line every few seconds in a log."""
 
+import logging
 import sys
 import time
 from types import TracebackType
@@ -9,16 +10,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 LOG_EVERY_SECONDS = 10.0
 
+logger = logging.getLogger(__name__)
+
 
 class Steps:
-    """Counts steps of a known total; ``with Steps("training", 40) as steps: steps.done(1, "reward 0.5")``."""
+    """Counts steps of a known total: ``with Steps("training", 40) as steps: steps.done(1, "reward 0.5")``."""
 
     def __init__(self, title: str, total: int, completed: int = 0) -> None:
-        """Announce ``total`` steps of which ``completed`` were done before."""
+        """Expect ``total`` steps, of which ``completed`` were done by an earlier attempt."""
         self.title, self.total, self.completed = title, total, completed
         self.started = self.logged = time.monotonic()
         self.first = completed
-        self.bar = _bar(title) if sys.stderr.isatty() else None
+        self.bar = _bar() if sys.stderr.isatty() else None
 
     def __enter__(self) -> "Steps":
         """Show the bar."""
@@ -30,12 +33,12 @@ class Steps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar down."""
+        """Remove the bar."""
         if self.bar:
             self.bar.stop()
 
     def done(self, count: int = 1, note: str = "") -> None:
-        """Count ``count`` more steps; ``note`` says how it goes."""
+        """Count ``count`` more steps; ``note`` is shown after them."""
         self.completed += count
         if self.bar:
             self.bar.update(self.task, completed=self.completed, note=note)
@@ -43,15 +46,16 @@ class Steps:
         now = time.monotonic()
         if now - self.logged >= LOG_EVERY_SECONDS or self.completed >= self.total:
             self.logged = now
-            line = f"{self.title}: {self.completed}/{self.total}  {note}  {self._left(now)}"
-            print(line, file=sys.stderr, flush=True)
+            left = self._seconds_left(now)
+            parts = f"{self.title}: {self.completed}/{self.total}", note, f"{left:.0f} s left"
+            logger.info("%s", "  ".join(part for part in parts if part))
 
-    def _left(self, now: float) -> str:
+    def _seconds_left(self, now: float) -> float:
         pace = (now - self.started) / max(self.completed - self.first, 1)
-        return f"{pace * (self.total - self.completed):.0f} s left"
+        return pace * (self.total - self.completed)
 
 
-def _bar(title: str) -> Progress:
+def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

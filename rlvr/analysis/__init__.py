@@ -1,1 +1,1 @@
-"""Statistics on graded samples: estimates, paired comparisons and the tables made of them."""
+"""Statistics on graded samples: estimates, paired comparisons, and tables of both."""

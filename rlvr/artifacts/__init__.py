@@ -1,11 +1,11 @@
 """Every file under `results/`: its path, its fields or columns, and how it is read and written.
 
-Whoever writes or reads a file of a study imports its class from here, so that each name is defined once. Reading
-checks names, types and format versions. `docs/reference/artifacts.md` is generated from this package.
+Code that writes or reads a file of a study imports its class from here, so that each name is defined once.
+Reading checks names, types and format versions. `docs/reference/artifacts.md` is generated from this package.
 """
 
-from rlvr.artifacts.folder import StudyFolder
-from rlvr.artifacts.metrics import METRICS, TRAIN_LOG
+from rlvr.artifacts.folder import RunFolder, StudyFolder
+from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
     read_rows,
@@ -16,6 +16,7 @@ from rlvr.artifacts.reading import (
 )
 from rlvr.artifacts.records import Environment, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
 from rlvr.artifacts.tables import (
+    MEANS,
     OVERALL,
     SAMPLE_WEIGHTED,
     TABLES,
@@ -24,20 +25,21 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    FinishReason,
     Grade,
     Row,
     Sample,
-    Status,
     SummaryRow,
 )
+from rlvr.config.choices import FinishReason, Status
 
 __all__ = [
+    "MEANS",
     "METRICS",
     "OVERALL",
     "SAMPLE_WEIGHTED",
     "TABLES",
     "TRAIN_LOG",
+    "TRAIN_LOG_VERSION",
     "UNCONTAMINATED",
     "BudgetRow",
     "ComparisonRow",
@@ -49,6 +51,7 @@ __all__ = [
     "Hardware",
     "MetaInfo",
     "Row",
+    "RunFolder",
     "RunInfo",
     "RunRecord",
     "Sample",

@@ -5,8 +5,35 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class RunFolder:
+    """The files of one training run below ``root``."""
+
+    root: Path
+
+    @property
+    def trained(self) -> Path:
+        """The trained tensors."""
+        return self.root / "trained.safetensors"
+
+    @property
+    def train_log(self) -> Path:
+        """The training log, one row per step (:data:`TRAIN_LOG`)."""
+        return self.root / "train_log.parquet"
+
+    @property
+    def record(self) -> Path:
+        """The record of the run (:class:`RunRecord`)."""
+        return self.root / "run.json"
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the exported run: an adapter, or merged weights."""
+        return self.root / "adapter"
+
+
+@dataclass(frozen=True)
 class StudyFolder:
-    """The tree of one study, ``results/STUDY``; names may be Snakemake wildcards."""
+    """The files of one study below ``root``, ``results/STUDY``; names may be Snakemake wildcards."""
 
     root: Path
 
@@ -16,37 +43,21 @@ class StudyFolder:
 
     @property
     def manifest(self) -> Path:
-        """The grid and the benchmarks (`StudyManifest`)."""
+        """The grid and the benchmarks (:class:`StudyManifest`)."""
         return self.config("study")
 
-    def run(self, run: str) -> Path:
-        """Return the folder of a run."""
-        return self.root / "runs" / run
-
-    def trained(self, run: str) -> Path:
-        """Return the trained tensors."""
-        return self.run(run) / "trained.safetensors"
-
-    def train_log(self, run: str) -> Path:
-        """Return the training log, one row per step (:data:`TRAIN_LOG`)."""
-        return self.run(run) / "train_log.parquet"
-
-    def record(self, run: str) -> Path:
-        """Return the record of a run (:class:`RunRecord`)."""
-        return self.run(run) / "run.json"
-
-    def adapter(self, run: str) -> Path:
-        """Return the exported run."""
-        return self.run(run) / "adapter"
+    def run(self, run: str) -> RunFolder:
+        """Return the files of a training run."""
+        return RunFolder(self.root / "runs" / run)
 
     def samples(self, run: str, benchmark: str) -> Path:
         """Return the samples of a run on a benchmark (:class:`Sample`)."""
         return self.root / "samples" / run / f"{benchmark}.parquet"
 
     def grades(self, run: str, benchmark: str) -> Path:
-        """Return their grades (:class:`Grade`)."""
+        """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
     def table(self, name: str) -> Path:
-        """Return a table by name, such as ``summary``."""
+        """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"

@@ -1,12 +1,12 @@
-"""Read and write the files of a study, every name and type checked."""
+"""Read and write the files of a study; every name and type is checked."""
 
-import types
-import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rlvr.artifacts.metrics import TRAIN_LOG
+from rlvr.artifacts.checks import columns_of, fault_in, from_text
+from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.tables import Row
 from rlvr.config.loading import parse
 from rlvr.config.schema import Settings
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 Record = TypeVar("Record", bound=Settings)
 
 _VERSION = "format_version"
-_REBUILD = "delete the file to rebuild it"
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:
     """Read a JSON record.
 
     Raises:
-        UserError: the file is missing or damaged, or a field is missing, unknown or of another type.
+        UserError: the file is missing or damaged, of another format version, or a field is missing, unknown
+            or of another type.
     """
-    try:
-        return parse(kind, read_json(path), str(path))
-    except UserError as error:
-        raise UserError(f"{error}; {_REBUILD}" if path.exists() else str(error)) from None
+    with _way_out(path):
+        data = read_json(path)
+        if _VERSION in kind.model_fields and isinstance(data, dict):
+            _require_version(path, data.get(_VERSION, 1), kind.model_fields[_VERSION].default)
+        return parse(kind, data, str(path))
 
 
 def write_record(path: Path, record: Settings) -> None:
@@ -40,42 +41,46 @@ def write_record(path: Path, record: Settings) -> None:
 
 
 def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
-    """Read a table, Parquet or CSV by its suffix; further columns are left out.
+    """Read a table, Parquet or CSV by its suffix; columns that ``kind`` does not have are left out.
 
-    Unknown floats are NaN, absent texts None.
+    Unknown numbers are NaN, absent texts are None.
 
     Raises:
-        UserError: the file is missing, damaged, of another format version, or a column is missing or of
-            another type; the message names file and column.
+        UserError: the file is missing, damaged or of another format version, a column is missing or of
+            another type, or a cell is empty that must not be; the message names file and column.
     """
     if path.suffix == ".csv":
-        return _typed(path, kind, read_csv(path, kind.columns())[kind.columns()])
-    frame = read_parquet(path, kind.columns())
-    version = frame.attrs.get(_VERSION, 1)
-    if version != kind.format_version:
-        raise UserError(
-            f"{path}: format version {version}, this version of rlvr reads {kind.format_version}; {_REBUILD}"
-        )
-    frame = frame[kind.columns()]
+        return _read_csv(path, kind)
+    frame = read_parquet(path, [])
+    with _way_out(path):
+        _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
+        _require_columns(path, frame, kind.columns())
+        if fault := fault_in(kind, frame, "row {}".format):
+            raise UserError(f"{path}: {fault}")
     frame.attrs = {}
-    _check_types(path, kind, frame)
-    return frame
+    return _plain(kind, frame)
 
 
-def write_rows(path: Path, kind: type[Row], rows: "Iterable[dict[str, Any]] | pd.DataFrame") -> None:
-    """Write a table, Parquet or CSV by its suffix; in CSV unknown floats are empty cells of ten digits.
+def write_rows(
+    path: Path, kind: type[Row], rows: "Iterable[Row] | Iterable[dict[str, Any]] | pd.DataFrame"
+) -> None:
+    """Write a table, Parquet or CSV by its suffix.
+
+    In CSV, floats have ten significant digits and an unknown one is an empty cell.
 
     Raises:
-        ValueError: the rows do not have exactly the columns of ``kind``.
+        ValueError: the rows do not have exactly the columns of ``kind``, or a value is not of its column.
     """
     import pandas as pd
 
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([dict(row) for row in rows])
     if frame.empty:
-        frame = pd.DataFrame(columns=kind.columns())
+        frame = pd.DataFrame({column.name: pd.Series(dtype=column.type) for column in columns_of(kind)})
     if odd := set(frame.columns) ^ set(kind.columns()):
         raise ValueError(f"{path}: {kind.__name__} has other columns than the rows: {sorted(odd)}")
-    frame = frame[kind.columns()]
+    if fault := fault_in(kind, frame, "row {}".format):
+        raise ValueError(f"{path}: {fault}")
+    frame = _plain(kind, frame)
     if path.suffix == ".csv":
         write_csv(path, frame)
     else:
@@ -87,16 +92,26 @@ def read_train_log(path: Path) -> "pd.DataFrame":
     """Read a training log in the order of its steps.
 
     Raises:
-        UserError: the file is missing or damaged, or lacks a column of :data:`TRAIN_LOG`.
+        UserError: the file is missing, damaged or of another format version, a column of
+            :data:`TRAIN_LOG` is missing, or a column is not numeric.
     """
-    return read_parquet(path, list(TRAIN_LOG)).sort_values("step")
+    from pandas.api.types import is_numeric_dtype
+
+    frame = read_parquet(path, [])
+    with _way_out(path):
+        _require_version(path, frame.attrs.get(_VERSION, 1), TRAIN_LOG_VERSION)
+        _require_columns(path, frame, list(TRAIN_LOG))
+        for name, column in frame.items():
+            if not is_numeric_dtype(column):
+                raise UserError(f"{path}: column {name!r} holds {column.dtype}, not numbers")
+    return frame.sort_values("step", ignore_index=True)
 
 
 def write_train_log(path: Path, rows: list[dict[str, float]]) -> None:
     """Write a training log.
 
     Raises:
-        ValueError: a column is neither documented nor a method's own.
+        ValueError: a column is neither documented nor the method's own.
     """
     import pandas as pd
 
@@ -104,55 +119,57 @@ def write_train_log(path: Path, rows: list[dict[str, float]]) -> None:
     own = {name for name in frame.columns if name.startswith("method/")}
     if odd := (set(frame.columns) - own) ^ TRAIN_LOG.keys():
         raise ValueError(f"{path}: the training log has other columns than documented: {sorted(odd)}")
+    frame.attrs = {_VERSION: TRAIN_LOG_VERSION}
     write_parquet(path, frame)
 
 
-def _check_types(path: Path, kind: type[Row], frame: "pd.DataFrame") -> None:
-    from pandas.api import types as dtypes
-
-    checks = {
-        str: lambda column: dtypes.infer_dtype(column, skipna=True) in ("string", "empty"),
-        bool: dtypes.is_bool_dtype,
-        int: dtypes.is_integer_dtype,
-        float: dtypes.is_numeric_dtype,
-    }
-    for name, field in kind.model_fields.items():
-        plain, optional = _plain_type(field.annotation)
-        column = frame[name]
-        if len(column) and not checks[plain](column):
-            raise UserError(f"{path}: column {name!r} is not {plain.__name__} but {column.dtype}; {_REBUILD}")
-        if plain is not float and not optional and column.isna().any():
-            row = int(column.isna().to_numpy().argmax())
-            raise UserError(f"{path}, row {row}: column {name!r} is empty; {_REBUILD}")
+@contextmanager
+def _way_out(path: Path) -> Iterator[None]:
+    """Add to errors what to do about a file that this version cannot read."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; delete the file to rebuild it" if path.exists() else str(error)) from None
 
 
-def _typed(path: Path, kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Convert the texts of a CSV file to the types of the columns."""
+def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
     import pandas as pd
 
-    for name, field in kind.model_fields.items():
-        plain, _ = _plain_type(field.annotation)
-        text = frame[name]
-        if plain is str:
-            continue
-        if plain is bool:
-            converted: pd.Series = text.str.lower().map({"true": True, "false": False})
-            wrong = converted.isna()
-        else:
-            converted = pd.to_numeric(text.replace("", "nan"), errors="coerce").astype(float)
-            known_unknown = text.str.lower().isin(["", "nan"]) & (plain is float)
-            wrong = (converted.isna() & ~known_unknown) | ((plain is int) & (converted % 1 != 0))
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            what = {"int": "a whole number", "float": "a number", "bool": "true or false"}[plain.__name__]
-            raise UserError(f"{path}, line {row + 2}: {name} is {text.iloc[row]!r}, not {what}; {_REBUILD}")
-        frame[name] = converted.astype(plain)
+    def line(row: int) -> str:
+        return f"line {row + 2}"
+
+    texts = read_csv(path, [])
+    with _way_out(path):
+        _require_columns(path, texts, kind.columns())
+        try:
+            columns = {
+                column.name: from_text(column, texts[column.name], line) for column in columns_of(kind)
+            }
+        except ValueError as error:
+            raise UserError(f"{path}, {error}") from None
+        frame = pd.DataFrame(columns)
+        if fault := fault_in(kind, frame, line):
+            raise UserError(f"{path}, {fault}")
+    return _plain(kind, frame)
+
+
+def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the columns of a checked table; numbers that may be unknown are floats, absent texts None."""
+    frame = frame[kind.columns()].copy(deep=False)
+    for column in columns_of(kind):
+        values = frame[column.name]
+        if column.type is float:
+            frame[column.name] = values.astype(float)
+        elif column.type is str and column.optional:
+            frame[column.name] = values.astype(object).where(values.notna(), None)
     return frame
 
 
-def _plain_type(annotation: Any) -> tuple[type, bool]:
-    """Return the type of a column's values and whether they may be absent."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        (some,) = (option for option in typing.get_args(annotation) if option is not type(None))
-        return _plain_type(some)[0], True
-    return (str if typing.get_origin(annotation) is Literal else annotation), False
+def _require_version(path: Path, version: object, expected: int) -> None:
+    if version != expected:
+        raise UserError(f"{path}: format version {version}, but this version of rlvr reads {expected}")
+
+
+def _require_columns(path: Path, frame: "pd.DataFrame", columns: list[str]) -> None:
+    if missing := [column for column in columns if column not in frame.columns]:
+        raise UserError(f"{path}: column {missing[0]!r} is missing (columns: {', '.join(frame.columns)})")

@@ -7,7 +7,7 @@ from rlvr.config.schema import Fault, Settings
 
 
 class RunInfo(Settings):
-    """What was run and what it cost."""
+    """Name, configuration and cost of a run."""
 
     run: str
     """Name of the run: `model--method--preset--setting--sSEED`."""
@@ -20,7 +20,7 @@ class RunInfo(Settings):
     preset: str
     """`paper`, `released` or `recommended`."""
     trains_as: str
-    """Method that was trained; differs from `method` in some presets `released`."""
+    """Method that was trained; differs from `method` in some `released` presets."""
     faults: tuple[Fault, ...]
     """Faults of the released code that were reproduced."""
     setting: str
@@ -34,20 +34,20 @@ class RunInfo(Settings):
     status: Literal["finished"]
     """How the run ended."""
     seconds: float
-    """Wall time over all attempts, up to their last checkpoints."""
+    """Wall time over all attempts, in seconds; of an interrupted attempt, up to its last checkpoint."""
     devices: int
-    """Devices in use at a time (1 on a CPU)."""
+    """Devices in use at the same time; 1 on a CPU."""
     device_seconds: float
     """`seconds` x `devices`."""
     attempts: int
-    """Attempts, the successful one included."""
+    """Attempts, including the successful one."""
 
 
 class TrainInfo(Settings):
-    """What training produced."""
+    """Outcome of training."""
 
     trainable_parameters: int
-    """Trainable scalars at the end."""
+    """Trainable scalars at the end of training."""
     total_parameters: int
     """Parameters of the base model."""
     steps: int
@@ -59,7 +59,7 @@ class TrainInfo(Settings):
     reward_last: float
     """Mean reward of the last five steps that sampled."""
     peak_memory_bytes: int
-    """Peak memory of the last attempt: the device's, or main memory on a CPU."""
+    """Peak memory of the last attempt, in bytes: the device's, or main memory on a CPU."""
 
 
 class Hardware(Settings):
@@ -83,16 +83,16 @@ class Environment(Settings):
     git_dirty: bool | None
     """Whether the checkout had uncommitted changes."""
     packages: dict[str, str]
-    """Versions of the packages that matter for the numbers."""
+    """Versions of the packages that affect the numbers."""
     hardware: Hardware
     """The machine."""
 
 
 class MetaInfo(Environment):
-    """Where the run comes from."""
+    """Provenance of a run: its code, machine and inputs."""
 
     earlier_git_commits: list[str]
-    """Commits of earlier attempts, where they differ."""
+    """Commits of earlier attempts, where they differ from `git_commit`."""
     model_sha256: str
     """Hash of the prepared model folder."""
     data_sha256: str
@@ -100,13 +100,13 @@ class MetaInfo(Environment):
 
 
 class RunRecord(Settings):
-    """`runs/RUN/run.json`: configuration, outcome and provenance of one training run."""
+    """Configuration, outcome and provenance of a training run."""
 
     format_version: Literal[2] = 2
     """Version of this format."""
     run_info: RunInfo
-    """What was run and what it cost."""
+    """Name, configuration and cost."""
     train_info: TrainInfo
-    """What training produced."""
+    """Outcome."""
     meta_info: MetaInfo
-    """Where the run comes from."""
+    """Provenance."""

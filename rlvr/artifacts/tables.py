@@ -1,25 +1,42 @@
 """Tables of a study: one class per file, one field per column."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
+from pydantic import AfterValidator
+
+from rlvr.artifacts.metrics import documented
+from rlvr.config.choices import FinishReason, Status
 from rlvr.config.schema import Settings
 
 OVERALL = "overall"
-"""Macro mean: every benchmark counts the same."""
 UNCONTAMINATED = "overall_uncontaminated"
-"""Macro mean without the problems found in the training data; a benchmark with no other problem is left out."""
 SAMPLE_WEIGHTED = "overall_sample_weighted"
-"""Every sample counts the same, as in the script of the paper's authors (MikaStars39/PeRL, `perl/eval`)."""
+MEANS = {
+    OVERALL: (
+        "Macro mean: every benchmark counts the same. With several training seeds the standard error is not "
+        "that of independent benchmarks, because each trained model answers all of them."
+    ),
+    UNCONTAMINATED: (
+        "Macro mean without the problems found in the training data; a benchmark without any other problem "
+        "is left out. Equal to `overall` where nothing is contaminated; absent if contamination is unknown."
+    ),
+    SAMPLE_WEIGHTED: (
+        "Mean in which every sample counts the same, so that large benchmarks dominate. This is what the "
+        "evaluation script of the paper's authors prints (`perl/eval` of MikaStars39/PeRL)."
+    ),
+}
+"""Names of means over benchmarks in the column `benchmark` -> meaning."""
 
-FinishReason = Literal["stop", "length"]
-Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
+Metric = Annotated[str, AfterValidator(documented)]
+OptionalFloat = float | None
+"""A number that may be unknown: NaN in a data frame, an empty cell in CSV."""
 
 
 class Row(Settings):
-    """One row of a table; the fields are the columns, in order."""
+    """A row of a table; the fields are the columns, in order."""
 
     format_version: ClassVar[int] = 1
-    """Raised when columns change; Parquet files carry it."""
+    """Raised when columns change; Parquet files carry it as an attribute."""
 
     @classmethod
     def columns(cls) -> list[str]:
@@ -28,46 +45,48 @@ class Row(Settings):
 
 
 class Sample(Row):
-    """`samples/RUN/BENCHMARK.parquet`: one sampled completion."""
+    """One sampled completion."""
 
     problem_id: str
     """Id of the problem in the prepared benchmark."""
     sample_index: int
     """0 .. k - 1 within the problem."""
     seed: int
-    """Seed of this completion alone."""
+    """Seed of the completion."""
     text: str
-    """The completion, without special tokens; an opening `<think>` that the chat template wrote is included."""
+    """The completion without special tokens, preceded by what the chat template opens it with (`<think>`)."""
     n_tokens: int
     """Tokens of the completion, the end token included."""
     finish_reason: FinishReason
     """`stop`: the model ended it; `length`: truncated at `max_new_tokens`."""
     seconds: float
-    """Wall time of the batch divided by its size."""
+    """Wall time of the batch divided by its size, in seconds."""
 
     @property
     def key(self) -> tuple[str, int]:
-        """Which completion of which problem this is."""
+        """Problem id and sample index."""
         return self.problem_id, self.sample_index
 
 
 class Grade(Row):
-    """`grades/RUN/BENCHMARK.parquet`: the grade of one sample."""
+    """The grade of one sample."""
 
     problem_id: str
     """As in the samples."""
     sample_index: int
     """As in the samples."""
     extracted: str | None
-    """The answer found in the completion; null where there is none."""
+    """The answer found in the completion, or null."""
     correct: bool
     """Whether the answer matches the gold answer."""
     lenient: bool
-    """`correct` if the answer may also stand outside the requested format; never a reward."""
+    """`correct` with answers outside the requested format accepted; never a reward."""
     status: Status
-    """How the grade came about; all but `ok` count as incorrect."""
+    """`ok`: the answer was compared with the gold answer. Otherwise the sample counts as incorrect:
+    `no_answer` in the requested format, unreadable gold answer (`unparsed_gold`), `timeout` or `error` of the
+    comparison."""
     verifier_version: str
-    """Rules and library that graded."""
+    """Version of the grader: its rules and its library."""
 
 
 class _Variant(Row):
@@ -78,7 +97,7 @@ class _Variant(Row):
     model: str
     """Entry of `config/models.yaml`."""
     method: str
-    """Method; `base` is the untrained model."""
+    """Method as the study names it; `base` is the untrained model."""
     preset: str
     """Preset; `-` for the untrained model."""
     setting: str
@@ -86,69 +105,78 @@ class _Variant(Row):
 
 
 class SummaryRow(_Variant):
-    """`tables/summary.csv`: one metric of one method on one benchmark, over all training seeds."""
+    """One metric of one method on one benchmark, over all training seeds."""
 
     train_seeds: int
-    """Training seeds that the row covers; 0 for the untrained model."""
+    """Training seeds, taken together in this row; 0 for the untrained model."""
     benchmark: str
-    """Name of a benchmark, or `overall`, `overall_uncontaminated`, `overall_sample_weighted`."""
-    metric: str
-    """See the list of metrics."""
-    value: float
+    """Name of a benchmark, or of a mean over benchmarks."""
+    metric: Metric
+    """Name of the metric."""
+    value: OptionalFloat
     """The estimate; empty where it cannot be computed."""
-    se: float
-    """Standard error, clustered by problem; with several training seeds it covers them too."""
-    ci_low: float
-    """Lower end of the 95 % interval."""
-    ci_high: float
-    """Upper end of the 95 % interval."""
+    se: OptionalFloat
+    """Standard error, clustered by problem; with several training seeds it includes their variation."""
+    ci_low: OptionalFloat
+    """Lower end of the 95 % confidence interval."""
+    ci_high: OptionalFloat
+    """Upper end of the 95 % confidence interval."""
     n_problems: int
-    """Problems that the number rests on."""
+    """Problems that the value is computed from."""
     n_samples: int
-    """Samples that the number rests on."""
+    """Samples that the value is computed from."""
     trainable_parameters: int
-    """Trainable scalars; the largest count where seeds differ."""
+    """Trainable scalars; the largest number where training seeds differ."""
     device_seconds: float
-    """Training cost, summed over training seeds."""
+    """Cost of training in device seconds, summed over training seeds."""
 
 
 class ComparisonRow(_Variant):
-    """`tables/comparisons.csv`: the paired difference of one method and one baseline on one benchmark."""
+    """The paired difference of one method and one baseline on one benchmark.
+
+    Baselines are the untrained model (`base`), `full` and `lora`, with the same model and setting, and for a
+    method with several settings the method itself in its first setting of the study (`method` and `baseline`
+    are then equal).
+    """
 
     baseline: str
-    """Method compared with: `base`, `full` or `lora`."""
+    """Method compared with: `base`, `full`, `lora`, or the method itself."""
+    baseline_setting: str
+    """Setting of the baseline; `-` for the untrained model."""
     benchmark: str
-    """As in `summary.csv`."""
+    """Name of a benchmark, `overall` or `overall_uncontaminated`."""
     difference: float
-    """Mean over problems of the method's avg@K minus the baseline's."""
-    se: float
-    """Standard error of the difference."""
-    ci_low: float
-    """Lower end of the 95 % interval."""
-    ci_high: float
-    """Upper end of the 95 % interval."""
+    """Mean over problems of the method's `avg@K` minus the baseline's; macro mean over benchmarks."""
+    se: OptionalFloat
+    """Standard error of the difference; with several training seeds it includes their variation."""
+    ci_low: OptionalFloat
+    """Lower end of the 95 % confidence interval."""
+    ci_high: OptionalFloat
+    """Upper end of the 95 % confidence interval."""
     p_value: float
     """Two-sided sign-flip permutation test over problems: do these trained models differ?"""
     p_holm: float
-    """`p_value` corrected for all methods compared with this baseline (Holm 1979)."""
-    minimum_detectable: float
-    """2.8 SE: the difference found with 80 % power."""
+    """`p_value` corrected (Holm 1979) for all methods and presets compared with the same baseline on this
+    benchmark in the same setting, or for all settings compared with the first setting of the same method."""
+    minimum_detectable: OptionalFloat
+    """2.8 standard errors: the difference detected with 80 % power at the 5 % level."""
     n_problems: int
     """Problems compared."""
     n_samples: int
     """Samples of both sides."""
     train_seeds: int
-    """Training seeds; the smaller number of the two sides."""
-    probability_of_improvement: float
-    """Agarwal et al. 2021, over seeds x benchmarks; overall rows with three training seeds a side."""
-    improvement_ci_low: float
-    """Lower end of its 95 % interval."""
-    improvement_ci_high: float
-    """Upper end of its 95 % interval."""
+    """Training seeds; the smaller number of the two sides, the untrained model aside."""
+    probability_of_improvement: OptionalFloat
+    """Probability that a training run of the method beats one of the baseline, over seeds x benchmarks
+    (Agarwal et al. 2021); only in `overall` rows with at least three training seeds on both sides."""
+    improvement_ci_low: OptionalFloat
+    """Lower end of its 95 % confidence interval."""
+    improvement_ci_high: OptionalFloat
+    """Upper end of its 95 % confidence interval."""
 
 
 class BudgetRow(_Variant):
-    """`tables/budget.csv`: the accuracy if every completion were truncated at `budget` tokens."""
+    """Accuracy if every completion were truncated at `budget` tokens."""
 
     train_seeds: int
     """As in `summary.csv`."""
@@ -158,31 +186,31 @@ class BudgetRow(_Variant):
     """Tokens."""
     value: float
     """Share of samples that are correct and no longer than the budget."""
-    se: float
+    se: OptionalFloat
     """Standard error."""
-    ci_low: float
-    """Lower end of the 95 % interval."""
-    ci_high: float
-    """Upper end of the 95 % interval."""
+    ci_low: OptionalFloat
+    """Lower end of the 95 % confidence interval."""
+    ci_high: OptionalFloat
+    """Upper end of the 95 % confidence interval."""
     n_problems: int
-    """Problems that the number rests on."""
+    """Problems that the value is computed from."""
     n_samples: int
-    """Samples that the number rests on."""
+    """Samples that the value is computed from."""
 
 
 class ContaminationRow(Row):
-    """`tables/contamination.csv`: how many problems of a benchmark are in the training data."""
+    """How many problems of a benchmark are in the training data."""
 
     dataset: str
     """Entry of `config/datasets.yaml`."""
     problems: int
     """Problems of the benchmark."""
     contaminated: int
-    """Of these, found in the training data."""
+    """Problems of the benchmark found in the training data."""
 
 
 class ContaminatedProblem(Row):
-    """`tables/contaminated_problems.csv`: one benchmark problem that is in the training data."""
+    """One benchmark problem that is in the training data."""
 
     dataset: str
     """Entry of `config/datasets.yaml`."""
@@ -191,7 +219,7 @@ class ContaminatedProblem(Row):
     train_id: str
     """Id of the most similar training problem."""
     similarity: float
-    """0..1; 1 is the same words, numbers and signs."""
+    """Similarity of the two problems, 0..1; 1: the same words, numbers and signs."""
     same_answer: bool
     """Whether the two gold answers agree."""
 

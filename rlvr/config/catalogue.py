@@ -1,16 +1,18 @@
-"""Where models and problems come from: the catalogues `config/models.yaml` and `config/datasets.yaml`."""
+"""The catalogues: models, data sets, prompts, evaluations and sets of methods that a study may name."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from rlvr.config.schema import DType, Fraction, Name, Revision, Settings, Sha256
+from rlvr.config.loading import load_yaml
+from rlvr.config.schema import DType, EvaluationPreset, Fraction, Name, Prompt, Revision, Settings, Sha256
 
 # --- models -------------------------------------------------------------------------------------
 
 
 class Pretraining(Settings):
-    """Supervised pretraining that makes the built-in model right about half of the time."""
+    """Supervised pretraining of the built-in model, until about half of its answers are correct."""
 
     datasets: list[Name] = Field(min_length=1)
     """Training sets (keys of `datasets.yaml`) mixed in equal parts by problem."""
@@ -19,7 +21,7 @@ class Pretraining(Settings):
     target_accuracy: Fraction = 0.5
     """Stop as soon as sampled accuracy (temperature 1) reaches this."""
     max_steps: PositiveInt = 4000
-    """Give up with an error after this many steps."""
+    """Stop with an error after this many steps."""
     batch_size: PositiveInt = 256
     """Problems per step."""
     learning_rate: PositiveFloat = 2e-3
@@ -42,7 +44,7 @@ class TinyModel(Settings):
     seed: int = 0
     """Seed of initialisation and pretraining."""
     pretraining: Pretraining
-    """How it learns its arithmetic."""
+    """How it is pretrained."""
 
     @model_validator(mode="after")
     def _head_size_is_64(self) -> "TinyModel":
@@ -55,13 +57,13 @@ class GgufModel(Settings):
     """A model in a GGUF file, dequantised once into safetensors."""
 
     source: Literal["gguf"]
-    """A GGUF file: in an installed Python package, or at a path."""
+    """A GGUF file in an installed Python package, or at a path."""
     package: str | None = None
-    """Import name of an installed package that carries the file."""
+    """Import name of an installed package that contains the file."""
     file: str
-    """File name inside `package`, or a path where no package is given."""
+    """File name in `package`, or a path if no package is given."""
     sha256: Sha256
-    """Checksum of the file; another file is refused."""
+    """Checksum of the file; a different file is refused."""
     dtype: DType = "float32"
     """Precision of the converted weights; not finer than any `training.dtype` that uses them."""
 
@@ -76,7 +78,7 @@ class LocalModel(Settings):
 
 
 class Architecture(Settings):
-    """Sizes of a model, under the names of its `config.json`; every count of parameters follows from them."""
+    """Sizes of a model, named as in its `config.json`; all parameter counts follow from them."""
 
     model_type: Literal["qwen2", "llama"]
     """Family; Qwen2 has a bias on queries, keys and values."""
@@ -95,9 +97,9 @@ class Architecture(Settings):
     tie_word_embeddings: bool = False
     """Whether the output layer is the embedding."""
     attention_bias: bool = False
-    """Whether a Llama has a bias on its attention layers; a Qwen2 does not look at this."""
+    """Whether a Llama has biases on its attention layers; ignored for Qwen2."""
     head_dim: PositiveInt | None = None
-    """Size of a head where it is not `hidden_size` / `num_attention_heads`."""
+    """Head size, if it is not `hidden_size` / `num_attention_heads`."""
 
 
 class HubModel(Settings):
@@ -108,9 +110,9 @@ class HubModel(Settings):
     repo: str
     """`owner/name` on the hub."""
     revision: Revision
-    """Full commit hash: a branch name could change under a result."""
+    """Full commit hash; a branch could change."""
     architecture: Architecture | None = None
-    """Its sizes, to count parameters before it is downloaded; a download that disagrees is refused."""
+    """Its sizes, to count parameters before the download; a download that differs is refused."""
 
 
 ModelEntry = Annotated[TinyModel | GgufModel | LocalModel | HubModel, Field(discriminator="source")]
@@ -130,35 +132,35 @@ class Columns(Settings):
     """Names of the source's columns."""
 
     problem: str = "problem"
-    """Column with the bare problem text."""
+    """Column with the problem text, without instructions."""
     answer: str = "answer"
     """Column with the gold answer."""
     answer_form: Literal["bare", "list", "after-hashes"] = "bare"
-    """`bare`: the answer itself; `list`: a list that holds it alone; `after-hashes`: what follows `####`."""
+    """`bare`: the answer itself; `list`: a list with one answer; `after-hashes`: the text after `####`."""
     id: str | None = None
-    """Column with a unique id; without one, ids are made from the row number."""
+    """Column with a unique id; by default ids are made from row numbers."""
     alternates: str | None = None
-    """Column with a list of further right answers, which a row may leave empty."""
+    """Column with a list of further correct answers; may be empty."""
 
 
 class Rows(Settings):
     """A slice of a source, in the order of the source."""
 
     skip: NonNegativeInt = 0
-    """Rows left out at the beginning."""
+    """Rows skipped at the beginning."""
     take: PositiveInt
-    """Rows read after them; fewer in the source is an error."""
+    """Rows read after them; if there are fewer, that is an error."""
 
 
 class Checks(Settings):
-    """What each kind of defect of a row does.
+    """Action for each kind of defect.
 
-    `stop`: nothing is prepared, and the message says which rows; `drop`: the row is left out and listed
-    beside the prepared file; `keep`: the row is used all the same, reported and counted.
+    `stop`: prepare nothing and list the rows; `drop`: leave the row out and list it beside the prepared
+    file; `keep`: use the row, report and count it.
     """
 
     missing_field: Literal["stop", "drop"] = "stop"
-    """A mapped column is absent or null, or holds neither text nor a number; or the id is blank."""
+    """A mapped column is absent, null, or neither text nor a number; or the id is blank."""
     empty_answer: Literal["stop", "drop"] = "stop"
     """The gold answer is blank."""
     empty_problem: Literal["stop", "drop"] = "stop"
@@ -168,15 +170,15 @@ class Checks(Settings):
     control_characters: Literal["stop", "drop", "keep"] = "stop"
     """Problem or answer has control characters besides line feed and tab, often a damaged `frac`."""
     duplicate_id: Literal["stop", "drop"] = "stop"
-    """The id stands in an earlier row; `drop` keeps the earlier one."""
+    """An earlier row has the same id; `drop` keeps the earlier one."""
     duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
-    """The problem stands in an earlier row, white space aside; `drop` keeps the earlier one."""
+    """An earlier row has the same problem, white space aside; `drop` keeps the earlier one."""
     unparsable_answer: Literal["stop", "drop"] = "stop"
-    """The verifier does not accept the gold answer as an answer to itself."""
+    """The verifier does not accept the gold answer as its own answer."""
     text_answer: Literal["stop", "drop", "keep"] = "keep"
-    """The verifier cannot read the gold answer as mathematics: only the same text is right."""
+    """The verifier cannot parse the gold answer; only identical text is correct."""
     longest_problem: PositiveInt = 10_000
-    """Characters; the longest problem of the data sets shipped here has 4,415."""
+    """Characters; the longest problem of the configured data sets has 4,415."""
 
 
 class ArithmeticData(Settings):
@@ -191,35 +193,35 @@ class ArithmeticData(Settings):
     split: Literal["train", "test"]
     """Side of the split by operand pair."""
     size: PositiveInt
-    """Number of different problems."""
+    """Number of distinct problems."""
     style: Literal["question", "bare"] = "question"
     """`question`: "What is 12 + 34?"; `bare`: "12+34" for the tiny model."""
     seed: int = 0
-    """Seed of the draw."""
+    """Seed of the selection."""
 
 
 class LocalData(Settings):
     """A JSONL or Parquet file on this machine."""
 
     source: Literal["local"]
-    """A file, one problem a line or row."""
+    """A file with one problem per line or row."""
     path: str
     """The file, relative to the repository or absolute."""
     columns: Columns = Columns()
-    """Which columns hold what."""
+    """Names of the columns."""
     rows: Rows | None = None
-    """Which rows; by default all."""
+    """Rows to read; by default all."""
     checks: Checks = Checks()
-    """What defects do."""
+    """Action for each kind of defect."""
 
 
 class LocalCopy(Settings):
-    """A file on this machine that is read instead of a download, as soon as it exists."""
+    """A local file that is read instead of a download, if it exists."""
 
     path: str
     """A JSONL or Parquet file, relative to the repository or absolute."""
     columns: Columns = Columns(id="id")
-    """Which columns hold what."""
+    """Names of the columns."""
 
 
 class HubData(Settings):
@@ -236,13 +238,13 @@ class HubData(Settings):
     config: str | None = None
     """Configuration name, where the dataset has several."""
     columns: Columns = Columns()
-    """Which columns hold what."""
+    """Names of the columns."""
     local: LocalCopy | None = None
-    """For machines without network; the provenance says which of the two was read."""
+    """For machines without network; the provenance records which of the two was read."""
     rows: Rows | None = None
-    """Which rows; by default all."""
+    """Rows to read; by default all."""
     checks: Checks = Checks()
-    """What defects do."""
+    """Action for each kind of defect."""
 
 
 DataEntry = Annotated[ArithmeticData | LocalData | HubData, Field(discriminator="source")]
@@ -253,3 +255,61 @@ class DataCatalogue(Settings):
 
     datasets: dict[Name, DataEntry]
     """Name -> where the problems come from."""
+
+
+# --- prompts, evaluations, sets of methods --------------------------------------------------------
+
+
+class NamedPrompt(Prompt):
+    """One entry of the catalogue of prompts."""
+
+    source: str
+    """Where the prompt is from."""
+
+
+class PromptCatalogue(Settings):
+    """`config/prompts.yaml`: prompts that a study may name."""
+
+    prompts: dict[Name, NamedPrompt]
+    """Name -> prompt."""
+
+
+class EvaluationCatalogue(Settings):
+    """`config/evaluations.yaml`: evaluation presets that a study may name and change."""
+
+    evaluations: dict[Name, EvaluationPreset]
+    """Name -> preset."""
+
+
+class MethodSets(Settings):
+    """`config/method_sets.yaml`: lists of methods that a study may name."""
+
+    sets: dict[Name, Annotated[list[Name], Field(min_length=1)]]
+    """Name -> methods, in the order of tables and figures."""
+
+
+# --- entries --------------------------------------------------------------------------------------
+
+
+def catalogue_entries(config: Path = Path("config")) -> dict[str, BaseModel]:
+    """Return the entries of the catalogues of models and data as `models/NAME` and `data/NAME`."""
+    models = load_yaml(config / "models.yaml", ModelCatalogue).models
+    datasets = load_yaml(config / "datasets.yaml", DataCatalogue).datasets
+    return {
+        **{f"models/{name}": entry for name, entry in models.items()},
+        **{f"data/{name}": entry for name, entry in datasets.items()},
+    }
+
+
+def entry_files(entry: BaseModel) -> list[str]:
+    """Return the local files that a catalogue entry reads, or its folder if that is empty."""
+    if isinstance(entry, LocalData):
+        return [entry.path]
+    if isinstance(entry, LocalModel):
+        folder = Path(entry.path)
+        return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [entry.path]
+    if isinstance(entry, HubData) and entry.local and Path(entry.local.path).exists():
+        return [entry.local.path]
+    if isinstance(entry, GgufModel) and entry.package is None:
+        return [entry.file]
+    return []

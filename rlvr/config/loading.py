@@ -1,4 +1,4 @@
-"""Read configuration files; say what is wrong by file, line, key, value, and the way out."""
+"""Read configuration files; messages name file, line, key, value and the way out."""
 
 import difflib
 import re
@@ -42,8 +42,8 @@ def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
         raise UserError(f"{path}: not YAML: {error}") from None
 
 
-def parse(model: type[Model], data: Any, source: str, node: yaml.Node | None = None) -> Model:
-    """Validate ``data`` as ``model``; ``source`` names it in messages and ``node`` gives line numbers.
+def parse(model: type[Model], data: Any, place: str, node: yaml.Node | None = None) -> Model:
+    """Validate ``data`` as ``model``; ``place`` names it in messages and ``node`` gives line numbers.
 
     Raises:
         UserError: see :func:`load_yaml`.
@@ -51,7 +51,7 @@ def parse(model: type[Model], data: Any, source: str, node: yaml.Node | None = N
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_describe(fault, model, data, source, node) for fault in error.errors()]
+        faults = [_describe(fault, model, data, place, node) for fault in error.errors()]
         raise UserError("\n".join(faults)) from None
 
 
@@ -61,10 +61,10 @@ def nearest(word: str, known: typing.Iterable[str]) -> str:
     return f"; did you mean {match[0]!r}?" if match else ""
 
 
-def unknown_name(source: str, key: str, name: str, known: typing.Collection[str]) -> UserError:
+def unknown_name(place: str, key: str, name: str, known: typing.Collection[str]) -> UserError:
     """Return the error for a name that is in none of the known ones."""
     return UserError(
-        f"{source}: {key}: {name!r} is not known{nearest(name, known)} (known: {', '.join(sorted(known))})"
+        f"{place}: {key}: {name!r} is not known{nearest(name, known)} (known: {', '.join(sorted(known))})"
     )
 
 
@@ -73,22 +73,22 @@ def _nearest_file(path: Path) -> str:
     return nearest(path.name, siblings) + (f" (there are: {', '.join(sorted(siblings))})" if siblings else "")
 
 
-def _describe(fault: Any, model: type[BaseModel], data: Any, source: str, node: yaml.Node | None) -> str:
+def _describe(fault: Any, model: type[BaseModel], data: Any, place: str, node: yaml.Node | None) -> str:
     keys = _keys_in_data(fault["loc"], data, fault["type"] == "missing")
-    place = ".".join(str(key) for key in keys) or "(top level)"
+    key = ".".join(str(part) for part in keys) or "(top level)"
     line = _line_of(node, keys)
-    where = f"{source}, line {line}" if line else source
+    where = f"{place}, line {line}" if line else place
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, fault["loc"][:-1])
         allowed = f" (known keys: {', '.join(sorted(known))})" if known else ""
-        return f"{where}: {place}: unknown key{nearest(str(keys[-1]), known)}{allowed}"
+        return f"{where}: {key}: unknown key{nearest(str(keys[-1]), known)}{allowed}"
     if fault["type"] == "missing":
-        return f"{where}: {place}: this key is required"
+        return f"{where}: {key}: this key is required"
     value = "" if isinstance(fault["input"], dict | list) else f" (the value is {fault['input']!r})"
     hint = ""
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
         hint = nearest(fault["input"], re.findall("'([^']+)'", fault["ctx"]["expected"]))
-    return f"{where}: {place}: {fault['msg'].removeprefix('Value error, ')}{value}{hint}"
+    return f"{where}: {key}: {fault['msg'].removeprefix('Value error, ')}{value}{hint}"
 
 
 def _keys_in_data(loc: tuple[int | str, ...], data: Any, missing: bool) -> list[int | str]:

@@ -4,14 +4,21 @@ Run it as ``python -m rlvr.config.reference``.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
 
-from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
-from rlvr.config.schema import EvaluationCatalogue, MethodFile, PromptCatalogue, Selection, Study
+from rlvr.config.catalogue import (
+    DataCatalogue,
+    EvaluationCatalogue,
+    MethodSets,
+    ModelCatalogue,
+    PromptCatalogue,
+)
+from rlvr.config.schema import MethodFile, Selection, Study
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {
@@ -21,38 +28,73 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "datasets": (DataCatalogue, "config/datasets.yaml"),
     "prompts": (PromptCatalogue, "config/prompts.yaml"),
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
+    "method_sets": (MethodSets, "config/method_sets.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
 
+EXTENDING_STUDY = "study-extends"
+"""Schema of a study that `extends` another: every key is optional."""
+
 INTRODUCTION = """\
 # Configuration
 
-What to run is data; how to run it is code. `config.yaml` names the studies of `snakemake all`; each study in
-`studies/` is a grid of model x method x setting x training seed with its benchmarks; `models.yaml` and
-`datasets.yaml` say where things come from, `prompts.yaml` how problems are asked and `evaluations.yaml` how
-answers are drawn and judged; `methods/` holds the presets of every method.
+`config.yaml` names the studies of `snakemake all`. Each file in `studies/` is a grid of model x method x
+setting x training seed with its benchmarks. `models.yaml` and `datasets.yaml` are the catalogues of models
+and data sets, `prompts.yaml` of prompts, `evaluations.yaml` of evaluation presets, `method_sets.yaml` of
+lists of methods; `methods/` holds the presets of each method.
 
-- Another study: `snakemake all --config studies=[smollm2]`. Its grid, without a run: `rlvr plan smollm2`.
-- A study of your own: a new file in `studies/` with `extends: demo` and what differs (as `studies/audit.yaml`
-  does), or a changed copy; look at it with `snakemake -n all --config studies=[NAME]`.
-- Without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`); for a
-  model give `source: local` with its `path` in `models.yaml`.
-- A wrong key or value stops everything before the first job, with file, line, key and the nearest known key.
-- Editing a value reruns what depends on it and nothing else, because every job reads a resolved cell
-  (`results/<study>/configs/`) that holds only its own settings. `compute` is in no cell: changing it reruns
-  nothing.
-- The learning rate of a run is `training.learning_rate` of the study (which is LoRA's) times the preset's
-  `learning_rate_factor`.
-- Editors complete keys through the schema named in each file's first line (`workflow/schemas/`).
+- Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid without running it: `rlvr
+  plan smollm2`.
+- Write a study: a new file in `studies/` with `extends: demo` and what differs, or a changed copy. Check it
+  with `rlvr plan NAME` and `snakemake -n all --config 'studies=[NAME]'`.
+- Vary one thing: add a setting. `settings` maps a name to what differs from the study and its presets, for
+  all methods or for those listed:
 
-The rest of this page is generated from `rlvr/config/schema.py` and `rlvr/config/catalogue.py` by `make schemas`.
+  ```yaml
+  settings:
+    main: {}
+    rank4: {methods: [lora], parameters: {rank: 4, alpha: 8}}
+    grpo: {training: {algorithm: grpo}}
+  ```
+
+  Tables and figures show settings side by side. `studies/grid.yaml` holds LoRA at four ranks, three
+  learning rates and three algorithms.
+- Train a named set of methods: `methods: {set: paper, preset: paper}`.
+- Work without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`);
+  for a model use `source: local` with its `path` in `models.yaml`.
+- An unknown key or a wrong value stops the workflow before the first job; the message names file, line, key
+  and the nearest known key.
+- Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
+  (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
+  reruns nothing.
+- The learning rate of a run is `training.learning_rate` of the study, which is LoRA's, times
+  `learning_rate_factor` of the preset. The resolved configuration holds the product.
+- Editors complete keys from the schema named in the first line of each file (`workflow/schemas/`); a study
+  that `extends` another names `study-extends.schema.json`, in which no key is required.
+
+The rest of this page is generated from `rlvr/config/` by `make schemas`.
 """
 
 
-def schema_text(model: type[BaseModel]) -> str:
-    """Return the JSON Schema of a configuration file."""
-    return json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_texts() -> dict[str, str]:
+    """Return the JSON Schemas by name."""
+    schemas = {name: model.model_json_schema() for name, (model, _) in FILES.items()}
+    schemas[EXTENDING_STUDY] = _without_required(Study.model_json_schema())
+    return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
+
+
+def _without_required(schema: Any) -> Any:
+    """Return a schema in which every key is optional, those of nested blocks too."""
+    if isinstance(schema, list):
+        return [_without_required(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_required(value)
+        for key, value in schema.items()
+        if not (key == "required" and isinstance(value, list))
+    }
 
 
 def reference_text() -> str:
@@ -62,7 +104,7 @@ def reference_text() -> str:
     for name, (model, path) in FILES.items():
         schema = model.model_json_schema()
         parts.append(f"\n## `{path}`\n\nSchema: `workflow/schemas/{name}.schema.json`\n")
-        for title, block in _blocks(schema):
+        for title, block in blocks(schema):
             if title not in shown:
                 shown.add(title)
                 parts.append(_table(title, block))
@@ -71,12 +113,13 @@ def reference_text() -> str:
 
 def write_all(schemas: Path = Path("workflow/schemas"), reference: Path = Path("config/README.md")) -> None:
     """Write every schema and the reference."""
-    for name, (model, _) in FILES.items():
-        write_text(schemas / f"{name}.schema.json", schema_text(model))
+    for name, text in schema_texts().items():
+        write_text(schemas / f"{name}.schema.json", text)
     write_text(reference, reference_text())
 
 
-def _blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield title and schema of every block of keys in a JSON Schema, the outermost first."""
     yield schema["title"], schema
     for title, block in schema.get("$defs", {}).items():
         if "properties" in block:
@@ -86,37 +129,45 @@ def _blocks(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _table(title: str, block: dict[str, Any]) -> str:
     required = set(block.get("required", []))
     rows = [
-        f"| `{key}` | {_type(value)} | {'required' if key in required else _default(value)} "
-        f"| {_cell(value.get('description', ''))} |"
+        [
+            f"`{key}`",
+            type_text(value),
+            "required" if key in required else _default(value),
+            value.get("description", ""),
+        ]
         for key, value in block["properties"].items()
     ]
-    head = [
-        f"### {title}\n\n{block.get('description', '')}\n",
-        "| key | type | default | meaning |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*head, *rows]) + "\n"
+    table = markdown_table(["key", "type", "default", "meaning"], rows)
+    return f"### {title}\n\n{block.get('description', '')}\n\n{table}"
 
 
-def _type(value: dict[str, Any]) -> str:
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    first, *others = ("| " + " | ".join(map(_cell, cells)) + " |" for cells in [head, *rows])
+    return "\n".join([first, "|" + "---|" * len(head), *others]) + "\n"
+
+
+def type_text(value: dict[str, Any], pages: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the type of a key, with links to blocks; ``pages`` says which of these are on another page."""
     if "$ref" in value:
-        return f"[{(name := value['$ref'].rpartition('/')[2])}](#{name.lower()})"
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}]({pages.get(name, '')}#{name.lower()})"
     if "enum" in value:
         return ", ".join(f"`{option}`" for option in value["enum"])
     if "const" in value:
         return f"`{value['const']}`"
     for key in ("anyOf", "oneOf"):
         if key in value:
-            return " or ".join(_type(option) for option in value[key])
+            return " or ".join(type_text(option, pages) for option in value[key])
     if value.get("type") == "array":
-        return f"list of {_type(value['items'])}" if "items" in value else "list"
+        return f"list of {type_text(value['items'], pages)}" if "items" in value else "list"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
-        return f"name -> {_type(value['additionalProperties'])}"
-    return _cell(str(value.get("type", "any")))
+        return f"name -> {type_text(value['additionalProperties'], pages)}"
+    return str(value.get("type", "any"))
 
 
 def _default(value: dict[str, Any]) -> str:
-    return _cell(f"`{json.dumps(value.get('default'))}`") if "default" in value else ""
+    return f"`{json.dumps(value.get('default'))}`" if "default" in value else ""
 
 
 def _cell(text: str) -> str:

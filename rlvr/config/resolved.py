@@ -1,7 +1,7 @@
-"""Resolved cells: what one job needs to know, and nothing else.
+"""Resolved configurations: everything that one job depends on, and nothing else.
 
-A cell file is the input of a rule; editing a setting changes only the cells that hold it, so nothing else
-is computed again. :mod:`rlvr.plan` makes them from a study.
+Each is the input of a rule. Editing a study changes only the configurations that contain the edited value, so
+nothing else reruns. :mod:`rlvr.plan` makes them.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from rlvr.config.choices import AnswerFormat, Grader
 from rlvr.config.loading import parse
-from rlvr.config.schema import AnswerFormat, DType, Fault, Grader, Prompt, Sampling, Settings, Training
+from rlvr.config.schema import DType, Fault, Prompt, Sampling, Settings, Training
 from rlvr.files import read_json
 
 BASE = "base"
@@ -22,22 +23,35 @@ class TrainConfig(Settings):
     """One run: everything that training and export depend on."""
 
     kind: Literal["train"] = "train"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     run: str
+    """Name of the run: `model--method--preset--setting--sSEED`."""
     model: str
+    """Entry of `config/models.yaml`."""
     method: str
+    """Method as the study names it; `base` is the untrained model."""
     preset: str
+    """Preset of the method."""
     trains_as: str
-    """The method that is really trained; another than ``method`` in some presets ``released``."""
+    """Method that is trained; differs from ``method`` in some presets ``released``."""
     faults: tuple[Fault, ...]
-    """Faults of the released code that are repeated."""
+    """Faults of the released code to reproduce."""
     setting: str
+    """Setting of the study."""
     train_seed: int
+    """Training seed."""
     parameters: dict[str, Any]
+    """Settings of the trained method, defaults filled in."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     prompt: Prompt
+    """Prompt, written out."""
     answer_format: AnswerFormat
+    """Where the answer is in a completion."""
     training: Training
+    """The algorithm; `learning_rate` is the rate of this run."""
 
     @model_validator(mode="after")
     def _only_released_may_be_wrong(self) -> "TrainConfig":
@@ -47,32 +61,49 @@ class TrainConfig(Settings):
 
 
 class GenerateConfig(Settings):
-    """One benchmark as answers are drawn for it."""
+    """How the completions of one benchmark are sampled."""
 
     kind: Literal["generate"] = "generate"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     sampling: Sampling
+    """Sampling parameters."""
     prompt: Prompt
+    """Prompt, written out."""
     batch_size: int
+    """Sequences generated at once."""
     dtype: DType
+    """Precision of the evaluated weights."""
     seed: int
+    """Seed from which the seeds of the samples are derived."""
     shared_seed: bool
-    """Every sample has ``seed`` itself."""
+    """Whether every sample has ``seed`` itself."""
 
 
 class GradeConfig(Settings):
-    """One benchmark as answers are judged."""
+    """How the completions of one benchmark are graded."""
 
     kind: Literal["grade"] = "grade"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     answer_format: AnswerFormat
+    """Where the answer is in a completion."""
     grader: Grader
+    """Grader."""
 
 
 @dataclass(frozen=True, order=True)
@@ -86,18 +117,24 @@ class Variant:
 
 
 class RunEntry(Settings):
-    """One row of a study's grid; the untrained model is the method ``BASE`` and has no training seed."""
+    """One run of a study; the untrained model is the method ``BASE`` and has no training seed."""
 
     run: str
+    """Name of the run: `model--method--preset--setting--sSEED`."""
     model: str
+    """Entry of `config/models.yaml`."""
     method: str
+    """Method as the study names it; `base` is the untrained model."""
     preset: str
+    """Preset of the method."""
     setting: str
+    """Setting of the study."""
     train_seed: int | None
+    """Training seed."""
     trains_as: str | None = None
-    """The method that was really trained under this name, where it is another."""
+    """Method that was trained, if it is not ``method``."""
     faults: tuple[Fault, ...] = ()
-    """Faults of the released code that were repeated."""
+    """Faults of the released code that were reproduced."""
 
     @property
     def variant(self) -> Variant:
@@ -109,25 +146,36 @@ class BenchmarkEntry(Settings):
     """One benchmark of a study, for tables and figures."""
 
     benchmark: str
+    """Name of the benchmark in the study."""
     dataset: str
+    """Entry of `config/datasets.yaml`."""
     samples_per_problem: int
+    """Completions per problem."""
     title: str
+    """Title in tables and figures."""
 
 
 class StudyManifest(Settings):
-    """The grid and the benchmarks: what aggregation and report must find."""
+    """The runs and benchmarks of a study: what aggregation and report expect."""
 
     kind: Literal["study"] = "study"
+    """Kind of configuration."""
     study: str
+    """Name of the study."""
     title: str
+    """Title in tables and figures."""
     description: str
+    """Purpose of the study."""
     train_dataset: str
+    """Entry of `config/datasets.yaml`."""
     grader: Grader = "rlvr"
-    """Whose rules judged."""
+    """Grader used for evaluation."""
     shared_seed: bool = False
-    """Whether all samples of a problem have one seed, and so are one sample."""
+    """Whether all samples of a problem share one seed, and so are identical."""
     runs: list[RunEntry] = Field(min_length=1)
+    """All runs, the untrained models first."""
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
+    """All benchmarks."""
 
     @property
     def variants(self) -> list[Variant]:
@@ -144,13 +192,13 @@ class StudyManifest(Settings):
         return [run for run in self.runs if run.variant == variant]
 
 
-Cell = TypeVar("Cell", TrainConfig, GenerateConfig, GradeConfig, StudyManifest)
+Config = TypeVar("Config", TrainConfig, GenerateConfig, GradeConfig, StudyManifest)
 
 
-def read_config(path: Path, kind: type[Cell]) -> Cell:
-    """Read a cell file.
+def read_config(path: Path, kind: type[Config]) -> Config:
+    """Read a resolved configuration.
 
     Raises:
-        UserError: the file is missing, damaged, or a cell of another kind.
+        UserError: the file is missing, damaged, or of another kind.
     """
     return parse(kind, read_json(path), str(path))

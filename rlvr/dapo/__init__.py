@@ -1,1 +1,1 @@
-"""The trainer: losses, dynamic sampling, updates, checkpoints, and the loop."""
+"""The trainer: the DAPO loop, dynamic sampling, updates, losses, checkpoints."""

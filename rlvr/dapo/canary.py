@@ -1,9 +1,9 @@
-"""The alarm: a run stops when the policy that samples is not the one that is trained.
+"""The canary: a run stops when the policy that samples is not the policy that is trained.
 
-Two independent looks. After each sync the log-probabilities of a few fixed answers (the canary) are computed
-by trainer and engine; and every update compares the two on the tokens that were drawn
-(`rollout/mismatch_kl`). What the engine should hold is checked bit by bit in :mod:`rlvr.rollout.sync`; this
-sees what it computes from it.
+Two independent checks. After each sync, trainer and engine both score a few fixed completions (the canary);
+and every update compares the log-probabilities of the two on the sampled tokens (`rollout/mismatch_kl`).
+:mod:`rlvr.rollout.sync` checks bit by bit which weights the engine holds; the canary checks what the engine
+computes from them.
 """
 
 from collections.abc import Sequence
@@ -15,46 +15,44 @@ from rlvr.config.schema import Training
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
-from rlvr.rollout.engines.base import Engine
+from rlvr.rollout.engines.base import Engine, Tokens
 
 CANARIES = 4
-"""Answers that are scored after each sync; each costs the engine one forward pass."""
+"""Completions scored after each sync; each costs the engine one forward pass."""
 
 
 def canary_completions(
     problems: Sequence[TrainingProblem], tokenizer: PreTrainedTokenizerBase
-) -> list[tuple[list[int], list[int]]]:
-    """Return (prompt ids, gold answer ids) of the first problems."""
+) -> list[Tokens]:
+    """Return the first problems with their gold answers as completions."""
     return [
-        (list(problem.prompt_ids), tokenizer.encode(problem.answer, add_special_tokens=False))
+        Tokens(problem.prompt_ids, tokenizer.encode(problem.answer, add_special_tokens=False))
         for problem in problems[:CANARIES]
     ]
 
 
-def canary_kl(learner: Learner, engine: Engine, answers: list[tuple[list[int], list[int]]]) -> float:
-    """Return the part of KL(engine || trainer) that the canary's tokens carry, in nats per token.
+def canary_kl(learner: Learner, engine: Engine, canary: Sequence[Tokens]) -> float:
+    """Return the part of KL(engine || trainer) that falls on the canary's tokens, in nats per token.
 
-    KL is the sum over the vocabulary of p (r - 1 - log r) with p the engine's probability and
-    r = trainer / engine; no term is negative, so the terms of the gold tokens are a lower bound. Without the
-    weight p an unlikely token, whose probability 16-bit arithmetic hardly knows, would cry wolf.
+    KL is the sum over the vocabulary of p (r - 1 - log r), with p the engine's probability and
+    r = trainer / engine. No term is negative, so the terms of the canary's tokens are a lower bound. Without
+    the weight p, tokens too improbable for 16-bit arithmetic would raise false alarms.
     """
-    trainer_N = torch.tensor([value for row in policy_logprobs(learner, answers) for value in row])
     temperature = learner.training.sampling.temperature
-    engine_N = torch.tensor(
-        [value for prompt, answer in answers for value in engine.score(prompt, answer, temperature)]
-    )
+    trainer_N = torch.tensor([value for row in policy_logprobs(learner, canary) for value in row])
+    engine_N = torch.tensor([value for tokens in canary for value in engine.score(tokens, temperature)])
     return float((engine_N.exp() * mismatch_kl(trainer_N, engine_N)).mean())
 
 
 def check_mismatch(kl: float, training: Training, place: str) -> None:
-    """Stop the run if trainer and engine disagree more than their precision explains, or are not finite.
+    """Stop the run if trainer and engine differ by more than their precision explains.
 
     Raises:
-        UserError: they do.
+        UserError: the KL is above the limit, or not a number.
     """
     if not kl <= training.largest_mismatch:
         raise UserError(
-            f"the policy that samples is not the one that is trained: their KL is {kl:.2g} nats per token "
-            f"{place}, above {training.largest_mismatch:g}; a finer training.rollout_dtype brings them "
-            "together, training.mismatch_alarm sets the limit"
+            f"the policy that samples is not the policy that is trained: their KL is {kl:.2g} nats per token "
+            f"{place}, the limit is {training.largest_mismatch:g}; use a finer training.rollout_dtype, or "
+            "raise training.mismatch_alarm"
         )

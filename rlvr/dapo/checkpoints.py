@@ -1,10 +1,10 @@
 """Training state on disk: safetensors and JSON, written whole, the last two kept.
 
-A checkpoint lives in ``<folder>/<fingerprint>/step-NNNNNN``. The fingerprint covers the resolved cell, the
-model and the data: a changed setting starts afresh beside the old state instead of continuing it.
+A checkpoint is a folder ``CHECKPOINTS/FINGERPRINT/step-NNNNNN``. The fingerprint covers configuration, model
+and data, so that a run with a changed setting starts from step 0 and never continues another run.
 """
 
-import os
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,56 +15,55 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlvr.errors import UserError
-from rlvr.files import read_json, write_json
+from rlvr.files import read_json, replacing_folder, write_json
 
 KEEP = 2
+"""Checkpoints kept."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that the next step depends on; random numbers are derived, so there is no generator."""
+    """Everything that the next step depends on; seeds are derived, so no generator state is needed."""
 
     step: int
-    """Steps done."""
+    """Finished steps."""
     trained: dict[str, Tensor]
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     progress: dict[str, Any]
-    """JSON: prompt cursor, surplus groups, log rows, seconds, attempts."""
+    """JSON: prompt cursor, surplus groups, log, seconds, attempts, environment."""
 
 
-def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write ``state``, then delete all but the last checkpoints."""
-    for leftover in folder.glob(".writing-*"):
+def write_checkpoint(folder: Path, state: TrainingState) -> None:
+    """Write ``state``, then delete all but the last :data:`KEEP` checkpoints."""
+    for leftover in folder.glob(".step-*"):  # of an attempt that was killed
         shutil.rmtree(leftover)
-    temporary = folder / f".writing-{os.getpid()}"
-    temporary.mkdir(parents=True)
-    save_file(_owned(state.trained), temporary / "trained.safetensors")
     tensors, rest = _split_optimizer(state.optimizer)
-    save_file(tensors, temporary / "optimizer.safetensors")
-    write_json(
-        temporary / "state.json",
-        {"step": state.step, "optimizer": rest, "scheduler": state.scheduler, "progress": state.progress},
-    )
-    final = folder / f"step-{state.step:06d}"
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(temporary, final)
+    with replacing_folder(folder / f"step-{state.step:06d}") as temporary:
+        save_file(_owned(state.trained), temporary / "trained.safetensors")
+        save_file(tensors, temporary / "optimizer.safetensors")
+        write_json(
+            temporary / "state.json",
+            {"step": state.step, "optimizer": rest, "scheduler": state.scheduler, "progress": state.progress},
+        )
     for old in _checkpoints(folder)[:-KEEP]:
         shutil.rmtree(old)
 
 
-def load_checkpoint(folder: Path) -> TrainingState | None:
-    """Return the newest state in ``folder`` that can be read, or None where there is none at all.
+def read_checkpoint(folder: Path) -> TrainingState | None:
+    """Return the newest readable state in ``folder``, or None if there are no checkpoints.
 
     Raises:
-        UserError: there are checkpoints and all of them are damaged.
+        UserError: there are checkpoints, but all are damaged.
     """
     found = _checkpoints(folder)
     for checkpoint in reversed(found):
         try:
             return _read(checkpoint)
         except (UserError, SafetensorError, KeyError) as error:
-            print(f"{checkpoint}: damaged ({error}); trying the one before")
+            logger.warning("%s: damaged (%s); trying the checkpoint before it", checkpoint, error)
     if found:
         raise UserError(f"{folder}: all checkpoints are damaged; delete the folder to train from the start")
     return None

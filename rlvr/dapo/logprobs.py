@@ -1,5 +1,6 @@
-"""Log-probabilities of given completions, without ever holding the logits of a whole batch."""
+"""Log-probabilities of given completions, without the logits of a whole batch in memory."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -8,23 +9,25 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from rlvr.rollout.engines.base import Tokens
+
 CHUNK_TOKENS = 2048
-"""Rows of logits held at once: at a vocabulary of 152k, 1.2 GB in float32."""
+"""Rows of logits in memory at once: 1.2 GB in float32 at a vocabulary of 152k."""
 
 
 def completion_logprobs(
-    policy: nn.Module, sequences: list[tuple[list[int], list[int]]], temperature: float
+    policy: nn.Module, sequences: Sequence[Tokens], temperature: float
 ) -> tuple[Tensor, Tensor]:
     """Return log-probability [N] and entropy [N], in nats, of every completion token, laid end to end.
 
     Args:
-        policy: the model being trained; called in its current mode, gradients as the caller has set them.
-        sequences: (prompt ids, completion ids) of each sequence.
-        temperature: of the sampling, since the policy that is trained is the one that samples.
+        policy: the model being trained; called in its current mode, with gradients as set by the caller.
+        sequences: tokens of each sequence.
+        temperature: sampling temperature, since the policy being trained is the one that samples.
     """
     base = _plain(policy)
     device = next(base.parameters()).device
-    ids, mask = _right_padded([prompt + completion for prompt, completion in sequences])
+    ids, mask = _right_padded([[*prompt, *completion] for prompt, completion in sequences])
     hidden = base.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)[0]
     rows, columns = _completion_positions(sequences)
     states_N, targets_N = hidden[rows, columns - 1], ids[rows, columns].to(device)
@@ -58,7 +61,7 @@ def _right_padded(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def _completion_positions(sequences: list[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor]:
+def _completion_positions(sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
     """Return row and column [N] of every completion token in the padded batch."""
     rows = [torch.full((len(completion),), row) for row, (_, completion) in enumerate(sequences)]
     columns = [len(prompt) + torch.arange(len(completion)) for prompt, completion in sequences]

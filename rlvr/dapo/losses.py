@@ -1,8 +1,8 @@
 """Losses and advantages: pure functions, tensors in, tensors out.
 
 Shapes: S sequences (completions) of the whole batch, N their tokens laid end to end, P prompts, G group size.
-Every algorithm is the same clipped surrogate; they differ in how advantages are normalised and in how
-much each token weighs. Weights are relative to the whole batch, so the losses of its microbatches add up.
+All algorithms share the clipped surrogate; they differ in how advantages are normalised and in the weight of
+each token. Weights are relative to the whole batch, so the losses of its microbatches add up.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class LossInputs(NamedTuple):
     logprobs_N: Tensor
     """Log-probabilities under the policy being trained; carries the gradient."""
     old_logprobs_N: Tensor
-    """Log-probabilities under the policy that drew the tokens."""
+    """Log-probabilities under the policy that sampled the tokens."""
     advantages_N: Tensor
     """Advantage of the completion that each token belongs to."""
     weights_N: Tensor
@@ -29,8 +29,8 @@ class LossInputs(NamedTuple):
 def group_normalised(rewards_PG: Tensor) -> Tensor:
     """Return (R - mean) / std within each group [P, G]; GRPO, arXiv 2402.03300, section 4.1.2.
 
-    The sample standard deviation is used. Groups of equal rewards get zeros: rewards are compared, since the
-    computed deviation of equal numbers need not be zero.
+    The sample standard deviation is used. Groups of equal rewards get zeros; rewards are compared, since the
+    computed deviation of equal numbers may not be exactly zero.
     """
     centred = group_centred(rewards_PG)
     equal = (rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True)
@@ -75,7 +75,7 @@ def clipped_surrogate(
 
 @dataclass(frozen=True)
 class Algorithm:
-    """How one member of the family treats rewards and lengths."""
+    """How an algorithm normalises rewards and weighs tokens."""
 
     advantages: Callable[[Tensor], Tensor]
     """Rewards [P, G] -> advantages [P, G]."""

@@ -1,7 +1,6 @@
-"""Prompt groups: which prompts, which completions, which groups teach something."""
+"""Prompt groups: prompts in seeded order, their completions, and which groups are informative."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,7 +8,8 @@ import numpy as np
 
 from rlvr.config.schema import SoftOverlong, Training
 from rlvr.dapo.losses import soft_overlong_punishment
-from rlvr.rollout.engines.base import Completion, Engine, Request
+from rlvr.dapo.timer import Timer
+from rlvr.rollout.engines.base import Completion, Engine, Request, Tokens
 from rlvr.seeds import derive_seed
 
 
@@ -24,26 +24,26 @@ class TrainingProblem:
 
 @dataclass
 class Group:
-    """G completions of one prompt and what they earned."""
+    """G completions of one prompt and their rewards."""
 
     problem_id: str
     prompt_ids: tuple[int, ...]
     completions: list[list[int]]
     """Token ids of each completion."""
     correct: list[float]
-    """1.0 where the answer is right (R of the paper, section 2.4), else 0.0."""
+    """1.0 if the answer is correct (R of the RLVR paper, section 2.4), else 0.0."""
     rewards: list[float]
-    """`correct` and the length punishment."""
+    """`correct` plus the length punishment."""
     truncated: list[bool]
-    """Cut at the length limit."""
+    """Whether the completion was truncated at `max_new_tokens`."""
     engine_logprobs: list[list[float]]
-    """Per token, as the engine that drew them saw them."""
+    """Per token, as computed by the engine that sampled it."""
     old_logprobs: list[list[float]] | None = None
-    """Per token, under the policy that drew them; None while that is still the current policy."""
+    """Per token, under the policy that sampled it; None while that is the current policy."""
 
 
 Reward = Callable[[Sequence[TrainingProblem], Sequence[Completion]], list[float]]
-"""Problems and completions, paired, -> 1.0 (right) or 0.0."""
+"""Problems and completions, paired, -> 1.0 (correct) or 0.0."""
 
 
 @dataclass
@@ -53,7 +53,9 @@ class PromptStream:
     problems: Sequence[TrainingProblem]
     seed: int
     cursor: int = 0
-    """Problems handed out so far."""
+    """Problems taken so far."""
+    _order_of: tuple[int, np.ndarray] | None = field(default=None, init=False, repr=False, compare=False)
+    """Epoch and its order."""
 
     def take(self, count: int) -> list[tuple[int, TrainingProblem]]:
         """Return the next ``count`` (epoch, problem) pairs."""
@@ -65,33 +67,27 @@ class PromptStream:
         return epoch, self.problems[self._order(epoch)[position]]
 
     def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_cached", (None, None))[0] != epoch:
+        if self._order_of is None or self._order_of[0] != epoch:
             generator = np.random.default_rng(derive_seed(self.seed, "order", epoch))
-            self._cached = (epoch, generator.permutation(len(self.problems)))
-        return self._cached[1]
+            self._order_of = epoch, generator.permutation(len(self.problems))
+        return self._order_of[1]
 
 
-@dataclass
+@dataclass(frozen=True)
 class StepGroups:
-    """The groups of one step and how they were found."""
+    """The groups of one step."""
 
-    groups: list[Group]
+    kept: list[Group]
     """What the step trains on."""
-    sampled: list[Group] = field(default_factory=list)
-    """All groups drawn in this step, kept or not."""
-    carried: int = 0
+    sampled: list[Group]
+    """All groups sampled in this step, kept or not."""
+    carried: int
     """Groups left over from the step before."""
-    reward_seconds: float = 0.0
-    """Wall time spent on rewards."""
 
 
 @dataclass
 class GroupSampler:
-    """Dynamic sampling (DAPO, arXiv 2503.14476, section 3.2): draw until enough groups are informative.
-
-    Groups beyond what the step needs are carried to the next step, whole and in order: nothing that was drawn
-    is thrown away because it came late, which would favour short answers.
-    """
+    """Samples completions for the prompts of a stream, in groups, and rewards them."""
 
     engine: Engine
     stream: PromptStream
@@ -99,37 +95,24 @@ class GroupSampler:
     training: Training
     seed: int
     surplus: list[Group] = field(default_factory=list)
+    """Groups carried to the next step."""
 
-    def sample(self, step: int) -> StepGroups:
-        """Return the groups of ``step``; fewer than asked for if the rounds run out, perhaps none."""
-        need = self.training.prompts_per_step
-        dynamic = self.training.dynamic_sampling
-        result = StepGroups(groups=self.surplus, carried=len(self.surplus))
-        for _ in range(dynamic.max_rounds if dynamic else 1):
-            if len(result.groups) >= need:
-                break
-            drawn = self._draw(step, need, result)
-            result.sampled += drawn
-            result.groups = result.groups + (informative_groups(drawn) if dynamic else drawn)
-        self.surplus = result.groups[need:]
-        result.groups = result.groups[:need]
-        return result
-
-    def _draw(self, step: int, count: int, result: StepGroups) -> list[Group]:
-        """Draw G completions for each of the next ``count`` prompts, and reward them."""
+    def sample_round(self, step: int, timer: Timer) -> list[Group]:
+        """Sample and reward G completions for each of the next `prompts_per_step` prompts."""
         size = self.training.group_size
-        pairs = [(epoch, problem) for epoch, problem in self.stream.take(count) for _ in range(size)]
+        prompts = self.stream.take(self.training.prompts_per_step)
+        pairs = [(epoch, problem) for epoch, problem in prompts for _ in range(size)]
         requests = [
             Request(
                 problem.prompt_ids, derive_seed(self.seed, "rollout", step, epoch, problem.id, row % size)
             )
             for row, (epoch, problem) in enumerate(pairs)
         ]
-        completions = self.engine.generate(requests, self.training.sampling)
         problems = [problem for _, problem in pairs]
-        started = time.perf_counter()
-        correct = self.reward(problems, completions)
-        result.reward_seconds += time.perf_counter() - started
+        with timer("rollout"):
+            completions = self.engine.generate(requests, self.training.sampling)
+        with timer("reward"):
+            correct = self.reward(problems, completions)
         return [
             self._group(problems[start], completions[start : start + size], correct[start : start + size])
             for start in range(0, len(pairs), size)
@@ -152,20 +135,25 @@ class GroupSampler:
 
 
 def length_reward(completion: Completion, max_tokens: int, overlong: SoftOverlong | None) -> float:
-    """Return the soft overlong punishment of one completion, 0 where it is off."""
+    """Return the soft overlong punishment of one completion; 0 where it is off."""
     if overlong is None:
         return 0.0
     return soft_overlong_punishment(len(completion.token_ids), max_tokens, overlong.buffer_tokens)
 
 
 def informative_groups(groups: list[Group]) -> list[Group]:
-    """Return the groups that hold right and wrong answers (DAPO, arXiv 2503.14476, Eq. 11)."""
-    return [group for group in groups if mixed(group)]
+    """Return the groups with both correct and incorrect completions (DAPO, arXiv 2503.14476, Eq. 11)."""
+    return [group for group in groups if is_informative(group)]
 
 
-def mixed(group: Group) -> bool:
-    """Tell whether a group holds right and wrong answers; others give no gradient."""
+def is_informative(group: Group) -> bool:
+    """Tell whether a group has both correct and incorrect completions; others give no gradient."""
     return any(value != group.correct[0] for value in group.correct)
+
+
+def tokens_of(groups: list[Group]) -> list[Tokens]:
+    """Return the tokens of every completion with its prompt, group by group."""
+    return [Tokens(group.prompt_ids, completion) for group in groups for completion in group.completions]
 
 
 def group_to_json(group: Group) -> dict[str, Any]:
@@ -176,10 +164,3 @@ def group_to_json(group: Group) -> dict[str, Any]:
 def group_from_json(value: dict[str, Any]) -> Group:
     """Return the group that :func:`group_to_json` wrote."""
     return Group(**{**value, "prompt_ids": tuple(value["prompt_ids"])})
-
-
-def iterate_sequences(groups: list[Group]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield (prompt ids, completion ids) of every completion, group by group."""
-    for group in groups:
-        for completion in group.completions:
-            yield list(group.prompt_ids), completion

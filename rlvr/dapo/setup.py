@@ -1,81 +1,74 @@
-"""A training run: put together from its inputs, resumed from its checkpoint, published when done."""
+"""Put a training run together from its configuration, model and data."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rlvr.artifacts import Environment
+from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import AnswerFormat
-from rlvr.dapo.canary import canary_completions, canary_kl, check_mismatch
-from rlvr.dapo.checkpoints import TrainingState, load_checkpoint, save_checkpoint
-from rlvr.dapo.sampling import (
-    GroupSampler,
-    PromptStream,
-    Reward,
-    TrainingProblem,
-    group_from_json,
-    group_to_json,
-)
+from rlvr.dapo.canary import canary_completions
+from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
-from rlvr.environment import code_and_machine, peak_memory_bytes
+from rlvr.environment import current_environment
 from rlvr.errors import UserError
-from rlvr.files import content_hash, read_json, replacing, sha256_of, write_json, write_parquet
+from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
-from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters, trained_state
+from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
-from rlvr.rollout.engines.base import Completion
-from rlvr.rollout.engines.transformers import TransformersEngine
+from rlvr.rollout.engines.base import Completion, Engine, Tokens
+from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.sync import WeightSync
 from rlvr.seeds import derive_seed
-from rlvr.verify import Item, Verifier
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item
 
-IDENTITY = {"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
-"""Fields of the cell that say which run this is."""
+logger = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
-    """Everything that a step of training touches; a context that closes the verifier."""
+    """A training run in progress; as a context, it stops the verifier's workers at the end."""
 
-    cell: TrainConfig
+    config: TrainConfig
     learner: Learner
-    engine: TransformersEngine
+    engine: Engine
     sync: WeightSync
-    """Brings the learner's weights to the engine."""
-    canary: list[tuple[list[int], list[int]]]
-    """(prompt ids, answer ids) that trainer and engine score after each sync."""
+    """Sends the learner's weights to the engine."""
+    canary: list[Tokens]
+    """Completions that trainer and engine score after each sync."""
     sampler: GroupSampler
     verifier: Verifier
     folder: Path
-    """Where checkpoints of just this cell, model and data live."""
+    """Checkpoints of this configuration, model and data."""
     inputs: dict[str, str]
-    """Checksums of model and data."""
+    """Hashes of model and data."""
     started: float
-    """When this attempt began, on the monotonic clock."""
+    """Start of this attempt on the monotonic clock."""
     dropped_prompts: int
     """Problems left out because their prompts are too long."""
     log: list[dict[str, float]] = field(default_factory=list)
-    """A row for every step done."""
-    code: dict[str, Any] = field(default_factory=code_and_machine)
-    """Code, packages and hardware of the attempt that did the last step."""
+    """One row per finished step."""
+    environment: Environment = field(default_factory=current_environment)
+    """Code, packages and hardware of the attempt that trained last."""
     earlier_commits: list[str] = field(default_factory=list)
-    """Commits of earlier attempts, where they were others."""
+    """Commits of earlier attempts, where they differ."""
     earlier_seconds: float = 0.0
-    """Of the attempts before this one, up to their last checkpoints; what came after is not counted."""
+    """Wall time of earlier attempts, each up to its last checkpoint."""
     attempts: int = 1
 
     def __enter__(self) -> "Run":
-        """Nothing to open: workers start when first needed."""
+        """Do nothing: workers start when they are first needed."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -87,124 +80,124 @@ class Run:
         """Wall time over all attempts."""
         return self.earlier_seconds + time.monotonic() - self.started
 
+    @property
+    def devices(self) -> int:
+        """Devices that trainer and engine use, together."""
+        return len(self.engine.devices.union(tensor.device for tensor in self.learner.policy.parameters()))
 
-def start(cell_path: Path, model: Path, data: Path, checkpoints: Path, reward: Reward | None = None) -> Run:
-    """Put a run together, at its last checkpoint where there is one."""
+
+def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward: Reward | None = None) -> Run:
+    """Return the run before its first step; arguments as for :func:`rlvr.dapo.train.train`."""
     started = time.monotonic()
-    cell = read_config(cell_path, TrainConfig)
-    problems = read_problems(data)
-    refuse_rounding(cell, model)
+    config = read_config(config_path, TrainConfig)
+    training = config.training
+    check_precision(config, model)
     inputs = {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
     tokenizer = load_tokenizer(model)
-    chosen = training_problems(cell, problems, tokenizer)
-    prompts = {problem.id: problem.prompt_ids for problem in chosen}
-    check_lengths(model, prompts, cell.training.sampling.max_new_tokens)
-    learner = build_learner(cell, model)
-    verifier = Verifier()
-    engine = TransformersEngine(
-        load_model(model, cell.training.rollout_dtype), tokenizer, cell.training.rollout_batch_size
+    rows = read_problems(data)
+    problems = training_problems(config, rows, tokenizer)
+    prompts = {problem.id: problem.prompt_ids for problem in problems}
+    check_lengths(model, prompts, training.sampling.max_new_tokens)
+    learner = build_learner(config, model)
+    engine = make_engine(
+        "transformers",
+        model,
+        tokenizer,
+        dtype=training.rollout_dtype,
+        batch_size=training.rollout_batch_size,
     )
+    verifier = Verifier()
     sampler = GroupSampler(
         engine=engine,
-        stream=PromptStream(chosen, cell.train_seed),
-        reward=reward or verified_reward(verifier, cell.answer_format, opening(tokenizer, cell.prompt)),
-        training=cell.training,
-        seed=cell.train_seed,
+        stream=PromptStream(problems, config.train_seed),
+        reward=reward or verified_reward(verifier, config.answer_format, opening(tokenizer, config.prompt)),
+        training=training,
+        seed=config.train_seed,
     )
-    fingerprint = content_hash({"cell": cell.model_dump(), **inputs})[:16]
-    run = Run(
-        cell,
-        learner,
-        engine,
-        WeightSync(learner.method, learner.policy, engine, cell.training.sync),
-        canary_completions(chosen, tokenizer),
-        sampler,
-        verifier,
-        checkpoints / fingerprint,
-        inputs,
-        started,
-        len(problems) - len(chosen),
+    return Run(
+        config=config,
+        learner=learner,
+        engine=engine,
+        sync=WeightSync(learner.method, learner.policy, engine, training.sync),
+        canary=canary_completions(problems, tokenizer),
+        sampler=sampler,
+        verifier=verifier,
+        folder=checkpoints / content_hash({"config": config.model_dump(), **inputs})[:16],
+        inputs=inputs,
+        started=started,
+        dropped_prompts=len(rows) - len(problems),
     )
-    resume(run)
-    sync_weights(run)
-    return run
 
 
-def sync_weights(run: Run) -> dict[str, float]:
-    """Bring the current weights to the engine and return what arrived, measured.
-
-    Raises:
-        UserError: the engine does not serve the policy that is trained.
-    """
-    metrics = run.sync()
-    kl = canary_kl(run.learner, run.engine, run.canary)
-    check_mismatch(kl, run.cell.training, "on the canary after the sync")
-    return {**metrics, "sync/canary_kl": kl}
-
-
-def build_learner(cell: TrainConfig, model: Path) -> Learner:
-    """Load the base, apply the method, make its optimizer."""
-    training = cell.training
-    method = trained_method(cell)
-    torch.manual_seed(derive_seed(cell.train_seed, "adapter"))
-    policy = build_policy(method, load_model(model, training.dtype), training.optimizer_steps)
+def build_learner(config: TrainConfig, model: Path) -> Learner:
+    """Load the base model, apply the method, and make its optimizer and scheduler."""
+    training = config.training
+    method = trained_method(config)
+    torch.manual_seed(derive_seed(config.train_seed, "adapter"))
+    base = load_model(model, training.dtype)
+    total_parameters = base.num_parameters()
+    policy = build_policy(method, base, training.optimizer_steps)
     policy.train()
     if training.gradient_checkpointing:
-        model_of_policy = cast(PreTrainedModel, policy)  # PEFT's wrapper hands both calls on
-        model_of_policy.gradient_checkpointing_enable()
-        model_of_policy.enable_input_require_grads()
+        wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
+        wrapped.gradient_checkpointing_enable()
+        wrapped.enable_input_require_grads()
     optimizer = method.optimizer(policy, training)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
-    return Learner(method, policy, optimizer, scheduler, training)
+    return Learner(method, policy, optimizer, scheduler, training, total_parameters)
 
 
-def refuse_rounding(cell: TrainConfig, model: Path) -> None:
-    """Refuse to train in a precision that would round the stored base.
+def check_precision(config: TrainConfig, model: Path) -> None:
+    """Refuse to train an adapter in a precision that rounds the stored base.
 
-    An adapter is evaluated on the base as it is stored; trained on a rounded one it would be another model.
+    The adapter is evaluated on the base as stored; trained on a rounded base, it would be another model.
+
+    Raises:
+        UserError: the base is stored in float32, training is in 16 bits, and the method keeps the base.
     """
     stored = read_json(model / "config.json").get("dtype", "float32")
-    if stored == "float32" and cell.training.dtype != "float32" and trained_method(cell).keeps_base:
+    if stored == "float32" and config.training.dtype != "float32" and trained_method(config).keeps_base:
         raise UserError(
-            f"{cell.run}: training.dtype is {cell.training.dtype}, but {model} holds float32 weights, which "
-            "that would round; store the model in that precision (dtype in models.yaml) or train in float32"
+            f"{config.run}: training.dtype is {config.training.dtype}, which would round the float32 weights "
+            f"of {model}; store the model in {config.training.dtype} (dtype in models.yaml) or set "
+            "training.dtype: float32"
         )
 
 
 def training_problems(
-    cell: TrainConfig, problems: pd.DataFrame, tokenizer: PreTrainedTokenizerBase
+    config: TrainConfig, rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase
 ) -> list[TrainingProblem]:
-    """Return the problems with their prompts rendered and tokenised.
+    """Return the problems with their prompts rendered and tokenised; overlong ones are left out.
 
     Raises:
-        UserError: a prompt is too long and the study does not say to drop it, or none is left.
+        UserError: a prompt is too long and the configuration does not drop such prompts, or none is left.
     """
-    limit = cell.training.max_prompt_tokens
-    columns = (problems[column] for column in ("source", "id", "problem", "answer"))
-    fitting, too_long = [], []
-    for source, name, text, answer in zip(*columns, strict=True):
-        problem = TrainingProblem(name, prompt_ids(tokenizer, cell.prompt, text), answer)
+    limit = config.training.max_prompt_tokens
+    columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
+    fitting, overlong = [], []
+    for origin, name, text, answer in zip(*columns, strict=True):
+        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
-            too_long.append(f"{source} (id {name!r}): a prompt of {len(problem.prompt_ids)} tokens")
-    if too_long and (cell.training.overlong_prompts == "stop" or not fitting):
+            overlong.append(f"{origin} (id {name!r}): prompt of {len(problem.prompt_ids)} tokens")
+    if overlong and (config.training.overlong_prompts == "stop" or not fitting):
         raise UserError(
-            f"{too_long[0]}, training.max_prompt_tokens is {limit} "
-            f"({len(too_long)} of {len(problems)} are too long); raise the limit or set "
+            f"{overlong[0]} exceeds training.max_prompt_tokens = {limit} "
+            f"({len(overlong)} of {len(rows)} prompts do); raise the limit or set "
             "training.overlong_prompts: drop"
         )
-    for one in too_long:
-        print(f"{one}, left out: training.max_prompt_tokens is {limit}")
+    for prompt in overlong:
+        logger.warning("%s exceeds training.max_prompt_tokens = %d; dropped", prompt, limit)
     return fitting
 
 
 def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str = "") -> Reward:
-    """Return the reward of the paper (section 2.4): 1 where the verifier finds the answer right, else 0.
+    """Return the reward of the paper (section 2.4): 1 for a correct answer, else 0.
 
-    ``opened`` is what the chat template has written of every answer already.
+    ``opened`` is the start of the completion that the chat template has already written.
     """
 
     def reward(problems: Sequence[TrainingProblem], completions: Sequence[Completion]) -> list[float]:
@@ -220,108 +213,3 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
         return [float(verdict.correct) for verdict in verifier.verify_many(items)]
 
     return reward
-
-
-def remember(run: Run) -> None:
-    """Write a checkpoint."""
-    state = TrainingState(
-        step=len(run.log),
-        trained=trained_state(run.learner.method, run.learner.policy),
-        optimizer=run.learner.optimizer.state_dict(),
-        scheduler=_plain(run.learner.scheduler.state_dict()),
-        progress={
-            "cursor": run.sampler.stream.cursor,
-            "surplus": [group_to_json(group) for group in run.sampler.surplus],
-            "log": [
-                {key: None if value != value else value for key, value in row.items()} for row in run.log
-            ],
-            "seconds": run.seconds,
-            "attempts": run.attempts,
-            "code": run.code,
-            "earlier_commits": run.earlier_commits,
-        },
-    )
-    save_checkpoint(run.folder, state)
-
-
-def resume(run: Run) -> None:
-    """Continue from the last checkpoint, if there is one."""
-    state = load_checkpoint(run.folder)
-    if state is None:
-        return
-    print(f"resuming {run.cell.run} after step {state.step}")
-    load_trained_state(run.learner.method, run.learner.policy, state.trained, str(run.folder))
-    load_optimizer_state(run.learner, state.optimizer)
-    scheduler = run.learner.scheduler
-    functions = [None] * len(run.learner.optimizer.param_groups)  # stand for "keep yours"
-    scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
-    run.sampler.stream.cursor = state.progress["cursor"]
-    run.sampler.surplus = [group_from_json(group) for group in state.progress["surplus"]]
-    run.log = [
-        {key: float("nan") if value is None else value for key, value in row.items()}
-        for row in state.progress["log"]
-    ]
-    run.earlier_seconds = state.progress["seconds"]
-    run.attempts = state.progress["attempts"] + 1
-    before = state.progress["code"]
-    if state.step >= run.cell.training.steps:
-        print(f"nothing is left to train; publishing what commit {before['git_commit']} trained")
-        run.code, run.earlier_commits = before, state.progress["earlier_commits"]
-    else:
-        commits = [*state.progress["earlier_commits"], before["git_commit"]]
-        run.earlier_commits = [c for c in dict.fromkeys(commits) if c and c != run.code["git_commit"]]
-
-
-def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
-    """Put an optimizer's state back where its parameters are.
-
-    PyTorch moves what is kept under a parameter; LoRA-FA's optimizer keeps its state under names.
-    """
-    learner.optimizer.load_state_dict(state)
-    device = next(learner.policy.parameters()).device
-    states: dict[Any, dict[str, Any]] = learner.optimizer.state
-    for owner, values in states.items():
-        if isinstance(owner, str):
-            for key, value in values.items():
-                values[key] = value.to(device) if isinstance(value, torch.Tensor) else value
-
-
-def publish(run: Run, output: Path) -> None:
-    """Write the run's small final files; `run.json` last, since it says that the rest is there."""
-    with replacing(output / "trained.safetensors") as temporary:
-        state = trained_state(run.learner.method, run.learner.policy)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
-    write_parquet(output / "train_log.parquet", pd.DataFrame(run.log))
-    write_json(output / "run.json", describe(run))
-
-
-def describe(run: Run) -> dict[str, Any]:
-    """Return the content of `run.json`: what was run, what came out, and where it comes from."""
-    cell, log = run.cell, pd.DataFrame(run.log)
-    rewards = log["reward/mean"].dropna()
-    return {
-        "run_info": {
-            **cell.model_dump(include=IDENTITY),
-            "config": cell.model_dump(),
-            "config_sha256": content_hash(cell.model_dump()),
-            "status": "finished",
-            "seconds": run.seconds,
-            "device_seconds": run.seconds,
-            "attempts": run.attempts,
-        },
-        "train_info": {
-            "trainable_parameters": trainable_parameters(run.learner.policy),
-            "total_parameters": run.engine.model.num_parameters(),
-            "steps": len(log),
-            "dropped_prompts": run.dropped_prompts,
-            "reward_first": float(rewards.iloc[0]),
-            "reward_last": float(rewards.tail(5).mean()),
-            "peak_memory_bytes": peak_memory_bytes(),
-        },
-        "meta_info": {**run.code, "earlier_git_commits": run.earlier_commits, **run.inputs},
-    }
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a scheduler's state without the functions, which are no state."""
-    return {key: value for key, value in state.items() if key != "lr_lambdas"}

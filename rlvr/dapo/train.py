@@ -1,142 +1,191 @@
-r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, on one process.
+r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process.
 
 The algorithm, as published::
 
     for step = 1 .. steps
-        draw prompts; draw G completions o_i ~ pi_old for each; reward R_i = correct(o_i) + length(o_i)
-        keep the groups that hold right and wrong answers; draw on until there are enough      (Eq. 11)
+        sample prompts; sample G completions o_i ~ pi_old for each; reward R_i = correct(o_i) + length(o_i)
+        keep groups with both correct and incorrect completions; sample until there are enough  (Eq. 11)
         A_i = (R_i - mean R) / std R within the group
         theta <- theta - AdamW step on
-            - 1/(sum |o_i|)  sum_i sum_t  min(rho A_i, clip(rho, 1 - e_low, 1 + e_high) A_i)   (Eq. 8, 12)
+            - 1/(sum |o_i|)  sum_i sum_t  min(rho A_i, clip(rho, 1 - e_low, 1 + e_high) A_i)    (Eq. 8, 12)
         pi_old <- pi_theta
 
-Where this departs from the paper that we reproduce, or from DAPO:
+Departures from DAPO or from the paper that is reproduced (the RLVR paper):
 
 1. Groups beyond what a step needs are carried to the next step with their log-probabilities, not discarded.
 2. The reward is 0/1 (RLVR paper, section 2.4), not -1/1; group normalisation makes the two equal.
-3. One update per batch of completions by default (strictly on-policy, as the RLVR paper), so that the clip
-   acts on carried groups only; ``updates_per_step`` raises that.
+3. One update per batch of completions by default (strictly on-policy, as in the RLVR paper), so that the clip
+   acts on carried groups only; ``updates_per_step`` raises the number.
 4. There is no KL term and no reference model, as in both papers.
 
-Run one cell by hand::
+To train one run by hand::
 
     rlvr train results/demo/configs/train/tiny--lora--recommended--main--s0.json \
         --model resources/models/tiny --data resources/data/sums-train.parquet \
         --checkpoints checkpoints/demo/lora --output runs/lora
+
+Shape suffixes: P prompt groups, G completions per group, S sequences (P x G), N tokens.
 """
 
-import time
+import logging
 from pathlib import Path
 
 import torch
 
-from rlvr.dapo.canary import check_mismatch
-from rlvr.dapo.sampling import Reward, StepGroups, mixed
-from rlvr.dapo.setup import Run, publish, remember, start, sync_weights
-from rlvr.dapo.update import remember_logprobs, update
+from rlvr.dapo.canary import canary_kl, check_mismatch
+from rlvr.dapo.losses import ALGORITHMS
+from rlvr.dapo.results import write_results
+from rlvr.dapo.resume import resume, save_checkpoint
+from rlvr.dapo.sampling import Group, GroupSampler, Reward, StepGroups, informative_groups, is_informative
+from rlvr.dapo.setup import Run, setup
+from rlvr.dapo.timer import Timer
+from rlvr.dapo.update import NO_UPDATE, store_logprobs, update
 from rlvr.environment import peak_memory_bytes
 from rlvr.progress import Steps
 from rlvr.seeds import derive_seed
 
+logger = logging.getLogger(__name__)
+
 
 def train(
-    cell: Path, model: Path, data: Path, checkpoints: Path, output: Path, reward: Reward | None = None
+    config_path: Path, model: Path, data: Path, checkpoints: Path, output: Path, reward: Reward | None = None
 ) -> None:
-    """Train one cell, from its last checkpoint where there is one, and publish the run.
+    """Train one run, from its last checkpoint if there is one, and write its results.
 
     Args:
-        cell: resolved cell file.
+        config_path: resolved configuration (`TrainConfig`).
         model: prepared model folder.
         data: prepared problems.
         checkpoints: folder for training state; survives a restart.
-        output: folder that gets `trained.safetensors`, `train_log.parquet` and `run.json`.
-        reward: replaces the verifier (for controls such as a coin toss).
+        output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
+        reward: replaces the verifier (for controls such as random rewards).
 
     Raises:
         UserError: an input is wrong, the loss is not finite, or the engine serves another policy.
     """
-    run = start(cell, model, data, checkpoints, reward)
-    total = run.cell.training.steps
-    with run, Steps(run.cell.run, total, completed=len(run.log)) as progress:
-        for step in range(len(run.log), total):
-            row = train_step(run, step)
+    run = setup(config_path, model, data, checkpoints, reward)
+    resume(run)
+    sync_weights(run)
+    training = run.config.training
+    with run, Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
+        for step in range(len(run.log), training.steps):
+            timer = Timer()
+            with timer("step"):
+                metrics = train_step(run, step, timer)
+            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
             run.log.append(row)
-            if (step + 1) % run.cell.training.checkpoint_every == 0 or step + 1 == total:
-                remember(run)
+            if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.steps:
+                save_checkpoint(run)
             progress.done(1, summary(row))
-    publish(run, output)
+    write_results(run, output)
 
 
-def train_step(run: Run, step: int) -> dict[str, float]:
-    """Do one step of the algorithm box above and return its row of the log."""
-    torch.manual_seed(derive_seed(run.cell.train_seed, "dropout", step))
-    clock = [time.perf_counter()]
-    drawn = run.sampler.sample(step)
+def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
+    """Do one step of the algorithm above and return its metrics."""
+    learner, sampler, training = run.learner, run.sampler, run.config.training
+    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step))
+
+    batch = sample_groups(sampler, step, timer)
     if step == 0:
-        log_informative_fraction(drawn)
-    clock.append(time.perf_counter())
-    remember_logprobs(run.learner, run.sampler.surplus)
-    metrics = update(run.learner, drawn.groups, step)
-    if drawn.groups:
-        check_mismatch(metrics["rollout/mismatch_kl"], run.cell.training, f"on the rollouts of step {step}")
-    clock.append(time.perf_counter())
-    served = sync_weights(run)
-    clock.append(time.perf_counter())
+        log_informative_fraction(batch.sampled)
+
+    update_metrics = NO_UPDATE
+    with timer("update"):
+        store_logprobs(learner, sampler.surplus)  # the next step trains on them with another policy
+        if batch.kept:
+            rewards_PG = torch.tensor([group.rewards for group in batch.kept])
+            advantages_PG = ALGORITHMS[training.algorithm].advantages(rewards_PG)
+            update_metrics = update(learner, batch.kept, advantages_PG, step)
+            check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
+
+    with timer("sync"):
+        sync_metrics = sync_weights(run)
+
     return {
-        "step": step,
-        **group_metrics(drawn),
-        **metrics,
-        **served,
-        **run.learner.method.metrics(run.learner.policy),
-        "time/rollout_seconds": clock[1] - clock[0] - drawn.reward_seconds,
-        "time/reward_seconds": drawn.reward_seconds,
-        "time/update_seconds": clock[2] - clock[1],
-        "time/sync_seconds": clock[3] - clock[2],
-        "time/step_seconds": clock[3] - clock[0],
-        "memory/peak_bytes": peak_memory_bytes(),
+        **group_metrics(batch),
+        **update_metrics,
+        **sync_metrics,
+        **learner.method.metrics(learner.policy),
     }
 
 
-def group_metrics(drawn: StepGroups) -> dict[str, float]:
-    """Return what the groups drawn in this step say of the policy; kept or not, all of them count.
+def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
+    """Sample until enough groups are informative: dynamic sampling (DAPO, section 3.2).
 
-    A step that lived on carried groups alone drew none; its rewards are then not known (NaN).
+    Groups beyond what the step needs are carried to the next one, whole and in order: discarding what was
+    sampled last would favour short completions. After the last round the step trains on what it has,
+    perhaps nothing.
     """
-    groups = drawn.sampled
-    count = sum(len(group.completions) for group in groups)
-    informative = sum(mixed(group) for group in groups)
+    needed, dynamic = sampler.training.prompts_per_step, sampler.training.dynamic_sampling
+    carried = sampler.surplus
+    kept, sampled = list(carried), list[Group]()
+    for _ in range(dynamic.max_rounds if dynamic else 1):
+        if len(kept) >= needed:
+            break
+        groups = sampler.sample_round(step, timer)
+        sampled += groups
+        kept += informative_groups(groups) if dynamic else groups
+    sampler.surplus = kept[needed:]
+    return StepGroups(kept=kept[:needed], sampled=sampled, carried=len(carried))
+
+
+def sync_weights(run: Run) -> dict[str, float]:
+    """Send the current weights to the engine and return metrics of what it serves.
+
+    Raises:
+        UserError: the engine does not serve the policy that is trained.
+    """
+    metrics = run.sync()
+    kl = canary_kl(run.learner, run.engine, run.canary)
+    check_mismatch(kl, run.config.training, "on the canary after the sync")
+    return {**metrics, "sync/canary_kl": kl}
+
+
+def group_metrics(batch: StepGroups) -> dict[str, float]:
+    """Return metrics of the groups sampled in a step, kept or not.
+
+    They are NaN in a step that trained on carried groups alone and sampled none.
+    """
+    groups = batch.sampled
+    lengths = [float(len(completion)) for group in groups for completion in group.completions]
+    truncated = [float(value) for group in groups for value in group.truncated]
+    informative = len(informative_groups(groups))
 
     def mean(values: list[float]) -> float:
-        return sum(values) / count if count else float("nan")
+        return sum(values) / len(values) if values else float("nan")
 
-    lengths = [len(completion) for group in groups for completion in group.completions]
     return {
         "reward/mean": mean([value for group in groups for value in group.rewards]),
         "reward/correct": mean([value for group in groups for value in group.correct]),
-        "completion/length_mean": mean([float(length) for length in lengths]),
-        "completion/truncated_fraction": mean([float(cut) for group in groups for cut in group.truncated]),
+        "completion/length_mean": mean(lengths),
+        "completion/truncated_fraction": mean(truncated),
         "groups/sampled": len(groups),
-        "groups/kept": len(drawn.groups),
+        "groups/kept": len(batch.kept),
         "groups/dropped": len(groups) - informative,
-        "groups/carried": drawn.carried,
-        "groups/informative_fraction": informative / len(groups) if groups else float("nan"),
-        "tokens/generated": sum(lengths),
+        "groups/carried": batch.carried,
+        "groups/informative_fraction": mean([float(is_informative(group)) for group in groups]),
+        "tokens/generated": int(sum(lengths)),
     }
 
 
-def log_informative_fraction(drawn: StepGroups) -> None:
-    """Say, before anything is learnt, how many groups hold right and wrong answers."""
-    share = sum(mixed(group) for group in drawn.sampled) / len(drawn.sampled)
-    print(f"before training, {share:.0%} of {len(drawn.sampled)} groups hold right and wrong answers")
+def log_informative_fraction(groups: list[Group]) -> None:
+    """Log, before the first update, how many groups have both correct and incorrect completions."""
+    share = len(informative_groups(groups)) / len(groups)
+    logger.info(
+        "before training, %.0f%% of %d groups have both correct and incorrect completions",
+        100 * share,
+        len(groups),
+    )
     if share == 0:
-        print(
-            "WARNING: no group holds both, so there is nothing to learn from: use an easier data set, a "
-            "longer training.sampling.max_new_tokens, a larger training.group_size, or check answer_format"
+        logger.warning(
+            "no group has both correct and incorrect completions, so there is nothing to learn from: use an "
+            "easier data set, raise training.sampling.max_new_tokens or training.group_size, or check "
+            "answer_format"
         )
 
 
 def summary(row: dict[str, float]) -> str:
-    """Return how a step went, for the progress bar."""
+    """Return the note of a step for the progress bar."""
     return (
         f"reward {row['reward/mean']:.2f}  length {row['completion/length_mean']:.0f}  "
         f"{row['time/step_seconds']:.1f} s/step"

@@ -1,7 +1,7 @@
-"""One optimizer step, or a few, on the groups of a step."""
+"""The update: one or several optimizer steps on the groups of a step."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from rlvr.config.schema import DType, Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
-from rlvr.dapo.sampling import Group, iterate_sequences
+from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
 from rlvr.methods import Method
+from rlvr.rollout.engines.base import Tokens
 
 UPDATE_METRICS = (
     "loss/policy",
@@ -25,6 +26,8 @@ UPDATE_METRICS = (
     "optim/grad_norm",
     "optim/lr",
 )
+NO_UPDATE: dict[str, float] = {**dict.fromkeys(UPDATE_METRICS, math.nan), "tokens/trained": 0}
+"""Metrics of a step without groups to train on."""
 
 
 @dataclass
@@ -36,48 +39,44 @@ class Learner:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     training: Training
+    total_parameters: int
+    """Parameters of the base model."""
 
     @property
     def stochastic(self) -> bool:
-        """Whether forward passes in training hold noise, which the policy that sampled did not have."""
+        """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
         modules: Iterator[nn.Module] = self.policy.modules()
         return self.method.stochastic or any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
 
 
 @dataclass(frozen=True)
-class Sequences:
-    """Completions of a batch, flat, with everything the loss needs to know of each."""
+class Batch:
+    """The sequences of one optimizer step, with what the loss needs of each."""
 
-    tokens: list[tuple[list[int], list[int]]]
-    """(prompt ids, completion ids)."""
-    advantages: Tensor
-    """[S]."""
-    weights: Tensor
-    """Weight of each of a completion's tokens, [S]."""
+    tokens: list[Tokens]
+    advantages_S: Tensor
+    weights_S: Tensor
+    """Weight of each token of a completion in the loss."""
     old_logprobs: list[list[float] | None]
-    """Per token, or None where the current policy drew it."""
+    """Per token, or None where the current policy sampled it."""
     engine_logprobs: list[list[float]]
-    """Per token, as the engine that drew it saw it."""
+    """Per token, as computed by the engine that sampled it."""
 
 
-def update(learner: Learner, groups: list[Group], step: int) -> dict[str, float]:
-    """Train on the groups of ``step`` and return metrics; gradients are exact whatever the microbatch size.
-
-    Without groups nothing is trained and the metrics that an update would give are NaN.
+def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: int) -> dict[str, float]:
+    """Train on the groups of ``step`` and return metrics; gradients do not depend on the microbatch size.
 
     Raises:
         UserError: the loss or the gradient is not finite.
     """
-    if not groups:
-        return {**dict.fromkeys(UPDATE_METRICS, math.nan), "tokens/trained": 0}
     training = learner.training
     parts = np.array_split(np.arange(len(groups)), min(training.updates_per_step, len(groups)))
     if len(parts) > 1 or learner.stochastic:
-        remember_logprobs(learner, groups)
+        store_logprobs(learner, groups)
     totals: dict[str, float] = {}
     for position, part in enumerate(parts, start=step * training.updates_per_step):
-        metrics = optimizer_step(learner, flatten([groups[i] for i in part], training), position)
-        for name, value in metrics.items():
+        batch = make_batch([groups[i] for i in part], advantages_PG[part], training)
+        for name, value in optimizer_step(learner, batch, position).items():
             totals[name] = totals.get(name, 0.0) + value
     tokens = totals.pop("tokens")
     values = (
@@ -92,38 +91,33 @@ def update(learner: Learner, groups: list[Group], step: int) -> dict[str, float]
     return {**dict(zip(UPDATE_METRICS, values, strict=True)), "tokens/trained": tokens}
 
 
-def flatten(groups: list[Group], training: Training) -> Sequences:
-    """Lay groups out as sequences with advantages and global token weights."""
-    algorithm = ALGORITHMS[training.algorithm]
-    rewards_PG = torch.tensor([group.rewards for group in groups])
-    tokens = list(iterate_sequences(groups))
-    lengths_S = torch.tensor([len(completion) for _, completion in tokens])
+def make_batch(groups: list[Group], advantages_PG: Tensor, training: Training) -> Batch:
+    """Lay groups out as sequences; token weights are relative to the whole batch."""
+    tokens = tokens_of(groups)
+    lengths_S = torch.tensor([len(sequence.completion_ids) for sequence in tokens])
     old_logprobs: list[list[float] | None] = []
     for group in groups:
         old_logprobs += group.old_logprobs or [None] * len(group.completions)
-    return Sequences(
+    return Batch(
         tokens=tokens,
-        advantages=algorithm.advantages(rewards_PG).flatten(),
-        weights=algorithm.weights(lengths_S, training.sampling.max_new_tokens),
+        advantages_S=advantages_PG.flatten(),
+        weights_S=ALGORITHMS[training.algorithm].weights(lengths_S, training.sampling.max_new_tokens),
         old_logprobs=old_logprobs,
         engine_logprobs=[row for group in groups for row in group.engine_logprobs],
     )
 
 
-def remember_logprobs(learner: Learner, groups: list[Group]) -> None:
-    """Store the current policy's log-probabilities in groups that will outlive it."""
+def store_logprobs(learner: Learner, groups: list[Group]) -> None:
+    """Store the current policy's log-probabilities in groups that are used after it has changed."""
     fresh = [group for group in groups if group.old_logprobs is None]
-    remaining = iter(policy_logprobs(learner, list(iterate_sequences(fresh))))
+    remaining = iter(policy_logprobs(learner, tokens_of(fresh)))
     for group in fresh:
         group.old_logprobs = [next(remaining) for _ in group.completions]
 
 
 @torch.no_grad()
-def policy_logprobs(learner: Learner, sequences: list[tuple[list[int], list[int]]]) -> list[list[float]]:
-    """Return the log-probability of each completion token under the current policy, without dropout.
-
-    ``sequences`` holds (prompt ids, completion ids).
-    """
+def policy_logprobs(learner: Learner, sequences: Sequence[Tokens]) -> list[list[float]]:
+    """Return the log-probability of each completion token under the current policy, without dropout."""
     learner.policy.eval()  # the policy that samples has no dropout
     rows_of_values: list[list[float]] = [[] for _ in sequences]
     for rows in microbatches(sequences, learner.training.tokens_per_microbatch):
@@ -131,14 +125,15 @@ def policy_logprobs(learner: Learner, sequences: list[tuple[list[int], list[int]
             logprobs, _ = completion_logprobs(
                 learner.policy, [sequences[i] for i in rows], learner.training.sampling.temperature
             )
-        for i, values in zip(rows, logprobs.split([len(sequences[i][1]) for i in rows]), strict=True):
+        lengths = [len(sequences[i].completion_ids) for i in rows]
+        for i, values in zip(rows, logprobs.split(lengths), strict=True):
             rows_of_values[i] = values.tolist()
     learner.policy.train()
     return rows_of_values
 
 
-def microbatches(sequences: list[tuple[list[int], list[int]]], budget: int) -> Iterator[list[int]]:
-    """Yield rows of similar length whose padded size stays within ``budget`` tokens (one row at least)."""
+def microbatches(sequences: Sequence[Tokens], budget: int) -> Iterator[list[int]]:
+    """Yield rows of similar length whose padded size is at most ``budget`` tokens (at least one row)."""
     lengths = [len(prompt) + len(completion) for prompt, completion in sequences]
     batch: list[int] = []
     for row in sorted(range(len(sequences)), key=lambda row: (lengths[row], row)):
@@ -151,13 +146,13 @@ def microbatches(sequences: list[tuple[list[int], list[int]]], budget: int) -> I
 
 
 def autocast(policy: nn.Module, dtype: DType) -> torch.autocast:
-    """Return the context in which the policy runs in ``dtype`` while trained weights stay float32."""
+    """Return the context in which the policy runs in ``dtype`` while trained weights remain float32."""
     device = next(policy.parameters()).device.type
     return torch.autocast(device, dtype=getattr(torch, dtype), enabled=dtype != "float32")
 
 
-def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[str, float]:
-    """Do one optimizer step, number ``position`` of the run as planned, and return sums over the batch."""
+def optimizer_step(learner: Learner, batch: Batch, position: int) -> dict[str, float]:
+    """Do optimizer step ``position`` of the run (from 0, as planned) and return sums over the batch."""
     learner.optimizer.zero_grad(set_to_none=True)
     totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
     totals |= {"clipped_tokens": 0, "tokens": 0}
@@ -173,7 +168,7 @@ def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[st
     loss = float(totals["loss"] + totals["extra"])
     if not (np.isfinite(loss) and torch.isfinite(norm)):
         raise UserError(
-            f"the loss ({loss}) or its gradient norm ({float(norm)}) is not finite; "
+            f"the loss ({loss}) or the gradient norm ({float(norm)}) is not finite; "
             "lower training.learning_rate or use training.dtype: float32"
         )
     totals |= {"grad_norm": norm, "learning_rate": learner.scheduler.get_last_lr()[0]}
@@ -183,14 +178,14 @@ def optimizer_step(learner: Learner, batch: Sequences, position: int) -> dict[st
     return {name: float(value) for name, value in totals.items()}
 
 
-def _backward(learner: Learner, batch: Sequences, rows: list[int]) -> dict[str, Any]:
-    """Add the gradient of some sequences to the parameters; return sums to be added up."""
+def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]:
+    """Add the gradient of some sequences to the parameters and return sums over their tokens."""
     training = learner.training
     with autocast(learner.policy, training.dtype):
         logprobs_N, entropy_N = completion_logprobs(
             learner.policy, [batch.tokens[i] for i in rows], training.sampling.temperature
         )
-    counts = torch.tensor([len(batch.tokens[i][1]) for i in rows])
+    counts = torch.tensor([len(batch.tokens[i].completion_ids) for i in rows])
     device = logprobs_N.device
     current = logprobs_N.detach().split(counts.tolist())
     inputs = LossInputs(
@@ -198,8 +193,8 @@ def _backward(learner: Learner, batch: Sequences, rows: list[int]) -> dict[str, 
         old_logprobs_N=torch.cat(
             [_old(batch.old_logprobs[i], now) for i, now in zip(rows, current, strict=True)]
         ),
-        advantages_N=batch.advantages[rows].repeat_interleave(counts).to(device),
-        weights_N=batch.weights[rows].repeat_interleave(counts).to(device),
+        advantages_N=batch.advantages_S[rows].repeat_interleave(counts).to(device),
+        weights_N=batch.weights_S[rows].repeat_interleave(counts).to(device),
     )
     engine_N = torch.cat([torch.tensor(batch.engine_logprobs[i], device=device) for i in rows])
     if training.importance_cap is not None:
@@ -220,7 +215,7 @@ def mismatch_kl(trainer_N: Tensor, engine_N: Tensor) -> Tensor:
     """Return, per token [N], an estimate of KL(engine || trainer) in nats that is never negative.
 
     The estimator k3 = r - 1 - log r with r = trainer / engine (Schulman, Approximating KL
-    Divergence, 2020). It is zero where the engine serves just what is trained.
+    Divergence, 2020). It is zero where the engine serves exactly what is trained.
     """
     log_ratio_N = trainer_N - engine_N
     return log_ratio_N.exp() - 1 - log_ratio_N
@@ -235,5 +230,5 @@ def importance_weights(trainer_N: Tensor, engine_N: Tensor, cap: float) -> Tenso
 
 
 def _old(stored: list[float] | None, current: Tensor) -> Tensor:
-    """Return the log-probabilities under the policy that drew the tokens."""
+    """Return the log-probabilities under the policy that sampled the tokens."""
     return current if stored is None else torch.tensor(stored, device=current.device)

@@ -1,1 +1,1 @@
-"""Prompts and benchmarks: sources, checks, chat templates, the built-in arithmetic task."""
+"""Problems and prompts: reading, checks, contamination, chat templates, the built-in arithmetic task."""

@@ -1,6 +1,6 @@
-"""The built-in task: seeded arithmetic problems, with train and test apart for any seed and size.
+"""The built-in task: seeded arithmetic problems, with train and test disjoint for any seed and size.
 
-Levels, all on whole numbers from 0 and all with an answer that is not negative:
+Levels, all on whole numbers from 0 with answers that are not negative:
 
 ====== =============================================================
 level  problems
@@ -11,9 +11,9 @@ L3     sums and differences of two-digit numbers
 L4     two operations on one-digit numbers, products before sums
 ====== =============================================================
 
-Whether a problem belongs to train or to test is a hash of its operations and of its operands without
-their order, and of nothing else: 12 + 34 and 34 + 12 are always on the same side, and no seed, size,
-level or style can put a test problem into a training set.
+Whether a problem belongs to train or test depends only on a hash of its operations and of its operands,
+regardless of their order: 12 + 34 and 34 + 12 are always on the same side, and no seed, size, level or style
+can put a test problem into a training set.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ Split = Literal["train", "test"]
 Style = Literal["question", "bare"]
 
 TEST_ONE_IN = 5
-"""One operand pair in this many is a test pair."""
+"""Every fifth operand pair on average is a test pair."""
 
 _OPERANDS: dict[str, dict[str, range]] = {
     "L1": {"+": range(10), "-": range(10), "*": range(10)},
@@ -45,7 +45,7 @@ class Problem(TypedDict):
     id: str
     problem: str
     answer: str
-    source: str
+    origin: str
 
 
 class Expression(NamedTuple):
@@ -70,7 +70,7 @@ class Expression(NamedTuple):
         return sum(terms)
 
     def split(self) -> Split:
-        """Return the side this expression is on, whatever the order of its operands."""
+        """Return the side of the split, regardless of the order of operands."""
         key = derive_seed("arithmetic split", *sorted(self.operations), *sorted(self.operands))
         return "test" if key % TEST_ONE_IN == 0 else "train"
 
@@ -83,14 +83,14 @@ def generate(
     seed: int,
     style: Style = "question",
 ) -> list[Problem]:
-    """Draw ``size`` different problems, the levels and operations in equal parts as far as they go.
+    """Generate ``size`` different problems, with equal shares of levels and operations as far as possible.
 
     Args:
         levels: the levels to mix.
-        operations: the operations to mix; a level uses those of them that it has.
+        operations: the operations to mix; a level uses those that it has.
         split: ``train`` or ``test``; the two never share an operand pair.
         size: number of problems.
-        seed: which problems are drawn, and their order.
+        seed: selects the problems and their order.
         style: ``question`` ("What is 12 + 34?") or ``bare`` ("12+34").
 
     Raises:
@@ -102,25 +102,30 @@ def generate(
     total = len({expression for _, pool in pools for expression in pool})
     if not 1 <= size <= total:
         raise UserError(
-            f"arithmetic data, size: {size} problems asked for, but levels {list(levels)} with operations "
-            f"{list(operations)} have {total} different {split} problems; ask for 1 to {total}"
+            f"arithmetic data, size: {size}, but levels {list(levels)} with operations "
+            f"{list(operations)} have {total} different {split} problems; set size to 1..{total}"
         )
 
     def place(expression: Expression) -> int:
         return derive_seed(seed, "arithmetic order", split, expression.text())
 
     chosen: dict[Expression, str] = {}
-    for level, expression in _in_turn([(level, sorted(pool, key=place)) for level, pool in pools]):
+    for level, expression in _in_turn([Pool(level, sorted(pool, key=place)) for level, pool in pools]):
         if len(chosen) == size:
             break
         chosen.setdefault(expression, level)
     return [_problem(expression, chosen[expression], style) for expression in sorted(chosen, key=place)]
 
 
-def _pools(
-    levels: Sequence[str], operations: Sequence[str], split: Split
-) -> list[tuple[str, list[Expression]]]:
-    """Return ``(level, expressions)`` for every level and every operation or pair of operations in it."""
+class Pool(NamedTuple):
+    """The expressions of one level with one operation or pair of operations."""
+
+    level: str
+    expressions: list[Expression]
+
+
+def _pools(levels: Sequence[str], operations: Sequence[str], split: Split) -> list[Pool]:
+    """Return a pool for every level and every operation or pair of operations in it."""
     _check("levels", levels, get_args(Level))
     _check("operations", operations, get_args(Operation))
     _check("split", [split], get_args(Split))
@@ -132,16 +137,17 @@ def _pools(
         wanted = [operation for operation in has if operation in operations]
         if not wanted:
             raise UserError(
-                f"arithmetic data, operations: level {level} has none of {list(operations)}; it has {has}"
+                f"arithmetic data, operations: level {level} has none of {list(operations)}; "
+                f"choose from {', '.join(has)}"
             )
         for signs in product(wanted, repeat=2 if level == "L4" else 1):
             operands = _L4_OPERANDS if level == "L4" else _OPERANDS[level][signs[0]]
             every = (Expression(chosen, signs) for chosen in product(operands, repeat=len(signs) + 1))
-            pools.append((level, [one for one in every if one.value() >= 0 and one.split() == split]))
+            pools.append(Pool(level, [one for one in every if one.value() >= 0 and one.split() == split]))
     return pools
 
 
-def _in_turn(pools: Iterable[tuple[str, list[Expression]]]) -> Iterator[tuple[str, Expression]]:
+def _in_turn(pools: Iterable[Pool]) -> Iterator[tuple[str, Expression]]:
     """Yield one expression of each pool in turn until all pools are empty."""
     waiting = [(level, iter(pool)) for level, pool in pools]
     while waiting:
@@ -157,7 +163,7 @@ def _in_turn(pools: Iterable[tuple[str, list[Expression]]]) -> Iterator[tuple[st
 def _problem(expression: Expression, level: str, style: Style) -> Problem:
     text = f"What is {expression.text(' ')}?" if style == "question" else expression.text()
     return Problem(
-        id=expression.text(), problem=text, answer=str(expression.value()), source=f"arithmetic/{level}"
+        id=expression.text(), problem=text, answer=str(expression.value()), origin=f"arithmetic/{level}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Render problems by a model's own chat template."""
+"""Render problems with the chat template of a model."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -15,10 +15,10 @@ def messages(prompt: Prompt, problem: str) -> list[dict[str, str]]:
 
 
 def render(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: str) -> str:
-    """Return the text that the model sees, up to where its answer begins."""
+    """Return the prompt as text, up to where the completion begins."""
     chat = messages(prompt, problem)
     text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    return cast(str, text)  # not token ids, as asked
+    return cast(str, text)  # tokenize=False returns text
 
 
 def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: str) -> tuple[int, ...]:
@@ -27,8 +27,9 @@ def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: st
 
 
 def opening(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> str:
-    """Return what the template has already written of the answer: an open ``<think>``, or nothing.
+    """Return the start of the completion that the template writes: an open ``<think>``, or nothing.
 
-    It belongs to the answer. Without it one whose thinking never ends would look like one without thinking.
+    It belongs to the completion: without it, a completion truncated while thinking would look like one
+    without thinking.
     """
     return "<think>\n" if render(tokenizer, prompt, "").rstrip().endswith("<think>") else ""

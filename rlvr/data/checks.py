@@ -1,4 +1,4 @@
-"""Find the defects of problems row by row, and do with them what the configuration says."""
+"""Find the defects of problems row by row, and take the configured action for each kind."""
 
 import re
 from collections import Counter
@@ -7,29 +7,26 @@ from typing import Literal, NamedTuple
 
 from rlvr.config.catalogue import Checks
 from rlvr.errors import UserError
-
-GoldFault = Literal["unparsable_answer", "text_answer"]
-CheckGolds = Callable[[Sequence[str]], Sequence[GoldFault | None]]
-"""Ask the verifier about gold answers; a function, because the verifier lives in a layer above."""
+from rlvr.verify.gold_answers import check_golds
 
 SHOWN = 3
-"""Rows that a message names for each kind of defect; it counts the others."""
+"""Rows that an error message shows per kind of defect; the others are counted."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _GOLD_FAULTS = {
     "unparsable_answer": "the verifier does not accept {answer!r} as an answer to itself",
-    "text_answer": "the verifier cannot read {answer!r} as mathematics, so only the same text is right",
+    "text_answer": "the verifier cannot read {answer!r} as mathematics, so only the same text is correct",
 }
 
 
 class Row(NamedTuple):
-    """One problem; ``line`` is its line or row in the source, from 1."""
+    """One problem; ``line`` is its line or row in what was read, from 1."""
 
     line: int
     id: str
     problem: str
     answer: str
-    source: str
+    origin: str
     alternates: tuple[str, ...] = ()
 
 
@@ -43,31 +40,28 @@ class Finding(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Rows that are used, and the defects of those that are not (``dropped``) or all the same (``kept``)."""
+    """The rows to use, and the defects of dropped rows and of rows kept in spite of them."""
 
     rows: list[Row]
     dropped: list[Finding]
     kept: list[Finding]
 
 
-def check_rows(
-    rows: Sequence[Row], findings: Sequence[Finding], checks: Checks, check_golds: CheckGolds, name: str
-) -> Checked:
-    """Check rows one kind of defect after the other; a row with a defect is not looked at for the next kind.
+def check_rows(rows: Sequence[Row], findings: Sequence[Finding], checks: Checks, name: str) -> Checked:
+    """Check rows for one kind of defect after the other; a dropped row is not checked for the next kind.
 
     Args:
         rows: the mapped rows.
         findings: rows that could not be mapped.
-        checks: what each kind of defect does.
-        check_golds: asks the verifier.
+        checks: action for each kind of defect.
         name: what the rows were read from, for messages.
 
     Raises:
-        UserError: defects whose kind is set to `stop`; the message counts them by kind, names the first ones
-            and says which settings there are.
+        UserError: defects whose action is `stop`; the message counts them by kind, shows the first ones and
+            gives the settings.
     """
     remaining, found, kept = list(rows), list(findings), []
-    for check in _all_checks(checks, check_golds):
+    for check in _all_checks(checks):
         new = list(check(remaining))
         tolerated = {finding.line for finding in new if getattr(checks, finding.kind) == "keep"}
         kept += [finding for finding in new if finding.line in tolerated]
@@ -81,11 +75,11 @@ def check_rows(
     return Checked(remaining, sorted(found, key=lambda finding: finding.line), kept)
 
 
-Check = Callable[[Sequence[Row]], Iterator[Finding]]
+_Check = Callable[[Sequence[Row]], Iterator[Finding]]
 
 
-def _all_checks(checks: Checks, check_golds: CheckGolds) -> list[Check]:
-    """Return the checks in their order: cheap ones first, and copies before the verifier is asked."""
+def _all_checks(checks: Checks) -> list[_Check]:
+    """Return the checks in order: cheap ones first, duplicates before the verifier."""
     return [
         lambda rows: _blank(rows, "problem"),
         lambda rows: _blank(rows, "answer"),
@@ -95,7 +89,7 @@ def _all_checks(checks: Checks, check_golds: CheckGolds) -> list[Check]:
         lambda rows: _repeated(
             rows, "duplicate_problem", "problem", lambda row: " ".join(row.problem.split())
         ),
-        lambda rows: _golds(rows, check_golds),
+        _gold_faults,
     ]
 
 
@@ -127,12 +121,10 @@ def _repeated(rows: Sequence[Row], kind: str, what: str, key_of: Callable[[Row],
         earlier = first.setdefault(key_of(row), row)
         if earlier is not row:
             answers = "" if earlier.answer == row.answer else f", with the answer {earlier.answer!r}"
-            yield Finding(
-                kind, row.line, row.id, f"the {what} stands in line {earlier.line} already{answers}"
-            )
+            yield Finding(kind, row.line, row.id, f"the {what} repeats line {earlier.line}{answers}")
 
 
-def _golds(rows: Sequence[Row], check_golds: CheckGolds) -> Iterator[Finding]:
+def _gold_faults(rows: Sequence[Row]) -> Iterator[Finding]:
     for row, fault in zip(rows, check_golds([row.answer for row in rows]), strict=True):
         if fault:
             yield Finding(fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer))
@@ -146,7 +138,5 @@ def _refusal(fatal: Sequence[Finding], name: str, rows: int) -> str:
         examples = "; ".join(f"line {one.line} (id {one.id!r}): {one.reason}" for one in shown)
         allowed = Checks.model_json_schema()["properties"][kind]["enum"]
         lines.append(f"  {kind}: {count}: {examples}{rest} (checks.{kind}: {' or '.join(allowed[1:])})")
-    lines.append(
-        "Mend the rows, or say under `checks:` of this data set in datasets.yaml what becomes of them."
-    )
+    lines.append("Fix the rows, or set `checks` for this data set in datasets.yaml.")
     return "\n".join(lines)

@@ -1,66 +1,47 @@
-"""Problems of a benchmark that stand in the training data as well, word for word or nearly so."""
+"""Find benchmark problems that are in the training data, word for word or nearly so."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from rlvr.data.problems import read_problems
+from rlvr.artifacts import ContaminatedProblem, ContaminationRow, write_rows
+from rlvr.data.problems import read_problems, read_provenance
 from rlvr.data.similarity import Match, best_matches
 from rlvr.errors import UserError
-from rlvr.files import read_json, replacing
-
-Agree = Callable[[Sequence[str], Sequence[str]], list[bool]]
-"""Ask the verifier, for each pair of a gold answer and another one, whether the other one is right."""
-
-CONTAMINATED = ["dataset", "problem_id", "train_id", "similarity", "same_answer"]
+from rlvr.verify.gold_answers import agree
 
 
 def write_contamination(
-    train: Sequence[Path],
-    benchmarks: Sequence[Path],
-    threshold: float,
-    agree: Agree,
-    overlap: Path,
-    contaminated: Path,
+    train: Sequence[Path], benchmarks: Sequence[Path], threshold: float, counts: Path, problems: Path
 ) -> None:
-    """Write which benchmark problems were seen in training, and how many of each benchmark.
+    """Write which benchmark problems are contaminated, and how many of each benchmark.
 
-    A problem counts as seen if a training problem has the same words, numbers and signs, or is similar to it
-    at or above ``threshold`` (`rlvr.data.similarity`). Generated benchmarks are made to be unseen: they are
-    compared word for word, and an overlap is an error.
+    A problem is contaminated if a training problem has the same words, numbers and signs, or a similarity of
+    at least ``threshold`` (`rlvr.data.similarity`). Generated benchmarks must not be contaminated: they are
+    compared word for word only, and a match is an error.
 
     Args:
-        train: all prepared files that a model of the study learns from.
+        train: all prepared files that a model of the study is trained on.
         benchmarks: prepared benchmarks.
-        threshold: similarity from which on two problems count as the same, 0..1.
-        agree: asks the verifier.
-        overlap: CSV to write, a row a benchmark: `dataset problems seen`.
-        contaminated: CSV to write, a row a seen problem with its best match:
-            `dataset problem_id train_id similarity same_answer`.
+        threshold: lowest similarity of two problems that count as the same, 0..1.
+        counts: table to write (`ContaminationRow`), one row per benchmark.
+        problems: table to write (`ContaminatedProblem`), the contaminated problems with their best matches.
 
     Raises:
         UserError: a generated benchmark shares a problem with the training data.
     """
-    seen = pd.concat([read_problems(path) for path in train], ignore_index=True)
-    counts, rows = [], []
+    training = pd.concat([read_problems(path) for path in train], ignore_index=True)
+    count_rows: list[dict[str, object]] = []
+    problem_rows: list[dict[str, object]] = []
     for path in benchmarks:
-        problems = read_problems(path)
-        generated = read_json(path.with_suffix(".provenance.json"))["source"]["source"] == "arithmetic"
-        matches = exact_matches(list(problems["problem"]), list(seen["problem"]))
-        if generated and matches:
-            twice = problems["problem"].iloc[min(matches)]
-            raise UserError(f"{path}: problem {twice!r} stands in the training data too")
-        if not generated:
-            similar = best_matches(list(problems["problem"]), list(seen["problem"]), threshold)
-            matches = {**similar, **matches}
-        counts.append({"dataset": path.stem, "problems": len(problems), "seen": len(matches)})
-        rows += _rows(path.stem, problems, seen, matches, agree)
-    with replacing(overlap) as temporary:
-        pd.DataFrame(counts).to_csv(temporary, index=False)
-    with replacing(contaminated) as temporary:
-        pd.DataFrame(rows, columns=CONTAMINATED).to_csv(temporary, index=False)
+        benchmark = read_problems(path)
+        matches = _matches(path, benchmark, training, threshold)
+        count_rows.append({"dataset": path.stem, "problems": len(benchmark), "contaminated": len(matches)})
+        problem_rows += _problem_rows(path.stem, benchmark, training, matches)
+    write_rows(counts, ContaminationRow, count_rows)
+    write_rows(problems, ContaminatedProblem, problem_rows)
 
 
 def exact_matches(problems: Sequence[str], training: Sequence[str]) -> dict[int, Match]:
@@ -73,18 +54,41 @@ def exact_matches(problems: Sequence[str], training: Sequence[str]) -> dict[int,
 
 
 def normalised(problem: str) -> str:
-    """Return the problem's words, numbers and signs alone, for comparison."""
+    """Return only the words, numbers and signs of a problem, for comparison."""
     return " ".join(re.findall(r"\w+|[-+*/=]", problem.lower()))
 
 
-def _rows(
-    dataset: str, problems: pd.DataFrame, seen: pd.DataFrame, matches: dict[int, Match], agree: Agree
-) -> list[tuple[str, str, str, float, bool]]:
-    """Return the rows of `contaminated.csv` for one benchmark, in its order."""
+def _matches(
+    path: Path, benchmark: pd.DataFrame, training: pd.DataFrame, threshold: float
+) -> dict[int, Match]:
+    """Return position -> best match of each contaminated problem of a benchmark."""
+    problems, trained = list(benchmark["problem"]), list(training["problem"])
+    exact = exact_matches(problems, trained)
+    if read_provenance(path)["entry"]["source"] != "arithmetic":
+        return {**best_matches(problems, trained, threshold), **exact}
+    if exact:
+        raise UserError(
+            f"{path}: problem {problems[min(exact)]!r} is in the training data too; "
+            "generate benchmark and training data with different `split`"
+        )
+    return {}
+
+
+def _problem_rows(
+    dataset: str, benchmark: pd.DataFrame, training: pd.DataFrame, matches: dict[int, Match]
+) -> Iterator[dict[str, object]]:
+    """Yield the rows of `ContaminatedProblem` for one benchmark, in its order."""
     positions = sorted(matches)
-    ours = problems.iloc[positions]
-    theirs = seen.iloc[[matches[position].position for position in positions]]
-    similarity = [round(matches[position].similarity, 3) for position in positions]
-    same_answer = agree(list(ours["answer"]), list(theirs["answer"]))
-    names = [dataset] * len(positions)
-    return list(zip(names, ours["id"], theirs["id"], similarity, same_answer, strict=True))
+    ours = benchmark.iloc[positions]
+    theirs = training.iloc[[matches[position].position for position in positions]]
+    same_answers = agree(list(ours["answer"]), list(theirs["answer"]))
+    for position, problem_id, train_id, same_answer in zip(
+        positions, ours["id"], theirs["id"], same_answers, strict=True
+    ):
+        yield {
+            "dataset": dataset,
+            "problem_id": problem_id,
+            "train_id": train_id,
+            "similarity": round(matches[position].similarity, 3),
+            "same_answer": same_answer,
+        }

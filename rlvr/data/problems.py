@@ -1,6 +1,6 @@
 """Prepared problem files: a Parquet file with two small files beside it.
 
-`<dataset>.parquet`, a row a problem, all columns text and never empty:
+`<dataset>.parquet`, one row per problem, all columns text and never empty:
 
 ======= ==========================================================================================
 column  meaning
@@ -8,13 +8,13 @@ column  meaning
 id      unique in the file
 problem the bare problem, without instructions
 answer  the bare gold answer, without `$` around it and without a box
-source  where the row was read: `file#line`, `owner/name@revision#row` or `arithmetic/level`
+origin  where the row was read: `file#line`, `owner/name@revision#row` or `arithmetic/level`
 ======= ==========================================================================================
 
-Where the source gives further right answers, there is a column `alternates`, a list of texts.
+If the data has further correct answers, there is a column `alternates`, a list of texts.
 
-`<dataset>.provenance.json` says what was read and what became of its rows, `<dataset>.dropped.csv` lists the
-rows that were left out (`file line id reason`; no rows if none were). See docs/data.md.
+`<dataset>.provenance.json` says what was read and which rows were kept, `<dataset>.dropped.csv` lists the
+dropped rows (`file line id reason`; no rows if none were). See docs/data.md.
 """
 
 from pathlib import Path
@@ -23,9 +23,9 @@ from typing import Any
 import pandas as pd
 
 from rlvr.errors import UserError
-from rlvr.files import content_hash, read_parquet, write_json, write_parquet
+from rlvr.files import content_hash, read_json, read_parquet, write_json, write_parquet
 
-COLUMNS = ["id", "problem", "answer", "source"]
+COLUMNS = ["id", "problem", "answer", "origin"]
 ALTERNATES = "alternates"
 
 
@@ -33,9 +33,19 @@ def read_problems(path: Path) -> pd.DataFrame:
     """Read a prepared file.
 
     Raises:
-        UserError: missing, damaged, or not a problem file.
+        UserError: the file is missing or damaged, or lacks a column.
     """
     return read_parquet(path, COLUMNS)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Read the provenance of a prepared file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    provenance: dict[str, Any] = read_json(_provenance(path))
+    return provenance
 
 
 def write_problems(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -47,8 +57,12 @@ def write_problems(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) 
         UserError: there are no problems.
     """
     if frame.empty:
-        raise UserError(f"{path}: the data set holds no problems")
+        raise UserError(f"{path}: the data set has no problems; check its entry in datasets.yaml")
     columns = [name for name in (*COLUMNS, ALTERNATES) if name in frame]
     content = {"problems": len(frame), "content_sha256": content_hash(frame[columns].to_dict("list"))}
-    write_json(path.with_suffix(".provenance.json"), {**provenance, **content})
+    write_json(_provenance(path), {**provenance, **content})
     write_parquet(path, frame[columns])
+
+
+def _provenance(path: Path) -> Path:
+    return path.with_suffix(".provenance.json")

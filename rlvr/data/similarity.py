@@ -1,8 +1,8 @@
-r"""How alike two problems are, as sequences of words and digits.
+r"""Similarity of two problems, as sequences of words and digits.
 
-Two signs together tell that one problem was made from the other: a run of tokens that both hold, and a high
-share of matching tokens over all. Either alone misleads: problems on the same theme end in the same long
-phrases, and short ones on other numbers (`the remainder when … is divided by 9`) match in most tokens.
+Two conditions together show that one problem was made from the other: a common run of tokens, and a high
+share of matching tokens overall. Either alone misleads: problems on the same topic share long phrases, and
+short ones with different numbers (`the remainder when … is divided by 9`) match in most tokens.
 """
 
 import re
@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 SHARED_RUN = 10
-"""Tokens in a row that two similar problems must share; shorter problems are compared word for word alone."""
+"""Consecutive tokens that similar problems must share; shorter problems are compared word for word only."""
 
 _LAYOUT = re.compile(
     r"\\(?:left|right|big|Big|bigg|Bigg|text|textbf|textit|mathrm|operatorname|displaystyle|quad|qquad)(?![A-Za-z])"
@@ -22,15 +22,15 @@ _TOKEN = re.compile(r"[a-z]+|\d")
 
 
 class Match(NamedTuple):
-    """The training problem that is most like a problem."""
+    """The training problem most similar to a problem."""
 
     position: int
-    """Where it stands among the training problems."""
+    """Its position among the training problems."""
     similarity: float
 
 
 def tokens(problem: str) -> list[str]:
-    """Return the words, LaTeX commands and single digits of a problem, without what only sets type."""
+    """Return the words, LaTeX commands and single digits of a problem, without typesetting commands."""
     return _TOKEN.findall(_FRACTION.sub(r"\\frac", _LAYOUT.sub(" ", problem)).lower())
 
 
@@ -38,8 +38,7 @@ def best_matches(problems: Sequence[str], training: Sequence[str], threshold: fl
     """Return position -> most similar training problem, for the problems with one at or above ``threshold``.
 
     The similarity is that of `difflib`: twice the number of matching tokens over the number of all tokens of
-    both. Only training problems that share a run of `SHARED_RUN` tokens are compared; of equally similar ones
-    the first is taken.
+    both. Only training problems that share a run of `SHARED_RUN` tokens are compared; ties go to the first.
     """
     ours = [tokens(problem) for problem in problems]
     holders: dict[tuple[str, ...], set[int]] = defaultdict(set)
@@ -54,7 +53,7 @@ def best_matches(problems: Sequence[str], training: Sequence[str], threshold: fl
             matcher.set_seq1(ours[position])
             least = max(threshold, best[position].similarity if position in best else 0)
             if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
-                continue  # upper bounds, and far cheaper
+                continue  # upper bounds, and much cheaper
             similarity = matcher.ratio()
             if similarity >= threshold and (position not in best or similarity > best[position].similarity):
                 best[position] = Match(candidate, similarity)

@@ -1,1 +1,1 @@
-"""Evaluation in two boxes: generation costs device hours, grading costs seconds."""
+"""Evaluation in two steps: generation takes device hours, grading takes seconds."""

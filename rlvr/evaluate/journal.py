@@ -1,7 +1,7 @@
-"""Finished samples on disk while others are drawn: one JSON line each, appended batch by batch.
+"""Finished samples on disk while generation runs: one JSON line each, appended batch by batch.
 
-A killed generation continues after its last whole line. The journal lies outside the declared outputs, which
-Snakemake deletes before every attempt, and goes away when the Parquet file is published.
+A killed generation continues after its last complete line. The journal is outside the declared outputs, which
+Snakemake deletes before every attempt, and is removed when the Parquet file has been written.
 """
 
 import contextlib
@@ -9,43 +9,28 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
+from rlvr.artifacts import Sample
 from rlvr.config.loading import parse
-from rlvr.config.schema import Settings
 from rlvr.errors import UserError
 
-
-class Sample(Settings):
-    """One drawn answer; a row of the samples file."""
-
-    problem_id: str
-    sample_index: int
-    seed: int
-    text: str
-    n_tokens: int
-    finish_reason: Literal["stop", "length"]
-    seconds: float
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What the sample is an answer to."""
-        return self.problem_id, self.sample_index
+Key = tuple[str, int]
+"""Problem id and sample index."""
 
 
 class Journal:
-    """The samples drawn so far of one generation.
+    """The finished samples of one generation.
 
     Args:
-        path: the file, made on the first :meth:`append`.
-        seeds: (problem, sample index) -> seed of every sample that is wanted.
+        path: the file, made by the first :meth:`append`.
+        seeds: seed of every sample of this generation.
     """
 
-    def __init__(self, path: Path, seeds: dict[tuple[str, int], int]) -> None:
+    def __init__(self, path: Path, seeds: dict[Key, int]) -> None:
         self.path, self.seeds = path, seeds
 
-    def read(self) -> dict[tuple[str, int], Sample]:
-        """Return the samples by problem and sample index; a last line that was torn by a kill is cut off.
+    def read(self) -> dict[Key, Sample]:
+        """Return the samples by problem and sample index; an incomplete last line (a kill) is removed.
 
         Raises:
             UserError: any other damage; the message names file and line.
@@ -53,18 +38,18 @@ class Journal:
         if not self.path.exists():
             return {}
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.path, whole)
-        samples: dict[tuple[str, int], Sample] = {}
-        for number, line in enumerate(content[:whole].splitlines(), start=1):
+        complete = content.rfind(b"\n") + 1
+        if complete < len(content):
+            os.truncate(self.path, complete)
+        samples: dict[Key, Sample] = {}
+        for number, line in enumerate(content[:complete].splitlines(), start=1):
             place = f"{self.path}, line {number}"
             try:
                 sample = self._sample(line, place)
                 if sample.key in samples:
-                    raise UserError(f"{place}: sample {sample.key} stands here a second time")
+                    raise UserError(f"{place}: sample {sample.key} appears twice")
             except UserError as error:
-                raise UserError(f"{error}\ndelete {self.path} to draw these samples anew") from None
+                raise UserError(f"{error}\ndelete {self.path} to regenerate its samples") from None
             samples[sample.key] = sample
         return samples
 
@@ -74,7 +59,7 @@ class Journal:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{place}: not JSON ({error})") from None
         if sample.key not in self.seeds:
-            raise UserError(f"{place}: sample {sample.key} is not one of those that are wanted")
+            raise UserError(f"{place}: sample {sample.key} is not part of this benchmark")
         if sample.seed != self.seeds[sample.key]:
             raise UserError(
                 f"{place}: sample {sample.key} has seed {sample.seed}, not {self.seeds[sample.key]}"
@@ -91,7 +76,7 @@ class Journal:
             os.fsync(file.fileno())
 
     def remove(self) -> None:
-        """Delete the journal, and its folder where nothing else is in it."""
+        """Delete the journal, and its folder if nothing else is in it."""
         self.path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()

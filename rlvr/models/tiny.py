@@ -21,11 +21,11 @@ CHAT_TEMPLATE = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}
 """
-"""A role token, then the content; an assistant's turn ends with the end-of-sequence token."""
+"""A role token, then the content; an assistant turn ends with the end-of-sequence token."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Return the character tokenizer with its chat template; it pads on the left, as generation needs."""
+    """Return the character tokenizer with its chat template; it pads on the left, as generation requires."""
     vocabulary = {token: index for index, token in enumerate((PAD, EOS, UNKNOWN, *ROLES, *CHARACTERS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
@@ -53,7 +53,7 @@ def build_model(
 ) -> Qwen2ForCausalLM:
     """Return a randomly initialised float32 model that fits ``tokenizer``.
 
-    The weights are a function of the arguments alone; the caller's random state is left as it was.
+    The weights depend only on the arguments; the caller's random state is unchanged.
     """
     config = Qwen2Config(
         vocab_size=len(tokenizer),

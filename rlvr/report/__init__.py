@@ -1,4 +1,4 @@
-"""One study in, one self-contained HTML page out."""
+"""The report: one study as one self-contained HTML page."""
 
 from rlvr.report.build import build_report
 

@@ -1,27 +1,27 @@
-"""The tables that are folded away: other means, seen and unseen problems, rates, lengths and time."""
+"""The tables beside the accuracies: other means, contaminated problems, rates, lengths and time."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rlvr.artifacts import OVERALL, SAMPLE_WEIGHTED
 from rlvr.report.charts.intervals import Estimate
-from rlvr.report.inputs import OVERALL, SAMPLE_WEIGHTED, Inputs, rows_of
-from rlvr.report.tables import benchmark_title, seeds_text
+from rlvr.report.inputs import Inputs
+from rlvr.report.queries import benchmark_title, estimate_of, rows_of, seeds_text, without_k
 from rlvr.report.text import count, number, percent
 
 Show = Callable[[float], str]
 Heading = tuple[str, str]
-"""Title of a column, and what stands below it."""
+"""Title of a column, and the small text below it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Quantity:
-    """One column of numbers: the metric without its k, what stands above it, how a value is written."""
+    """One column of numbers: the metric without its k, the two lines of the heading, the format."""
 
     metric: str
     title: str
-    below: str
+    below: str = ""
     show: Show
 
 
@@ -33,30 +33,36 @@ def _seconds(value: float) -> str:
     return number(value, 4 if value < 1 else 1)
 
 
+def _points(value: float) -> str:
+    return percent(value, "")
+
+
 RATES = [
-    Quantity("avg/untruncated", "Right", "if finished", percent),
-    Quantity("avg/truncated_as_incorrect", "Right", "if cut is wrong", percent),
-    Quantity("avg/lenient", "Right", "wherever it stands", percent),
-    Quantity("no_answer_rate", "No answer", "", percent),
-    Quantity("verifier_failure_rate", "No verdict", "", percent),
-    Quantity("verifier_timeout_rate", "No verdict", "in time", percent),
-    Quantity("truncation_rate", "Cut off", "", percent),
-    Quantity("rerun_se", "Rerun", "SE, points", lambda value: percent(value, "")),
+    Quantity(metric="avg/untruncated", title="Accuracy", below="untruncated only", show=percent),
+    Quantity(
+        metric="avg/truncated_as_incorrect", title="Accuracy", below="truncated as incorrect", show=percent
+    ),
+    Quantity(metric="avg/lenient", title="Accuracy", below="any answer format", show=percent),
+    Quantity(metric="no_answer_rate", title="No answer", show=percent),
+    Quantity(metric="verifier_failure_rate", title="No verdict", show=percent),
+    Quantity(metric="verifier_timeout_rate", title="No verdict", below="timeout", show=percent),
+    Quantity(metric="truncation_rate", title="Truncated", show=percent),
+    Quantity(metric="rerun_se", title="Rerun SE", below="points", show=_points),
 ]
 LENGTHS = [
-    Quantity("tokens_mean", "Mean", "tokens", _tokens),
-    Quantity("tokens_p50", "p50", "tokens", number),
-    Quantity("tokens_p95", "p95", "tokens", number),
-    Quantity("tokens_mean/correct", "Right", "mean tokens", _tokens),
-    Quantity("tokens_mean/incorrect", "Wrong", "mean tokens", _tokens),
-    Quantity("seconds_mean", "A sample", "seconds", _seconds),
-    Quantity("generation_device_seconds", "All samples", "device seconds", _tokens),
+    Quantity(metric="tokens_mean", title="Mean", below="tokens", show=_tokens),
+    Quantity(metric="tokens_p50", title="p50", below="tokens", show=number),
+    Quantity(metric="tokens_p95", title="p95", below="tokens", show=number),
+    Quantity(metric="tokens_mean/correct", title="Correct", below="mean tokens", show=_tokens),
+    Quantity(metric="tokens_mean/incorrect", title="Incorrect", below="mean tokens", show=_tokens),
+    Quantity(metric="seconds_mean", title="Per sample", below="seconds", show=_seconds),
+    Quantity(metric="generation_device_seconds", title="All samples", below="device seconds", show=_tokens),
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NumberRow:
-    """The values of one method on one benchmark; None where it has not been run, NaN where there is none."""
+    """The values of one variant on one benchmark; None where it has not been run, NaN where undefined."""
 
     model: str
     label: str
@@ -65,9 +71,17 @@ class NumberRow:
     values: list[float | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberTable:
+    """Values without intervals, one row per variant and benchmark."""
+
+    quantities: list[Quantity]
+    rows: list[NumberRow]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EstimateRow:
-    """The estimates of one method, one a column; None where it has not been measured."""
+    """The estimates of one variant, one per column; None where it has not been measured."""
 
     model: str
     label: str
@@ -75,24 +89,36 @@ class EstimateRow:
     values: list[Estimate | None]
 
 
-def numbers_table(inputs: Inputs, quantities: list[Quantity]) -> tuple[list[Quantity], list[NumberRow]]:
-    """Return those of the quantities that the study has, and a row for each method and benchmark."""
-    frame = inputs.summary.assign(metric=inputs.summary["metric"].map(_without_k))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EstimateTable:
+    """Estimates with intervals, one row per variant; without headings there is nothing to show."""
+
+    headings: list[Heading]
+    rows: list[EstimateRow]
+
+
+def numbers_table(inputs: Inputs, quantities: list[Quantity]) -> NumberTable:
+    """Return those of the quantities that the study has."""
+    frame = inputs.summary.assign(metric=inputs.summary["metric"].map(without_k))
     present = [quantity for quantity in quantities if (frame["metric"] == quantity.metric).any()]
     rows = []
-    for variant in inputs.study.variants:
+    for variant in inputs.variants:
         mine = rows_of(frame, variant)
-        seeds = seeds_text(inputs, variant, int(mine["train_seeds"].max())) if len(mine) else ""
+        seeds = seeds_text(inputs, variant, mine["train_seeds"].max()) if len(mine) else ""
         for entry in inputs.study.benchmarks:
             here = mine[mine["benchmark"] == entry.benchmark].set_index("metric")["value"]
-            values = [
-                float(here.get(quantity.metric, math.nan)) if len(here) else None for quantity in present
-            ]
-            rows.append(NumberRow(variant.model, inputs.label(variant), seeds, entry.benchmark, values))
-    return present, rows
+            row = NumberRow(
+                model=variant.model,
+                label=inputs.label(variant),
+                seeds=seeds,
+                benchmark=entry.title,
+                values=[float(here.get(q.metric, math.nan)) if len(here) else None for q in present],
+            )
+            rows.append(row)
+    return NumberTable(quantities=present, rows=rows)
 
 
-def other_means(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow]]:
+def other_means(inputs: Inputs) -> EstimateTable:
     """Return the means over benchmarks beside the macro mean: sample-weighted, interquartile."""
     columns = {"Interquartile (IQM)": (OVERALL, "iqm")}
     if len(inputs.study.benchmarks) > 1:
@@ -100,8 +126,8 @@ def other_means(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow]]:
     return _estimates(inputs, columns)
 
 
-def contamination_table(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow]]:
-    """Return the accuracy on the seen and on the unseen problems of every contaminated benchmark."""
+def contamination_table(inputs: Inputs) -> EstimateTable:
+    """Return the accuracy on the contaminated and on the other problems of every contaminated benchmark."""
     columns = {
         f"{benchmark_title(inputs, entry.benchmark)}, {part}": (entry.benchmark, f"avg/{part}")
         for entry in inputs.study.benchmarks
@@ -110,25 +136,23 @@ def contamination_table(inputs: Inputs) -> tuple[list[Heading], list[EstimateRow
     return _estimates(inputs, columns)
 
 
-def _estimates(
-    inputs: Inputs, columns: dict[str, tuple[str, str]]
-) -> tuple[list[Heading], list[EstimateRow]]:
-    """Return those columns (title -> benchmark and metric) that the study has, and a row a method."""
-    frame = inputs.summary.assign(metric=inputs.summary["metric"].map(_without_k))
-    problems = {(row["benchmark"], row["metric"]): int(row["n_problems"]) for row in frame.to_dict("records")}
+def _estimates(inputs: Inputs, columns: dict[str, tuple[str, str]]) -> EstimateTable:
+    """Return those columns (title -> benchmark and metric) that the study has."""
+    frame = inputs.summary.assign(metric=inputs.summary["metric"].map(without_k))
+    problems = {(row["benchmark"], row["metric"]): row["n_problems"] for row in frame.to_dict("records")}
     present = {title: place for title, place in columns.items() if place in problems}
     rows = []
-    for variant in inputs.study.variants:
+    for variant in inputs.variants:
         mine = {(row["benchmark"], row["metric"]): row for row in rows_of(frame, variant).to_dict("records")}
-        seeds = max((int(row["train_seeds"]) for row in mine.values()), default=0)
-        values = [
-            Estimate(row["value"], row["ci_low"], row["ci_high"]) if (row := mine.get(place)) else None
-            for place in present.values()
-        ]
-        label, text = inputs.label(variant), seeds_text(inputs, variant, seeds) if mine else ""
-        rows.append(EstimateRow(variant.model, label, text, values))
-    return [(title, count(problems[place], "problem")) for title, place in present.items()], rows
-
-
-def _without_k(metric: str) -> str:
-    return re.sub(r"@\d+", "", metric)
+        seeds = max((row["train_seeds"] for row in mine.values()), default=0)
+        row = EstimateRow(
+            model=variant.model,
+            label=inputs.label(variant),
+            seeds=seeds_text(inputs, variant, seeds) if mine else "",
+            values=[
+                estimate_of(mine[place], "value") if place in mine else None for place in present.values()
+            ],
+        )
+        rows.append(row)
+    headings = [(title, count(problems[place], "problem")) for title, place in present.items()]
+    return EstimateTable(headings=headings, rows=rows)

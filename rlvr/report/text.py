@@ -1,4 +1,4 @@
-"""Numbers and foreign text as a person reads them."""
+"""Numbers and untrusted text for the reader."""
 
 import math
 import unicodedata
@@ -12,7 +12,7 @@ _BIDI = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(ch
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with control and direction marks spelled out, so that none can act in a page."""
+    """Return ``text`` with control characters and direction marks escaped, so that none takes effect."""
     return "".join(
         f"\\u{ord(character):04x}"
         if character in _BIDI or (unicodedata.category(character) == "Cc" and character not in "\n\t")
@@ -22,7 +22,7 @@ def visible(text: str) -> str:
 
 
 def excerpt(text: str, head: int = 600, tail: int = 900) -> str:
-    """Return ``text`` whole, or its two ends with the number of characters left out between them."""
+    """Return ``text``; where it is long, its two ends and the number of characters left out."""
     left_out = len(text) - head - tail
     if left_out <= 0:
         return text

@@ -1,1 +1,1 @@
-"""Engines that draw completions, and the weight sync that feeds them."""
+"""Engines that sample completions, and the weight sync that updates them."""

@@ -1,15 +1,15 @@
-"""Which part of a completion is its answer.
+"""Extract the answer of a completion.
 
-One rule for the reward and for the evaluation. Text inside a think block never counts, and an answer that
-the length limit may have cut counts as none: its next token could have been another digit.
+Reward and evaluation use the same rules. Text inside a think block never counts. An answer that the length
+limit may have truncated does not count: the next token could have been another digit.
 """
 
 import re
 from itertools import pairwise
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from rlvr.verify.equivalence.latex import brace_pairs
-from rlvr.verify.verdict import AnswerFormat
+from rlvr.verify.verdict import ExtractionFormat
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BARE_BOX_CONTENT = re.compile(r"[^\s{}$\\.,;]+(?:[.,]\d+)*")
@@ -37,10 +37,18 @@ _LAST_NUMBER = re.compile(rf"(?<![A-Za-z\d]){_NUMBER.pattern}(?:/\d+)?")
 _COULD_CONTINUE = re.compile(r"[.,/]?\s?")
 
 
+class _Piece(NamedTuple):
+    """A part of a text: its position and what it says, without box or marks."""
+
+    start: int
+    end: int
+    content: str
+
+
 def extract_answer(
-    text: str, answer_format: AnswerFormat = "boxed", finish_reason: str = "stop"
+    text: str, answer_format: ExtractionFormat = "boxed", finish_reason: str = "stop"
 ) -> str | None:
-    r"""Return the answer that a completion gives, or None where it gives none.
+    r"""Return the answer of a completion, or None where it has none.
 
     Formats:
 
@@ -49,16 +57,16 @@ def extract_answer(
       still have been inside a think block that the prompt opened.
     - ``answer-line``: the last line that starts with "Answer:", else as ``boxed``.
     - ``lenient``: as ``answer-line``, else an ``<answer>`` tag, "the answer is ...", or the last marked
-      (``$..$``, ``**..**``, ``#### ..``) or plain number of the last line. Never for rewards: a model learns
-      to leave numbers lying about.
-    - ``first-line-number``: the last number of the first line that is not empty.
+      (``$..$``, ``**..**``, ``#### ..``) or plain number of the last line. Never for rewards: a model would
+      learn to write stray numbers.
+    - ``first-line-number``: the last number of the first non-empty line.
 
     Raises:
         ValueError: the format is unknown.
     """
-    if answer_format not in get_args(AnswerFormat):
+    if answer_format not in get_args(ExtractionFormat):
         raise ValueError(
-            f"unknown answer format {answer_format!r}; known: {', '.join(get_args(AnswerFormat))}"
+            f"unknown answer format {answer_format!r}; known: {', '.join(get_args(ExtractionFormat))}"
         )
     truncated = finish_reason == "length"
     _, closing_tag, visible = text.rpartition("</think>")
@@ -104,7 +112,7 @@ def _answer_line(visible: str, truncated: bool) -> str | None:
 
 
 def _unquoted(answer: str) -> str:
-    """Drop the markdown and the full stop around an answer."""
+    """Remove the markdown around an answer and its full stop."""
     return answer.strip().rstrip(".").strip("*`_ ").rstrip(".")
 
 
@@ -116,14 +124,14 @@ def _boxed(visible: str) -> str | None:
     return _last_run(boxes, visible)
 
 
-def _last_run(pieces: list[tuple[int, int, str]], text: str) -> str:
-    """Return the contents of the last piece and of those joined to it, as a list without repetitions."""
+def _last_run(pieces: list[_Piece], text: str) -> str:
+    """Return the contents of the last piece and of those joined to it, as a list without duplicates."""
     run = [pieces[-1]]
     for piece in reversed(pieces[:-1]):
-        if not _joined(text[piece[1] : run[0][0]]):
+        if not _joined(text[piece.end : run[0].start]):
             break
         run.insert(0, piece)
-    contents = dict.fromkeys(content for _, _, content in run)
+    contents = dict.fromkeys(piece.content for piece in run)
     return ", ".join(content for content in contents if content)
 
 
@@ -131,8 +139,8 @@ def _joined(gap: str) -> bool:
     return len(gap) <= _LONGEST_JOINT and _BOX_JOINT.fullmatch(gap) is not None
 
 
-def _closed_boxes(visible: str) -> list[tuple[int, int, str]]:
-    """Return (start, end, content) of the outermost closed boxes, in order, without boxes in the content."""
+def _closed_boxes(visible: str) -> list[_Piece]:
+    """Return the outermost closed boxes, in order, without boxes in their contents."""
     pairs = brace_pairs(visible)
     boxes = []
     position = 0
@@ -147,7 +155,7 @@ def _closed_boxes(visible: str) -> list[tuple[int, int, str]]:
             if bare is None:
                 continue
             content, end = bare.group(), bare.end()
-        boxes.append((match.start(), end, _without_inner_boxes(content)))
+        boxes.append(_Piece(match.start(), end, _without_inner_boxes(content)))
         position = end
     return boxes
 
@@ -165,7 +173,7 @@ def _without_inner_boxes(content: str) -> str:
 
 
 def _unmarked(visible: str) -> str | None:
-    """Return the answer of a completion without box and answer line, as a kind reader would find it."""
+    """Return the answer of a completion without box and answer line, as a lenient reader would find it."""
     tags = _ANSWER_TAG.findall(visible)
     if tags:
         return _unquoted(tags[-1])
@@ -185,7 +193,7 @@ def _unmarked(visible: str) -> str | None:
 
 
 def _without_prose(answer: str) -> str:
-    """Return what an answer line in whole sentences says: `The value is 34. I hope so.` says `34`."""
+    """Return the answer in an answer line of whole sentences: `34` in `The value is 34. I hope so.`."""
     sentence = _SENTENCE_END.split(answer, maxsplit=1)[0]
     stated = _STATED.search(sentence)
     if stated:
@@ -194,20 +202,20 @@ def _without_prose(answer: str) -> str:
 
 
 def _stated(text: str) -> str:
-    """Return the first marked text of the sentence that begins here, and what is joined to it, or all."""
+    """Return the first marked text of the first sentence with the texts joined to it, else the sentence."""
     sentence = _SENTENCE_END.split(text.lstrip(), maxsplit=1)[0]
     marked = _marked(sentence)
     for count, (left, right) in enumerate(pairwise(marked), 1):
-        if not _joined(sentence[left[1] : right[0]]):
+        if not _joined(sentence[left.end : right.start]):
             marked = marked[:count]
             break
     return _unquoted(_last_run(marked, sentence) if marked else sentence)
 
 
-def _marked(text: str) -> list[tuple[int, int, str]]:
-    """Return (start, end, content) of each marked text."""
+def _marked(text: str) -> list[_Piece]:
+    """Return the marked texts, in order."""
     return [
-        (match.start(), match.end(), next(filter(None, match.groups())).strip())
+        _Piece(match.start(), match.end(), next(filter(None, match.groups())).strip())
         for match in _MARKED.finditer(text)
     ]
 

@@ -1,4 +1,4 @@
-"""What the verifier makes of gold answers, before anything is trained on or graded against them."""
+"""Check gold answers with the verifier, before anything is trained on them or graded with them."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,17 +9,17 @@ from rlvr.verify.verdict import Item
 GoldFault = Literal["unparsable_answer", "text_answer"]
 
 _OTHER_ANSWER = "0.5772156649"
-"""A number that no gold answer is, so that the verifier has to read the gold and cannot compare texts."""
+"""A number that no gold answer equals: the verifier has to parse the gold and cannot compare texts."""
 
 _PATIENT = 10.0
-"""Seconds for one comparison: a busy machine must not refuse a data set, or change a table."""
+"""Seconds for one comparison: a busy machine must not make a data set fail, or change a table."""
 
 
 def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None]:
-    """Return for each gold answer what is wrong with it.
+    """Return the fault of each gold answer, None where there is none.
 
-    - `unparsable_answer`: as an answer it is not right, so that nothing will ever be;
-    - `text_answer`: it cannot be read as mathematics, and only the same text is right.
+    - `unparsable_answer`: it is not correct even as an answer to itself, so no answer can be;
+    - `text_answer`: it cannot be read as mathematics, so only the same text is correct.
     """
     with Verifier(workers, deadline=_PATIENT) as verifier:
         themselves = verifier.verify_many([_boxed(gold, gold) for gold in golds])
@@ -35,7 +35,7 @@ def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None
 
 
 def agree(golds: Sequence[str], answers: Sequence[str]) -> list[bool]:
-    """Return for each pair whether the answer is right by the gold answer."""
+    """Tell for each pair whether the answer is correct given the gold answer."""
     with Verifier(deadline=_PATIENT) as verifier:
         verdicts = verifier.verify_many(
             [_boxed(answer, gold) for gold, answer in zip(golds, answers, strict=True)]

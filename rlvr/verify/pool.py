@@ -1,8 +1,8 @@
 """The verifier: decides what it can at once, and the rest in worker processes that it can kill.
 
-Signals bound nothing here: math-verify's alarms fail off the main thread, cancel other alarms, and do not
-interrupt big-integer arithmetic. So the wall clock of the parent is the bound, and it works from any thread
-and from asyncio.
+Alarm signals are no limit: math-verify's alarms fail outside the main thread, cancel other alarms, and do not
+interrupt big-integer arithmetic. The limit is the wall clock of the parent, which works from any thread and
+from asyncio.
 """
 
 import contextlib
@@ -21,30 +21,24 @@ from types import TracebackType
 from typing import Self
 
 import rlvr
-from rlvr.verify.equivalence.normalize import compact, normalize
-from rlvr.verify.equivalence.numerals import numerals_agree
-from rlvr.verify.equivalence.precheck import LONGEST_ANSWER, refusal
-from rlvr.verify.extract import extract_answer
-from rlvr.verify.graders.registry import RELEASED_GRADERS
-from rlvr.verify.verdict import VERIFIER_VERSION, GraderName, Item, Status, Verdict
+from rlvr.config.choices import Grader as GraderName
+from rlvr.config.choices import Status
+from rlvr.verify.graders.base import Decision, Question, Reply
+from rlvr.verify.graders.registry import GRADERS
+from rlvr.verify.verdict import Item, Verdict
 
 DEFAULT_MEMORY_BYTES = 2**30
 START_SECONDS = 120.0
 _KILL_MARGIN = 0.05
 _CACHE_SIZE = 200_000
 
-_Question = tuple[str, tuple[str, ...]]
-"""An extracted answer and the golds that would make it right."""
-_Decision = tuple[bool, Status, str | None]
-"""Correct, status, and the answer that was extracted."""
-
 
 class WorkerLost(Exception):
-    """A worker process ended while it was asked something."""
+    """A worker process ended before it replied."""
 
 
 class Worker:
-    """One worker process; starts at once, is waited for only when it is first asked."""
+    """One worker process; it starts at once, and only the first question waits for it."""
 
     def __init__(self, memory_bytes: int, deadline: float, grader: GraderName = "rlvr") -> None:
         package_root = str(Path(rlvr.__file__).resolve().parent.parent)
@@ -60,10 +54,10 @@ class Worker:
         self._received = b""
 
     def wait_until_ready(self) -> None:
-        """Wait for the imports of the process.
+        """Wait until the process has imported its libraries.
 
         Raises:
-            RuntimeError: the process cannot start; its own message is on stderr.
+            RuntimeError: the process does not start; its own message is on stderr.
         """
         if self._ready:
             return
@@ -74,7 +68,7 @@ class Worker:
             raise RuntimeError("a verifier worker did not start; its own message is above") from error
         self._ready = True
 
-    def ask(self, golds: Sequence[str], answer: str) -> dict[str, str | None]:
+    def ask(self, golds: Sequence[str], answer: str) -> Reply:
         """Return the worker's reply.
 
         Raises:
@@ -88,7 +82,7 @@ class Worker:
             self.process.stdin.flush()
         except BrokenPipeError:
             raise WorkerLost from None
-        reply: dict[str, str | None] = json.loads(self._read_line(self.deadline - _KILL_MARGIN))
+        reply: Reply = json.loads(self._read_line(self.deadline - _KILL_MARGIN))
         return reply
 
     def _read_line(self, seconds: float) -> bytes:
@@ -107,7 +101,7 @@ class Worker:
         return line
 
     def kill(self) -> None:
-        """End the process whatever it does, and collect it."""
+        """Kill the process and wait for its end."""
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -116,21 +110,16 @@ class Worker:
         self.process.wait()
 
 
-def grader_version(grader: GraderName) -> str:
-    """Return the rules of a grader and the library beneath them, as every grade names them."""
-    return VERIFIER_VERSION if grader == "rlvr" else RELEASED_GRADERS[grader].version(grader)
-
-
 class Verifier:
-    """Judges completions; safe to share between threads. Use it as a context manager.
+    """Grades completions; safe to share between threads. Use it as a context manager.
 
-    Workers start when the first answer needs one: plain numbers and literally equal answers never do.
+    Workers start when the first answer needs one; plain numbers and equal texts never do.
 
     Args:
-        workers: worker processes that may run at the same time.
-        deadline: seconds of wall time that one comparison may take before its worker is killed.
-        memory_bytes: address space of one worker; a comparison that wants more is an error.
-        grader: whose rules judge; ours, or one of `rlvr.verify.graders.registry`.
+        workers: maximum number of worker processes.
+        deadline: seconds of wall time for one comparison; then its worker is killed.
+        memory_bytes: address space of one worker; a comparison that needs more is an error.
+        grader: grader to use (`rlvr.verify.graders.registry`).
     """
 
     def __init__(
@@ -144,8 +133,7 @@ class Verifier:
             raise ValueError(f"need at least one worker and a deadline above {_KILL_MARGIN} s")
         self._deadline = deadline
         self._memory_bytes = memory_bytes
-        self._grader = grader
-        self._released = None if grader == "rlvr" else RELEASED_GRADERS[grader]
+        self._grader = GRADERS[grader]
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(workers):
             self._slots.put(None)
@@ -153,7 +141,7 @@ class Verifier:
         self._workers: set[Worker] = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._decisions: dict[_Question, _Decision] = {}
+        self._decisions: dict[Question, Decision] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -175,13 +163,13 @@ class Verifier:
     def verify_many(self, items: Sequence[Item]) -> list[Verdict]:
         """Return the verdict of each item, in order. Equal questions are compared once."""
         verdicts: list[Verdict | None] = []
-        waiting: dict[_Question, list[int]] = {}
+        waiting: dict[Question, list[int]] = {}
         for index, item in enumerate(items):
             start = time.perf_counter()
-            question = self._question(item)
-            decision: _Decision | None = (False, "no_answer", None)
+            question = self._grader.question(item)
+            decision: Decision | None = Decision(False, "no_answer", None)
             if question is not None:
-                decision = self._decisions.get(question) or self._decided_at_once(question)
+                decision = self._decisions.get(question) or self._grader.decided_at_once(question)
                 if decision is None:
                     waiting.setdefault(question, []).append(index)
             seconds = time.perf_counter() - start
@@ -194,27 +182,18 @@ class Verifier:
             self._remember(question, decision)
         return [verdict for verdict in verdicts if verdict is not None]
 
-    def _question(self, item: Item) -> _Question | None:
-        if self._released:
-            answer = self._released.extract(item)
-            return None if answer is None else (answer, (item.gold,))
-        answer = extract_answer(item.text, item.answer_format, item.finish_reason)
-        return None if answer is None else (answer, (item.gold, *item.alternates))
-
-    def _decided_at_once(self, question: _Question) -> _Decision | None:
-        return None if self._released else _decided_at_once(question)
-
-    def _remember(self, question: _Question, decision: _Decision) -> None:
-        if self._released and self._released.takes_whole_text:
-            return  # whole texts would fill the memory, and no two are equal
+    def _remember(self, question: Question, decision: Decision) -> None:
+        if not self._grader.extracts:
+            return  # whole completions would fill the memory, and no two are equal
         with self._lock:
             if len(self._decisions) >= _CACHE_SIZE:
                 del self._decisions[next(iter(self._decisions))]
             self._decisions[question] = decision
 
-    def _decided_by_worker(self, question: _Question) -> tuple[_Decision, float]:
+    def _decided_by_worker(self, question: Question) -> tuple[Decision, float]:
+        """Return the decision and the seconds that it took."""
         answer, golds = question
-        shown = None if self._released and self._released.takes_whole_text else answer
+        shown = answer if self._grader.extracts else None
         worker = self._slots.get()
         next_worker: Worker | None = None
         try:
@@ -226,7 +205,8 @@ class Verifier:
                 seconds = time.perf_counter() - start
                 next_worker = worker
             except (TimeoutError, WorkerLost) as failure:
-                decision = (False, "timeout" if isinstance(failure, TimeoutError) else "error", shown)
+                status: Status = "timeout" if isinstance(failure, TimeoutError) else "error"
+                decision = Decision(False, status, shown)
                 seconds = time.perf_counter() - start
                 next_worker = self._replaced(worker)
             return decision, seconds
@@ -237,39 +217,25 @@ class Verifier:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the verifier is closed")
-            worker = Worker(self._memory_bytes, self._deadline, self._grader)
+            worker = Worker(self._memory_bytes, self._deadline, self._grader.name)
             self._workers.add(worker)
             return worker
 
     def _replaced(self, worker: Worker) -> Worker:
-        """Kill a worker and start the next one, which imports while others work."""
+        """Kill a worker and start another, which imports its libraries while others compare."""
         worker.kill()
         with self._lock:
             self._workers.discard(worker)
         return self._started()
 
 
-def _decided_at_once(question: _Question) -> _Decision | None:
-    """Decide plain numbers, literally equal answers and refused ones; None for all that needs algebra."""
-    answer, golds = question
-    agreements = [numerals_agree(gold, answer) for gold in golds]
-    if None in agreements and True not in agreements:
-        if len(answer) > LONGEST_ANSWER:
-            return False, "error", answer
-        plain, plain_golds = normalize(answer), [normalize(gold) for gold in golds]
-        agreements = [compact(gold) == compact(plain) or numerals_agree(gold, plain) for gold in plain_golds]
-        if None in agreements and True not in agreements:
-            return (False, "error", answer) if refusal(plain) else None
-    return True in agreements, "ok", answer
-
-
-def _decision_from(reply: dict[str, str | None], answer: str | None) -> _Decision:
+def _decision_from(reply: Reply, answer: str | None) -> Decision:
     """Return what a worker's reply means; it names the answer where the library extracted it."""
     extracted = reply.get("extracted", answer)
     if "error" in reply:
-        return False, "error", extracted
+        return Decision(False, "error", extracted)
     if reply["outcome"] == "unparsed_gold":
-        return False, "unparsed_gold", extracted
+        return Decision(False, "unparsed_gold", extracted)
     if reply["outcome"] == "no_answer":
-        return False, "no_answer", extracted
-    return reply["outcome"] == "equal", "ok", extracted
+        return Decision(False, "no_answer", extracted)
+    return Decision(reply["outcome"] == "equal", "ok", extracted)

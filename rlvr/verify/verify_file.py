@@ -1,4 +1,4 @@
-"""Judging a file of cases: the work behind `rlvr verify`."""
+"""Grade a file of cases (`rlvr verify`)."""
 
 import json
 from pathlib import Path
@@ -8,46 +8,46 @@ from rlvr.errors import UserError
 from rlvr.files import replacing
 from rlvr.progress import Steps
 from rlvr.verify.pool import Verifier
-from rlvr.verify.verdict import AnswerFormat, Item, Verdict
+from rlvr.verify.verdict import ExtractionFormat, Item, Verdict
 
 _LINES_AT_ONCE = 64
 
 
 def verify_file(
-    cases_path: Path | str, output_path: Path | str, answer_format: AnswerFormat = "lenient", workers: int = 1
+    cases: Path | str, output: Path | str, answer_format: ExtractionFormat = "lenient", workers: int = 1
 ) -> list[Verdict]:
-    """Judge each line of a JSONL file and write it again with `correct status extracted seconds` added.
+    """Grade each line of a JSONL file; the output has the same lines with `correct status extracted seconds`.
 
-    A line has `prediction` and `gold`, and may have `alternates` (list of texts) and `finish_reason`; all
-    its fields are carried over.
+    A line has `prediction` and `gold`, and optionally `alternates` (list of texts) and `finish_reason`; other
+    fields are copied.
 
     Raises:
-        UserError: the file is missing, or a line is damaged; the message names file and line.
+        UserError: the file is missing, or a line is malformed; the message names file and line.
     """
-    cases = _read_cases(Path(cases_path))
+    rows = _read_cases(Path(cases))
     verdicts: list[Verdict] = []
-    with Verifier(workers) as verifier, Steps("verifying", len(cases)) as steps:
-        for start in range(0, len(cases), _LINES_AT_ONCE):
-            chunk = cases[start : start + _LINES_AT_ONCE]
+    with Verifier(workers) as verifier, Steps("verifying", len(rows)) as steps:
+        for start in range(0, len(rows), _LINES_AT_ONCE):
+            chunk = rows[start : start + _LINES_AT_ONCE]
             verdicts += verifier.verify_many([_item(case, answer_format) for case in chunk])
             steps.done(len(chunk))
     with (
-        replacing(output_path) as temporary,
+        replacing(output) as temporary,
         open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file,
     ):
-        for case, verdict in zip(cases, verdicts, strict=True):
-            judged = {
+        for case, verdict in zip(rows, verdicts, strict=True):
+            graded = {
                 **case,
                 "correct": verdict.correct,
                 "status": verdict.status,
                 "extracted": verdict.extracted,
                 "seconds": round(verdict.seconds, 6),
             }
-            file.write(json.dumps(judged, ensure_ascii=False) + "\n")
+            file.write(json.dumps(graded, ensure_ascii=False) + "\n")
     return verdicts
 
 
-def _item(case: dict[str, Any], answer_format: AnswerFormat) -> Item:
+def _item(case: dict[str, Any], answer_format: ExtractionFormat) -> Item:
     return Item(
         text=case["prediction"],
         gold=case["gold"],
@@ -71,11 +71,13 @@ def _case(line: bytes, place: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{place}: not JSON ({error}); each line must be one object") from None
     if not isinstance(case, dict):
-        raise UserError(f"{place}: {type(case).__name__} instead of an object with 'prediction' and 'gold'")
+        raise UserError(
+            f"{place}: expected an object with 'prediction' and 'gold', found {type(case).__name__}"
+        )
     for key in ("prediction", "gold"):
         if not isinstance(case.get(key), str):
             raise UserError(
-                f'{place}: {key!r} must be text, not {case.get(key)!r}; AIME golds are written "33"'
+                f'{place}: {key!r} must be text, not {case.get(key)!r}; write numbers as text, such as "33"'
             )
     alternates = case.get("alternates", [])
     if not isinstance(alternates, list) or not all(isinstance(alternate, str) for alternate in alternates):

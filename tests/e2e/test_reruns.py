@@ -15,6 +15,14 @@ from tests.helpers.paths import REPOSITORY
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
 TAIL = {"aggregate_study": 1, "render_report": 1}
+
+
+def training(runs: int) -> dict[str, int]:
+    """Jobs that follow when the configurations of so many runs change."""
+    jobs = ("resolve_config", "train_run", "export_run", "generate_samples", "grade_samples")
+    return {**dict.fromkeys(jobs, runs), **TAIL}
+
+
 MINI = ("all", "--config", "studies=[mini]")
 
 
@@ -55,22 +63,16 @@ def test_nothing_is_left_to_do(checkout):
 @pytest.mark.parametrize(
     ("old", "new", "jobs"),
     [
-        ("title: A shrunk demo", "title: Another title", {"cell": 1, **TAIL}),
-        (
-            "rank: 8", "rank: 4",
-            {"cell": 1, "train_run": 1, "export_run": 1, "generate_samples": 1, "grade_samples": 1, **TAIL},
-        ),
-        (
-            "steps: 30", "steps: 31",
-            {"cell": 2, "train_run": 2, "export_run": 2, "generate_samples": 2, "grade_samples": 2, **TAIL},
-        ),
+        ("title: A shrunk demo", "title: Another title", {"resolve_config": 1, **TAIL}),
+        ("rank: 8", "rank: 4", training(1)),
+        ("steps: 30", "steps: 31", training(2)),
         (
             "batch_size: 1600", "dtype: bfloat16\n  batch_size: 1600",
-            {"cell": 1, "generate_samples": 3, "grade_samples": 3, **TAIL},
+            {"resolve_config": 1, "generate_samples": 3, "grade_samples": 3, **TAIL},
         ),
         (
             "batch_size: 1600", "grader: released-eval\n  batch_size: 1600",
-            {"cell": 2, "grade_samples": 3, **TAIL},
+            {"resolve_config": 2, "grade_samples": 3, **TAIL},
         ),
         ("train_dataset:", "compute: {threads: 1, memory_mb: 9999, train_minutes: 77}\ntrain_dataset:", {}),
     ],
@@ -89,9 +91,9 @@ def test_another_grading_rule_costs_no_generation(checkout):
 
 @pytest.mark.parametrize(
     ("file", "grader", "version"),
-    [("verdict.py", "rlvr", "0+"), ("released.py", "released-eval", "released-eval-0+")],
+    [("verdict.py", "rlvr", "0+"), ("graders/base.py", "released-eval", "released-eval-0+")],
 )
-def test_changed_rules_of_the_grader_grade_again_and_draw_nothing(
+def test_changed_rules_of_the_grader_grade_again_and_sample_nothing(
     checkout, tmp_path, monkeypatch, file, grader, version
 ):
     """A checkout of the package whose rules have another number, before the installed one."""
@@ -135,7 +137,7 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     ("missing", "jobs"),
     [
         ("results/mini/tables/summary.csv", TAIL),
-        ("results/mini/tables/overlap.csv", {"find_contamination": 1, **TAIL}),
+        ("results/mini/tables/contamination.csv", {"find_contamination": 1, **TAIL}),
         (f"{LORA}/adapter", {"export_run": 1, "generate_samples": 1, "grade_samples": 1, **TAIL}),
         ("reports/mini.html", {"render_report": 1}),
     ],

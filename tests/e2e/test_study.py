@@ -30,8 +30,7 @@ def test_every_promised_file_is_there(finished):
         assert info["run_info"]["device_seconds"] > 0
         assert len(info["meta_info"]["model_sha256"]) == len(info["meta_info"]["data_sha256"]) == 64
     assert (finished.folder / "reports" / "mini.html").stat().st_size > 20_000
-    overlap = table(finished, "overlap")
-    assert overlap["seen"].tolist() == [0]
+    assert table(finished, "contamination")["contaminated"].tolist() == [0]
 
 
 def test_reward_rises_in_training(finished):
@@ -51,9 +50,9 @@ def test_trained_models_beat_the_untrained_on_unseen_problems(finished):
 def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
     """Train LoRA exactly as the study did, but with rewards thrown by a coin; measure as the study did."""
     root = finished.folder
-    cells, model = root / "results/mini/configs", root / "resources/models/tiny"
-    cell = cells / f"train/{LORA}.json"
-    seed = read_config(cell, TrainConfig).train_seed
+    configs, model = root / "results/mini/configs", root / "resources/models/tiny"
+    config = configs / f"train/{LORA}.json"
+    seed = read_config(config, TrainConfig).train_seed
 
     def toss(problems, completions):
         return [
@@ -61,11 +60,11 @@ def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
             for i, (problem, completion) in enumerate(zip(problems, completions, strict=True))
         ]
 
-    dataset = read_config(cell, TrainConfig).dataset
-    train(cell, model, root / f"resources/data/{dataset}.parquet", folder / "state", folder, reward=toss)
-    export(cell, model, folder / "trained.safetensors", folder / "adapter")
-    how_to_generate = next((cells / "generate").glob("*.json"))
-    how_to_grade = cells / "grade" / how_to_generate.name
+    dataset = read_config(config, TrainConfig).dataset
+    train(config, model, root / f"resources/data/{dataset}.parquet", folder / "state", folder, reward=toss)
+    export(config, model, folder / "trained.safetensors", folder / "adapter")
+    how_to_generate = next((configs / "generate").glob("*.json"))
+    how_to_grade = configs / "grade" / how_to_generate.name
     data = root / f"resources/data/{read_config(how_to_grade, GradeConfig).dataset}.parquet"
     generate(
         how_to_generate, model, data, folder / "adapter", folder / "journals", folder / "samples.parquet"

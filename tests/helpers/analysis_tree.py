@@ -3,125 +3,149 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rlvr.analysis.aggregate import aggregate
+from rlvr.artifacts import (
+    ContaminatedProblem,
+    Grade,
+    Sample,
+    StudyFolder,
+    write_record,
+    write_rows,
+)
+from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
 from rlvr.errors import UserError
-from rlvr.files import write_json, write_parquet
+from rlvr.files import write_parquet
+from tests.helpers.records import run_record, train_config
 
-SUMMARY_HEADER = (
-    "study,model,method,preset,setting,train_seeds,benchmark,metric,value,se,ci_low,ci_high,"
-    "n_problems,n_samples,trainable_parameters,device_seconds"
-)
-COMPARISON_HEADER = (
-    "study,model,method,preset,setting,baseline,benchmark,difference,se,ci_low,ci_high,"
-    "p_value,p_holm,minimum_detectable,n_problems,n_samples,train_seeds,"
-    "probability_of_improvement,improvement_ci_low,improvement_ci_high"
-)
-BUDGET_HEADER = (
-    "study,model,method,preset,setting,train_seeds,benchmark,budget,value,se,ci_low,ci_high,"
-    "n_problems,n_samples"
-)
 PROBLEMS = {"sums": 10, "products": 6}
 
 
 class Results:
-    """A small study on disk: grades and samples as the pipeline writes them, one call a run."""
+    """A small study on disk, written as the pipeline writes it, one call per run."""
 
-    def __init__(self, folder: Path, samples: dict[str, int]) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, samples: dict[str, int]) -> None:
+        self.folder = StudyFolder(root)
         self.samples = samples
-        self.runs: list[dict[str, Any]] = []
+        self.runs: list[RunEntry] = []
         self.contaminated: Path | None = None
 
     def add(
         self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
     ) -> str:
-        """Write a run whose verdicts depend on its labels only, and return its id."""
+        """Write a run whose grades depend on its position and seed only, and return its name."""
         run = f"run{len(self.runs)}"
-        labels = {"model": model, "method": method, "preset": preset, "setting": setting, "train_seed": seed}
-        self.runs.append({"run": run, **labels})
+        labels = {"run": run, "model": model, "method": method, "preset": preset, "setting": setting}
+        self.runs.append(RunEntry(**labels, train_seed=seed))
         generator = np.random.default_rng([len(self.runs), seed or 0])
-        chance = 0.4 if method == "base" else 0.7
+        chance = 0.4 if method == BASE else 0.7
         for benchmark, k in self.samples.items():
             keys = [(f"{benchmark}-{i}", j) for i in range(PROBLEMS[benchmark]) for j in range(k)]
             generator.shuffle(keys)
             correct = generator.random(len(keys)) < chance
-            self.write(run, benchmark, keys, list(correct))
-        if method != "base":
-            write_json(
-                self.folder / "runs" / run / "run.json",
-                {
-                    "run_info": {"device_seconds": 10.25 + (seed or 0)},
-                    "train_info": {"trainable_parameters": 512},
-                },
-            )
+            self.write(run, benchmark, keys, correct.tolist())
+        if method != BASE:
+            config = train_config(**labels, train_seed=seed)
+            write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
         return run
 
     def write(self, run: str, benchmark: str, keys: list[tuple[str, int]], correct: list[bool]) -> None:
-        frame = pd.DataFrame(keys, columns=["problem_id", "sample_index"])
-        grades = frame.assign(
-            extracted=["7" if right else None for right in correct],
-            correct=correct,
-            lenient=correct,
-            status=["ok" if right else "no_answer" for right in correct],
-            verifier_version="1",
-        )
-        samples = frame.assign(
-            seed=1, text="<b>7</b>", n_tokens=[4 + 2 * right for right in correct],
-            finish_reason=["stop" if right else "length" for right in correct], seconds=0.5,
-        )  # fmt: skip
-        write_parquet(self.folder / "grades" / run / f"{benchmark}.parquet", grades)
-        write_parquet(self.folder / "samples" / run / f"{benchmark}.parquet", samples)
+        """Write samples and grades; correct samples have 6 tokens, incorrect ones are truncated at 4."""
+        samples = [
+            Sample(
+                problem_id=problem,
+                sample_index=int(index),
+                seed=1,
+                text="<b>7</b>",
+                n_tokens=6 if is_correct else 4,
+                finish_reason="stop" if is_correct else "length",
+                seconds=0.5,
+            )
+            for (problem, index), is_correct in zip(keys, correct, strict=True)
+        ]
+        grades = [
+            Grade(
+                problem_id=problem,
+                sample_index=int(index),
+                extracted="7" if is_correct else None,
+                correct=is_correct,
+                lenient=is_correct,
+                status="ok" if is_correct else "no_answer",
+                verifier_version="1",
+            )
+            for (problem, index), is_correct in zip(keys, correct, strict=True)
+        ]
+        write_rows(self.folder.samples(run, benchmark), Sample, samples)
+        write_rows(self.folder.grades(run, benchmark), Grade, grades)
 
     def edit(
         self, kind: str, run: str, benchmark: str, change: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> Path:
-        path = self.folder / kind / run / f"{benchmark}.parquet"
+        """Change ``samples`` or ``grades`` past the checks of ``write_rows``, and return their path."""
+        path = {"samples": self.folder.samples, "grades": self.folder.grades}[kind](run, benchmark)
         write_parquet(path, change(pd.read_parquet(path)))
         return path
 
-    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        benchmarks = [
-            {"benchmark": name, "dataset": f"{name}-test", "samples_per_problem": k, "title": name}
-            for name, k in self.samples.items()
-        ]
-        cell = {
-            "kind": "study", "study": "demo", "title": "", "description": "", "train_dataset": "sums-train",
-            "runs": self.runs, "benchmarks": benchmarks,
-        }  # fmt: skip
-        write_json(self.folder / "cells" / "study.json", cell)
-        outputs = self.summary, self.comparisons, self.budget
-        aggregate(self.folder / "cells" / "study.json", self.folder, self.contaminated, *outputs)
-        return read_csv(self.summary), read_csv(self.comparisons)
+    def grades(self, run: str, benchmark: str) -> pd.DataFrame:
+        return pd.read_parquet(self.folder.grades(run, benchmark))
+
+    def graded_samples(self, run: str, benchmark: str) -> pd.DataFrame:
+        samples = pd.read_parquet(self.folder.samples(run, benchmark))
+        return samples.merge(self.grades(run, benchmark), on=["problem_id", "sample_index"])
 
     def contaminate(self, *problems: str) -> Path:
-        """Write that these problems (``sums-3``) stand in the training data."""
-        rows = [f"{name.rsplit('-', 1)[0]}-test,{name},train-1,0.97,true" for name in problems]
-        self.contaminated = self.folder / "tables" / "contaminated.csv"
-        header = "dataset,problem_id,train_id,similarity,same_answer"
-        self.contaminated.parent.mkdir(parents=True, exist_ok=True)
-        self.contaminated.write_text("\n".join([header, *rows]) + "\n")
+        """Write that these problems (``sums-3``) are in the training data, and return the path."""
+        rows = [
+            ContaminatedProblem(
+                dataset=f"{name.rsplit('-', 1)[0]}-test",
+                problem_id=name,
+                train_id="train-1",
+                similarity=0.97,
+                same_answer=True,
+            )
+            for name in problems
+        ]
+        self.contaminated = self.folder.table("contaminated_problems")
+        write_rows(self.contaminated, ContaminatedProblem, rows)
         return self.contaminated
+
+    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Write the manifest and all tables; return the rows of summary and comparisons."""
+        manifest = StudyManifest(
+            study="demo",
+            title="",
+            description="",
+            train_dataset="sums-train",
+            runs=self.runs,
+            benchmarks=[
+                BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name)
+                for name, k in self.samples.items()
+            ],
+        )
+        write_record(self.folder.manifest, manifest)
+        outputs = self.summary, self.comparisons, self.budget
+        aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
+        return read_csv(self.summary), read_csv(self.comparisons)
 
     @property
     def summary(self) -> Path:
-        return self.folder / "tables" / "summary.csv"
+        return self.folder.table("summary")
 
     @property
     def comparisons(self) -> Path:
-        return self.folder / "tables" / "comparisons.csv"
+        return self.folder.table("comparisons")
 
     @property
     def budget(self) -> Path:
-        return self.folder / "tables" / "budget.csv"
+        return self.folder.table("budget")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table as a user's script reads them."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -131,10 +155,10 @@ def pick(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
     return found
 
 
-def small_study(folder: Path) -> Results:
+def small_study(root: Path) -> Results:
     """The untrained model, full and LoRA with two training seeds each, DoRA with one."""
-    study = Results(folder, {"sums": 4, "products": 4})
-    study.add("base")
+    study = Results(root, {"sums": 4, "products": 4})
+    study.add(BASE)
     for method in ("full", "lora"):
         for seed in (0, 1):
             study.add(method, "recommended", "main", seed)

@@ -1,4 +1,4 @@
-"""A page taken apart for tests."""
+"""A parsed page, for tests."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """A page as a browser would take it apart: elements with attributes and text, tables by caption."""
+    """The elements of a page with attributes and text, and its tables by caption."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -40,7 +40,7 @@ class Page(HTMLParser):
         ]
 
     def table(self, caption: str) -> list[list[str]]:
-        """The body rows of the table whose caption starts so; svg titles are left out."""
+        """Return the body rows of the table whose caption starts so, without the texts of figures."""
         (table,) = [
             t for t in self.all("table") if self.all("caption", t)[0]["text"].strip().startswith(caption)
         ]

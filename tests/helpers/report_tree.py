@@ -1,16 +1,37 @@
-"""A whole results tree for one study, drawn from a seeded simulation of problems, samples and training.
+"""The results of a study, simulated from a seed: problems, samples and training.
 
-The tables are those of `rlvr aggregate`, so every file of the tree agrees with every other.
+All files are written through `rlvr.artifacts` and the tables by `rlvr aggregate`, so that every file has the
+real format and agrees with every other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rlvr.analysis.aggregate import aggregate
-from rlvr.files import content_hash, sha256_of, write_json, write_parquet, write_text
+from rlvr.artifacts import (
+    TRAIN_LOG,
+    ContaminatedProblem,
+    ContaminationRow,
+    Grade,
+    Hardware,
+    MetaInfo,
+    RunInfo,
+    RunRecord,
+    Sample,
+    StudyFolder,
+    TrainInfo,
+    write_record,
+    write_rows,
+    write_train_log,
+)
+from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest, TrainConfig
+from rlvr.config.schema import Prompt, Sampling, Training
+from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -42,12 +63,16 @@ MORE_METHODS = {
 }
 
 
+Benchmarks = Mapping[str, tuple[int, int]]
+"""Name -> problems, samples per problem."""
+
+
 @dataclass
 class Tree:
-    """Where the files lie and what was simulated.
+    """Paths of the study, and what was simulated.
 
     Attributes:
-        correct: by run and benchmark, whether each sample is right, shape [problems, samples].
+        correct: by run and benchmark, whether each sample is correct, shape [problems, samples].
     """
 
     root: Path
@@ -55,14 +80,19 @@ class Tree:
     correct: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
     @property
-    def cell(self) -> Path:
-        """The resolved study."""
-        return self.results / "cells" / "study.json"
-
-    @property
     def results(self) -> Path:
         """The results of the study."""
         return self.root / "results" / self.study
+
+    @property
+    def folder(self) -> StudyFolder:
+        """The files in it."""
+        return StudyFolder(self.results)
+
+    @property
+    def manifest(self) -> Path:
+        """The resolved study."""
+        return self.folder.manifest
 
     @property
     def resources(self) -> Path:
@@ -72,72 +102,90 @@ class Tree:
 
 def write_tree(
     root: Path,
+    *,
     methods: tuple[str, ...] = tuple(METHODS),
     models: tuple[str, ...] = ("tiny",),
-    benchmarks: dict[str, tuple[int, int]] | None = None,
+    benchmarks: Benchmarks | None = None,
     train_seeds: int = 1,
     not_run: tuple[str, ...] = (),
     steps: int = 60,
     study: str = "demo",
     presets: tuple[str, ...] = ("recommended",),
+    settings: Mapping[str, tuple[str, ...] | None] | None = None,
     contaminated: int = 3,
 ) -> Tree:
     """Write a tree.
 
     Args:
-        benchmarks: names to (problems, samples a problem).
+        root: folder for ``results/`` and ``resources/``.
+        methods: the untrained model is ``base``.
+        models: names of the models.
+        benchmarks: names to (problems, samples per problem).
+        train_seeds: training seeds per method.
         not_run: methods that are planned but have not been run.
-        contaminated: so many problems of the second benchmark stand in the training data.
+        steps: training steps.
+        study: name of the study.
+        presets: of every trained method.
+        settings: names to the methods that are trained in them; None is all of them. Default: ``main``, all.
+        contaminated: number of problems of the second benchmark that are in the training data.
     """
     benchmarks = benchmarks or {"sums": (160, 8), "products": (90, 4)}
     tree = Tree(root, study)
     runs = [
-        _run(model, method, seed, preset)
+        _run(model, method, preset, setting, seed)
         for model in models
         for method in methods
-        for preset in (presets if method != "base" else ("-",))
-        for seed in _seeds(method, train_seeds)
+        for preset in (presets if method != BASE else ("-",))
+        for setting in (_settings_of(method, settings or {"main": None}) if method != BASE else ["-"])
+        for seed in (range(train_seeds) if method != BASE else [None])
     ]
-    done = [run for run in runs if run["method"] not in not_run]
+    done = [run for run in runs if run.method not in not_run]
     for name, (problems, _) in benchmarks.items():
         _write_data(tree, name, problems)
     for model in models:
         write_json(tree.resources / "models" / model / "pretraining.json", _pretraining())
     for run in done:
         _write_run(tree, run, benchmarks, steps)
-    tables = tree.results / "tables"
-    seen = {name: contaminated * (index == 1) for index, name in enumerate(benchmarks)}
-    _write_contamination(tables, benchmarks, seen)
-    _write_study(tree, done, benchmarks)
-    outputs = tables / "summary.csv", tables / "comparisons.csv", tables / "budget.csv"
-    aggregate(tree.cell, tree.results, tables / "contaminated.csv", *outputs)
-    _write_study(tree, runs, benchmarks)
+    counts = {name: contaminated * (index == 1) for index, name in enumerate(benchmarks)}
+    _write_contamination(tree, benchmarks, counts)
+    _write_manifest(tree, done, benchmarks)
+    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget"))
+    aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
+    _write_manifest(tree, runs, benchmarks)
     return tree
 
 
-def _write_study(tree: Tree, runs: list[dict], benchmarks: dict[str, tuple[int, int]]) -> None:
+def _settings_of(method: str, settings: Mapping[str, tuple[str, ...] | None]) -> list[str]:
+    return [name for name, methods in settings.items() if methods is None or method in methods]
+
+
+def _run(model: str, method: str, preset: str, setting: str, seed: int | None) -> RunEntry:
+    name = f"{model}--base" if method == BASE else f"{model}--{method}--{preset}--{setting}--s{seed}"
+    return RunEntry(run=name, model=model, method=method, preset=preset, setting=setting, train_seed=seed)
+
+
+def _write_manifest(tree: Tree, runs: list[RunEntry], benchmarks: Benchmarks) -> None:
     entries = [
-        {"benchmark": name, "dataset": f"{name}-test", "samples_per_problem": k, "title": name.capitalize()}
+        BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name.capitalize())
         for name, (_, k) in benchmarks.items()
     ]
-    study = {
-        "kind": "study",
-        "study": tree.study,
-        "title": "Which method should one train with? <Demo & check>",
-        "description": "The whole experiment in miniature, on two-digit arithmetic.",
-        "train_dataset": "sums-train",
-        "runs": runs,
-        "benchmarks": entries,
-    }
-    write_json(tree.cell, study)
+    manifest = StudyManifest(
+        study=tree.study,
+        title="Which method should one train with? <Demo & check>",
+        description="The experiment in miniature, on two-digit arithmetic.",
+        train_dataset="sums-train",
+        runs=runs,
+        benchmarks=entries,
+    )
+    write_record(tree.manifest, manifest)
 
 
-def _write_contamination(tables: Path, benchmarks: dict[str, tuple[int, int]], seen: dict[str, int]) -> None:
+def _write_contamination(tree: Tree, benchmarks: Benchmarks, contaminated: dict[str, int]) -> None:
     counts = [
-        {"dataset": f"{name}-test", "problems": problems, "seen": seen[name]}
+        {"dataset": f"{name}-test", "problems": problems, "contaminated": contaminated[name]}
         for name, (problems, _) in benchmarks.items()
     ]
-    _write_csv(tables / "overlap.csv", "dataset problems seen", counts)
+    write_rows(tree.folder.table("contamination"), ContaminationRow, counts)
     named = [
         {
             "dataset": f"{name}-test",
@@ -147,28 +195,9 @@ def _write_contamination(tables: Path, benchmarks: dict[str, tuple[int, int]], s
             "same_answer": True,
         }
         for name in benchmarks
-        for index in range(seen[name])
+        for index in range(contaminated[name])
     ]
-    _write_csv(tables / "contaminated.csv", "dataset problem_id train_id similarity same_answer", named)
-
-
-def _seeds(method: str, train_seeds: int) -> list[int | None]:
-    return [None] if method == "base" else list(range(train_seeds))
-
-
-def _run(model: str, method: str, seed: int | None, preset: str) -> dict:
-    if method == "base":
-        setting, name = "-", f"{model}--base"
-    else:
-        setting, name = "main", f"{model}--{method}--{preset}--main--s{seed}"
-    return {
-        "run": name,
-        "model": model,
-        "method": method,
-        "preset": preset,
-        "setting": setting,
-        "train_seed": seed,
-    }
+    write_rows(tree.folder.table("contaminated_problems"), ContaminatedProblem, named)
 
 
 def _generator(*parts: object) -> np.random.Generator:
@@ -184,7 +213,7 @@ def _write_data(tree: Tree, name: str, problems: int) -> None:
             "id": [f"{name}-{index:04d}" for index in range(problems)],
             "problem": [f"What is {a} + {b}? <b>Think</b> first." for a, b in zip(left, right, strict=True)],
             "answer": [str(a + b) for a, b in zip(left, right, strict=True)],
-            "source": "arithmetic",
+            "origin": "arithmetic",
         }
     )
     write_parquet(data, frame)
@@ -204,20 +233,23 @@ def _pretraining() -> list[dict]:
     ]
 
 
-def _write_run(tree: Tree, run: dict, benchmarks: dict[str, tuple[int, int]], steps: int) -> None:
-    ability, parameters = (METHODS | MORE_METHODS)[run["method"]]
+def _write_run(tree: Tree, run: RunEntry, benchmarks: Benchmarks, steps: int) -> None:
+    ability, parameters = (METHODS | MORE_METHODS)[run.method]
+    if run.setting.startswith("rank"):
+        rank = int(run.setting.removeprefix("rank"))
+        ability, parameters = ability - 0.4 / rank, parameters * rank // 8
     for name, (problems, k) in benchmarks.items():
-        difficulty = _generator("difficulty", run["model"], name).normal(0.3, 1.6, problems)
-        generator = _generator("samples", run["run"], name)
+        difficulty = _generator("difficulty", run.model, name).normal(0.3, 1.6, problems)
+        generator = _generator("samples", run.run, name)
         luck = generator.normal(0, 0.25, problems)
         chance = 1 / (1 + np.exp(difficulty - ability - luck))
-        tree.correct[run["run"], name] = generator.random((problems, k)) < chance[:, None]
-        _write_samples(tree, run["run"], name, tree.correct[run["run"], name], generator)
-    if run["method"] == "base":
-        return
-    log = _train_log(run, ability, steps)
-    write_parquet(tree.results / "runs" / run["run"] / "train_log.parquet", log)
-    write_json(tree.results / "runs" / run["run"] / "run.json", _record(tree, run, parameters, log))
+        correct = generator.random((problems, k)) < chance[:, None]
+        tree.correct[run.run, name] = correct
+        _write_samples(tree, run.run, name, correct, generator)
+    if run.train_seed is not None:
+        log = _train_log(run, ability, steps)
+        write_train_log(tree.folder.run(run.run).train_log, log)
+        write_record(tree.folder.run(run.run).record, _record(tree, run, parameters, log))
 
 
 def _write_samples(
@@ -225,7 +257,7 @@ def _write_samples(
 ) -> None:
     problems, k = correct.shape
     index = np.arange(problems * k)
-    ids = [f"{name}-{problem:04d}" for problem in index // k]
+    key = {"problem_id": [f"{name}-{problem:04d}" for problem in index // k], "sample_index": index % k}
     texts = [
         HOSTILE[row % len(HOSTILE)]
         if row // k < 2
@@ -234,82 +266,81 @@ def _write_samples(
     ]
     texts[2 * k] = "Let me think about this. " * 400 + "\\boxed{12}"
     n_tokens = np.clip(generator.lognormal(2.8, 0.4, len(index)).astype(int), 4, 40)
-    write_parquet(
-        tree.results / "samples" / run / f"{name}.parquet",
-        pd.DataFrame(
-            {
-                "problem_id": ids,
-                "sample_index": index % k,
-                "seed": generator.integers(0, 2**62, len(index)),
-                "text": texts,
-                "n_tokens": n_tokens,
-                "finish_reason": np.where(n_tokens >= 40, "length", "stop"),
-                "seconds": 0.01,
-            }
-        ),
-    )
+    samples = {
+        **key,
+        "seed": generator.integers(0, 2**62, len(index)),
+        "text": texts,
+        "n_tokens": n_tokens,
+        "finish_reason": np.where(n_tokens >= 40, "length", "stop"),
+        "seconds": 0.01,
+    }
+    write_rows(tree.folder.samples(run, name), Sample, pd.DataFrame(samples))
     unanswered = ~correct.reshape(-1) & (generator.random(len(index)) < 0.1)
-    write_parquet(
-        tree.results / "grades" / run / f"{name}.parquet",
-        pd.DataFrame(
-            {
-                "problem_id": ids,
-                "sample_index": index % k,
-                "extracted": [
-                    None if none else str(row) for row, none in zip(index, unanswered, strict=True)
-                ],
-                "correct": correct.reshape(-1),
-                "lenient": correct.reshape(-1) | unanswered,
-                "status": np.where(unanswered, "no_answer", "ok"),
-                "verifier_version": "1",
-            }
-        ),
-    )
+    grades = {
+        **key,
+        "extracted": [None if none else str(row) for row, none in zip(index, unanswered, strict=True)],
+        "correct": correct.reshape(-1),
+        "lenient": correct.reshape(-1) | unanswered,
+        "status": np.where(unanswered, "no_answer", "ok"),
+        "verifier_version": "1",
+    }
+    write_rows(tree.folder.grades(run, name), Grade, pd.DataFrame(grades))
 
 
-def _train_log(run: dict, ability: float, steps: int) -> pd.DataFrame:
-    generator = _generator("train", run["run"])
+def _train_log(run: RunEntry, ability: float, steps: int) -> list[dict[Any, Any]]:
+    generator = _generator("train", run.run)
     step = np.arange(1, steps + 1)
     reward = 1 / (1 + np.exp(0.3 - (ability + 0.6) * (1 - np.exp(-step / (0.3 * steps))))) - 0.05
     reward = reward + generator.normal(0, 0.035, steps)
-    return pd.DataFrame(
-        {
-            "step": step,
-            "reward/mean": reward,
-            "reward/correct": np.clip(reward + 0.02, 0, 1),
-            "completion/length_mean": 14 - 3 * step / steps + generator.normal(0, 0.5, steps),
-            "groups/informative_fraction": np.clip(
-                0.8 - 0.4 * reward + generator.normal(0, 0.05, steps), 0, 1
-            ),
-            "sync/noise_to_signal": np.where(step > 1, 0.9 / np.sqrt(step), np.nan),
-            "rollout/mismatch_kl": 1e-3 * generator.random(steps),
-        }
-    )
+    simulated = {
+        "step": step,
+        "reward/mean": reward,
+        "reward/correct": np.clip(reward + 0.02, 0, 1),
+        "completion/length_mean": 14 - 3 * step / steps + generator.normal(0, 0.5, steps),
+        "groups/informative_fraction": np.clip(0.8 - 0.4 * reward + generator.normal(0, 0.05, steps), 0, 1),
+        "sync/noise_to_signal": np.where(step > 1, 0.9 / np.sqrt(step), np.nan),
+        "rollout/mismatch_kl": 1e-3 * generator.random(steps),
+    }
+    return pd.DataFrame({**dict.fromkeys(TRAIN_LOG, 0.0), **simulated}).to_dict("records")
 
 
-def _record(tree: Tree, run: dict, parameters: int, log: pd.DataFrame) -> dict:
-    config = {"method": run["method"], "learning_rate": 0.003, "rank": 8}
-    seconds = 40 + 20 * _generator("seconds", run["run"]).random()
+def _config(tree: Tree, run: RunEntry) -> TrainConfig:
+    return TrainConfig(
+        study=tree.study,
+        **run.model_dump(exclude={"trains_as"}),
+        trains_as=run.method,
+        parameters={"rank": 8},
+        dataset="sums-train",
+        prompt=Prompt(),
+        answer_format="boxed",
+        training=Training(
+            steps=60, prompts_per_step=16, group_size=8, learning_rate=0.003,
+            sampling=Sampling(max_new_tokens=40),
+        ),
+    )  # fmt: skip
+
+
+def _record(tree: Tree, run: RunEntry, parameters: int, log: list[dict[Any, Any]]) -> RunRecord:
+    config = _config(tree, run)
+    seconds = 40 + 20 * _generator("seconds", run.run).random()
     data = sorted((tree.resources / "data").glob("*.parquet"))
-    return {
-        "run_info": {
-            **run, "study": tree.study, "config": config, "config_sha256": content_hash(config),
-            "status": "finished", "seconds": seconds, "device_seconds": seconds, "attempts": 1,
-        },
-        "train_info": {
-            "trainable_parameters": parameters, "total_parameters": 741_376 + parameters, "steps": len(log),
-            "reward_first": float(log["reward/mean"].iloc[0]),
-            "reward_last": float(log["reward/mean"].iloc[-1]),
-            "peak_memory_bytes": 612_000_000,
-        },
-        "meta_info": {
-            "git_commit": "4f1c0de" + "0" * 33, "git_dirty": False,
-            "packages": {"torch": "2.13.0", "transformers": "5.20.0", "peft": "0.21.2"},
-            "model_sha256": content_hash(run["model"]), "data_sha256": sha256_of(data[0]),
-            "hardware": {"machine": "x86_64", "processor": "two cores", "cpu_count": 2, "accelerator": None},
-        },
-    }  # fmt: skip
-
-
-def _write_csv(path: Path, columns: str, rows: list[dict]) -> None:
-    write_text(path, pd.DataFrame(rows, columns=columns.split()).to_csv(index=False))
+    named = config.model_dump(
+        include={"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
+    )
+    return RunRecord(
+        run_info=RunInfo(
+            **named, config=config, config_sha256=content_hash(config.model_dump()), status="finished",
+            seconds=seconds, devices=1, device_seconds=seconds, attempts=1,
+        ),
+        train_info=TrainInfo(
+            trainable_parameters=parameters, total_parameters=741_376 + parameters, steps=len(log),
+            dropped_prompts=0, reward_first=log[0]["reward/mean"], reward_last=log[-1]["reward/mean"],
+            peak_memory_bytes=612_000_000,
+        ),
+        meta_info=MetaInfo(
+            git_commit="4f1c0de" + "0" * 33, git_dirty=False, earlier_git_commits=[],
+            packages={"torch": "2.13.0", "transformers": "5.20.0", "peft": "0.21.2"},
+            model_sha256=content_hash(run.model), data_sha256=sha256_of(data[0]),
+            hardware=Hardware(machine="x86_64", processor="two cores", cpu_count=2, accelerator=None),
+        ),
+    )  # fmt: skip

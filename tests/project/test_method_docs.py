@@ -142,36 +142,6 @@ def page(repository, name: str) -> str:
     return (repository / "docs" / name).read_text()
 
 
-def test_the_released_code_is_numbered_from_d1_to_d19(repository):
-    text = page(repository, "released-code.md")
-    assert re.findall(r"^\*\*D(\d+)\.", text, re.MULTILINE) == [str(number) for number in range(1, 20)]
-    for part in ("*Fact:*", "*Here:*", "*Noticed by:*"):
-        assert len(re.findall(rf"^{re.escape(part)}", text, re.MULTILINE)) == 19
-
-
-def test_presets_cite_differences_that_are_explained(repository):
-    cited = {
-        number
-        for path in (repository / "config" / "methods").glob("*.yaml")
-        for number in re.findall(r"\bD\d+\b", path.read_text())
-    }
-    assert cited
-    explained = set(re.findall(r"^\*\*(D\d+)\.", page(repository, "released-code.md"), re.MULTILINE))
-    assert cited <= explained
-
-
-@pytest.mark.parametrize("name", ["released-code.md", "add-a-method.md"])
-def test_tests_and_files_that_a_page_names_exist(name, repository):
-    text = page(repository, name)
-    sources = "".join(path.read_text() for path in (repository / "tests").rglob("test_*.py"))
-    for test in re.findall(r"`(test_\w+)`", text):
-        assert f"def {test}(" in sources, test
-    for path in re.findall(r"`((?:config|rlvr|tests|docs)/[\w./-]+)`", text):
-        assert "NAME" in path or (repository / path).exists(), path
-    for link in re.findall(r"\]\(([\w-]+\.md)", text):
-        assert (repository / "docs" / link).exists(), link
-
-
 @pytest.mark.parametrize(
     "path", ["rlvr/methods/catalogue/oft.py", "config/methods/oft.yaml", "rlvr/methods/layers/bitfit.py"]
 )

@@ -19,6 +19,11 @@ from tests.helpers.paths import REPOSITORY
 
 ROOT = REPOSITORY
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+TYPES = "_typeshed"
+"""Known to type checkers alone."""
+LOCK = "requirements.lock"
+LOCKS = (LOCK, "requirements-dev.lock")
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 
 
@@ -26,25 +31,40 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
 
 
-def lock_lines() -> list[str]:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if not line.startswith("#")]
+def lock_lines(*names: str) -> list[str]:
+    """Return the lines of the locks that are not comments."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in names]
+    return [line for text in texts for line in text.splitlines() if not line.startswith("#")]
 
 
-def locked_versions() -> dict[str, str]:
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lock_lines())}
+def locked_versions(*names: str) -> dict[str, str]:
+    return {canonicalize_name(name): pin for name, pin in (line.split("==") for line in lock_lines(*names))}
 
 
-def test_every_line_of_the_lock_is_a_name_and_a_public_version() -> None:
-    stray = [line for line in lock_lines() if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)]
-    assert not stray
-    assert len(locked_versions()) == len(lock_lines()), "a package stands in the lock twice"
+def test_every_line_of_the_locks_is_a_name_and_a_public_version() -> None:
+    lines = lock_lines(*LOCKS)
+    assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)]
+    assert len(locked_versions(*LOCKS)) == len(lines), "a package is locked twice"
 
 
-@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
-def test_the_lock_satisfies_pyproject(line: str) -> None:
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["workflow"]])
+def test_the_runtime_lock_satisfies_pyproject(line: str) -> None:
     requirement = Requirement(line)
-    assert requirement.specifier.contains(locked_versions()[canonicalize_name(requirement.name)])
+    assert requirement.specifier.contains(locked_versions(LOCK)[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("line", EXTRAS["dev"])
+def test_both_locks_together_satisfy_the_tests_and_tools(line: str) -> None:
+    requirement = Requirement(line)
+    assert requirement.specifier.contains(locked_versions(*LOCKS)[canonicalize_name(requirement.name)])
+
+
+def test_make_demo_installs_no_tool_of_the_tests() -> None:
+    assert not {"pytest", "mypy", "ruff", "trl"} & locked_versions(LOCK).keys()
+
+
+def test_nothing_installs_scikit_learn_which_transformers_would_import_in_every_job() -> None:
+    assert "scikit-learn" not in locked_versions(*LOCKS)
 
 
 def imported_packages() -> set[str]:
@@ -53,12 +73,11 @@ def imported_packages() -> set[str]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     absolute = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
-    return {name.split(".")[0] for name in plain | absolute} - sys.stdlib_module_names - {"rlvr"}
+    return {name.split(".")[0] for name in plain | absolute} - sys.stdlib_module_names - {"rlvr", TYPES}
 
 
 def test_every_imported_package_is_a_declared_dependency() -> None:
-    extras = PROJECT["optional-dependencies"]
-    declared = requirements([*PROJECT["dependencies"], *extras["smollm2"], *extras["vllm"]])
+    declared = requirements([*PROJECT["dependencies"], *EXTRAS["smollm2"], *EXTRAS["vllm"]])
     distributions = importlib.metadata.packages_distributions()
     undeclared = [
         name
@@ -70,7 +89,8 @@ def test_every_imported_package_is_a_declared_dependency() -> None:
 
 def test_environment_yml_has_the_direct_dependencies_at_the_locked_versions() -> None:
     (pip_lines,) = [part["pip"] for part in ENVIRONMENT["dependencies"] if isinstance(part, dict)]
-    expected = {name: f"=={locked_versions()[name]}" for name in requirements(PROJECT["dependencies"])}
+    needed = requirements([*PROJECT["dependencies"], *EXTRAS["workflow"]])
+    expected = {name: f"=={locked_versions(LOCK)[name]}" for name in needed}
     assert {name: str(item.specifier) for name, item in requirements(pip_lines).items()} == expected
 
 

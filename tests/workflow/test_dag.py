@@ -18,16 +18,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
     """Jobs of a study with one model, from nothing."""
-    answers = (runs + 1) * benchmarks  # the untrained model answers too
+    samples = (runs + 1) * benchmarks  # the untrained model is evaluated too
     return {
-        "cell": runs + 2 * benchmarks + 1,
-        "source_cell": 1 + data,
+        "resolve_config": runs + 2 * benchmarks + 1,
+        "resolve_entry": 1 + data,
         "prepare_model": 1,
         "prepare_data": data,
         "train_run": runs,
         "export_run": runs,
-        "generate_samples": answers,
-        "grade_samples": answers,
+        "generate_samples": samples,
+        "grade_samples": samples,
         "aggregate_study": 1,
         "find_contamination": 1,
         "render_report": 1,
@@ -43,6 +43,7 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
         ("smollm2-seeds", 12, 4, 5),
         ("smollm2-gpu", 42, 4, 5),
         ("paper-1.5b", 14, 6, 7),
+        ("grid", 8, 2, 5),
     ],
 )
 def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, data):
@@ -60,7 +61,7 @@ def test_the_slurm_profile_plans_the_paper_without_slurm(checkout):
 
 
 def test_named_targets_stop_where_they_say(checkout):
-    assert set(checkout.planned("data")) == {"source_cell", "prepare_data", "prepare_model", "data"}
+    assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "prepare_model", "data"}
     trained = checkout.planned("train")
     assert trained["export_run"] == 14
     assert "generate_samples" not in trained
@@ -80,7 +81,7 @@ def test_a_file_of_another_study_can_be_asked_for_by_path(checkout):
         (["--config", "study=[demo]"], "did you mean 'studies'?"),
         (
             ["results/demo/runs/tiny--lora--recommended--main--s9/run.json"],
-            "is not in study 'demo'; there are: ",
+            "is not in study 'demo'; known: ",
         ),
     ],
 )
@@ -101,7 +102,7 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
     assert not (checkout.folder / "results").exists()
 
 
-CELLS = [
+CONFIGS = [
     f"results/edited/configs/{name}.json"
     for name in ("train/tiny--lora--recommended--main--s0", "generate/sums", "grade/sums")
 ]
@@ -109,10 +110,10 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def resolved(checkout: Checkout) -> Path:
-    """A study whose cells are written."""
+    """A study whose configurations are written."""
     study = checkout.folder / "config" / "studies" / "edited.yaml"
     study.write_text("seed: 0\n" + (study.parent / "demo.yaml").read_text())
-    checkout.snakemake(*CELLS, "--cores", "1")
+    checkout.snakemake(*CONFIGS, "--cores", "1")
     return study
 
 
@@ -126,11 +127,11 @@ def resolved(checkout: Checkout) -> Path:
         ("train_dataset:", "prompt: boxed\ntrain_dataset:", {"train", "generate"}),
     ],
 )
-def test_a_setting_rewrites_the_cells_that_hold_it(checkout, resolved, old, new, rewritten):
-    """Jobs depend on their cells, so another grader never costs a generation."""
+def test_a_value_rewrites_the_configurations_that_hold_it(checkout, resolved, old, new, rewritten):
+    """Jobs depend on their configurations, so another grader never costs a generation."""
     text = resolved.read_text()
     resolved.write_text(text.replace(old, new, 1))
-    done = checkout.snakemake("-n", *CELLS)
+    done = checkout.snakemake("-n", *CONFIGS)
     resolved.write_text(text)
     assert set(re.findall(r"Resolving (\w+)/", done.stdout)) == rewritten
 
@@ -164,4 +165,15 @@ def test_every_job_rule_has_log_benchmark_and_one_call(repository):
             name = block.partition(":")[0]
             assert "    log:" in block, name
             assert "    benchmark:" in block or "    localrule: True" in block, name
-            assert block.count('"rlvr ') == 1, name
+            assert len(re.findall(r"^ +rlvr ", block, re.MULTILINE)) == 1, name
+
+
+def test_results_of_an_earlier_version_are_recognised(checkout):
+    """What an upgrade redoes is said before anything runs, with the reason and the way out."""
+    earlier = checkout.folder / "results" / "demo" / "cells"
+    earlier.mkdir(parents=True)
+    done = checkout.snakemake("-n", "all", "--config", "studies=[demo]")
+    earlier.rmdir()
+    assert "results/demo was written by an earlier version" in done.stderr
+    assert "move results/demo away first" in done.stderr
+    assert "train_run" in done.stdout

@@ -1,21 +1,21 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the study cell, samples and grades of all its runs, their run.json, the prepared data
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, overlap.csv, contaminated.csv
+REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv
 """
 
 
 rule aggregate_study:
     """Estimate every metric with its standard error, and compare methods pairwise."""
     input:
-        answers_of,
-        runs_json_of,
-        cell="results/{study}/configs/study.json",
-        contaminated="results/{study}/tables/contaminated.csv",
+        graded_samples_of,
+        records_of,
+        manifest=STUDY.manifest,
+        contaminated=STUDY.table("contaminated_problems"),
     output:
-        summary="results/{study}/tables/summary.csv",
-        comparisons="results/{study}/tables/comparisons.csv",
-        budget="results/{study}/tables/budget.csv",
+        summary=STUDY.table("summary"),
+        comparisons=STUDY.table("comparisons"),
+        budget=STUDY.table("budget"),
     log:
         "logs/{study}/aggregate.log",
     benchmark:
@@ -24,35 +24,47 @@ rule aggregate_study:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **TABLES,
     message:
         "Estimating and comparing the runs of study {wildcards.study}"
     shell:
-        "rlvr aggregate {input.cell:q} --results results/{wildcards.study} --contaminated {input.contaminated:q} --summary {output.summary:q} --comparisons {output.comparisons:q} --budget {output.budget:q} > {log:q} 2>&1"
+        """
+        rlvr aggregate {input.manifest:q} \
+            --results results/{wildcards.study} \
+            --contaminated-problems {input.contaminated:q} \
+            --summary {output.summary:q} \
+            --comparisons {output.comparisons:q} \
+            --budget {output.budget:q} >{log:q} 2>&1
+        """
 
 
 rule find_contamination:
-    """Find the benchmark problems that stand in the training data, word for word or nearly so."""
+    """Find benchmark problems in the training data, identical or similar."""
     input:
         train=learned_data_of,
         benchmarks=benchmark_files_of,
     output:
-        overlap="results/{study}/tables/overlap.csv",
-        contaminated="results/{study}/tables/contaminated.csv",
+        counts=STUDY.table("contamination"),
+        problems=STUDY.table("contaminated_problems"),
     log:
-        "logs/{study}/overlap.log",
+        "logs/{study}/contamination.log",
     benchmark:
-        "logs/benchmarks/{study}/overlap.tsv"
+        "logs/benchmarks/{study}/contamination.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **LIGHT,
     params:
+        train=lambda wildcards, input: repeated("--train", input.train),
         similarity=lambda wildcards: plan_of(wildcards.study).study.evaluation.contamination_similarity,
     message:
-        "Looking for benchmark problems of study {wildcards.study} in its training data"
+        "Comparing the benchmarks of study {wildcards.study} with its training data"
     shell:
-        "rlvr overlap --train {input.train:q} --benchmarks {input.benchmarks:q} --similarity {params.similarity} -o {output.overlap:q} --contaminated {output.contaminated:q} > {log:q} 2>&1"
+        """
+        rlvr contamination {input.benchmarks:q} \
+            {params.train:q} \
+            --similarity {params.similarity} \
+            -o {output.counts:q} \
+            --problems {output.problems:q} >{log:q} 2>&1
+        """

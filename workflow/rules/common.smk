@@ -1,6 +1,6 @@
 """The configuration, checked before the first job, and the file names that follow from it.
 
-REQUIRED INPUTS: config/config.yaml (or --config studies=[...]), config/studies, config/methods,
+REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studies, config/methods,
     config/models.yaml, config/datasets.yaml
 OUTPUTS: none
 """
@@ -11,12 +11,13 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from rlvr import plan as planning
-from rlvr.config.resolved import RunEntry
-from rlvr.config.catalogue import DataCatalogue, ModelCatalogue
-from rlvr.config.loading import load_yaml
+from rlvr.artifacts import StudyFolder
+from rlvr.artifacts.upgrade import upgrade_notice
+from rlvr.config import catalogue
+from rlvr.config.resolved import BASE, RunEntry
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.verify import grader_version
+from rlvr.verify.graders.registry import grader_version
 
 
 def checked(function, *arguments):
@@ -27,6 +28,19 @@ def checked(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+def folder_of(study):
+    return StudyFolder(Path("results") / study)
+
+
+# Memory and time of the jobs whose needs do not depend on the study.
+LIGHT = {"mem_mb": 4000, "runtime": 30}
+TABLES = {"mem_mb": 8000, "runtime": 60}
+MODEL = {"mem_mb": 16000, "runtime": 120}
+
+STUDY = folder_of("{study}")
+"""The paths of a study with its name as a wildcard, for the rules."""
+
+
 @cache
 def plan_of(study):
     return checked(planning.load_plan, study)
@@ -34,24 +48,25 @@ def plan_of(study):
 
 @cache
 def config_fingerprints(study):
-    return planning.fingerprints(planning.cells(plan_of(study)))
+    return planning.fingerprints(planning.configs(plan_of(study)))
 
 
 @cache
 def catalogue_entries():
-    models = checked(load_yaml, Path("config/models.yaml"), ModelCatalogue)
-    return planning.sources(models, checked(load_yaml, Path("config/datasets.yaml"), DataCatalogue))
+    return checked(catalogue.catalogue_entries)
 
 
-def source_of(kind, name):
+def entry_of(kind, name):
     """Return a catalogue entry, or say which there are."""
-    return known(catalogue_entries(), f"{kind}/{name}", f"config/{'datasets' if kind == 'data' else kind}.yaml")
+    return known(
+        catalogue_entries(), f"{kind}/{name}", f"config/{'datasets' if kind == 'data' else kind}.yaml"
+    )
 
 
 def known(mapping, name, place):
     """Look a wildcard up, or say which names there are."""
     if name not in mapping:
-        raise WorkflowError(f"{name!r} is not in {place}; there are: {', '.join(mapping)}")
+        raise WorkflowError(f"{name!r} is not in {place}; known: {', '.join(mapping)}")
     return mapping[name]
 
 
@@ -61,7 +76,7 @@ def runs_of(study) -> dict[str, RunEntry]:
 
 
 def trained_runs(study):
-    return [run for run, entry in runs_of(study).items() if entry.method != planning.BASE]
+    return [run for run, entry in runs_of(study).items() if entry.method != BASE]
 
 
 def benchmarks_of(study):
@@ -72,27 +87,39 @@ def run_of(wildcards):
     return known(runs_of(wildcards.study), wildcards.run, f"study {wildcards.study!r}")
 
 
+def repeated(option, values):
+    """Return an option once for each value, as the command line takes lists."""
+    return [part for value in values for part in (option, str(value))]
+
+
 def compute_of(wildcards):
     return plan_of(wildcards.study).study.compute
 
 
+def model_path(name):
+    return f"resources/models/{name}"
+
+
+def data_path(name):
+    return f"resources/data/{name}.parquet"
+
+
 def model_of(wildcards):
-    return f"resources/models/{run_of(wildcards).model}"
+    return model_path(run_of(wildcards).model)
 
 
 def train_data_of(wildcards):
-    return f"resources/data/{plan_of(wildcards.study).study.train_dataset}.parquet"
+    return data_path(plan_of(wildcards.study).study.train_dataset)
 
 
 def benchmark_data_of(wildcards):
     place = f"study {wildcards.study!r}"
-    benchmark = known(benchmarks_of(wildcards.study), wildcards.benchmark, place)
-    return f"resources/data/{benchmark.dataset}.parquet"
+    return data_path(known(benchmarks_of(wildcards.study), wildcards.benchmark, place).dataset)
 
 
 def grader_version_of(wildcards):
-    """Return the version of the rules that judge: grades by another one are stale, the answers are not."""
-    return grader_version(plan_of(wildcards.study).evaluation.grader)
+    """Return the version of the grader: grades by another one are stale, the samples are not."""
+    return grader_version(plan_of(wildcards.study).study.evaluation.grader)
 
 
 def resources_of(studies):
@@ -102,91 +129,85 @@ def resources_of(studies):
     data = {study.train_dataset for study in chosen} | {
         benchmark.dataset for study in chosen for benchmark in study.evaluation.benchmarks.values()
     }
-    return expand("resources/models/{model}", model=sorted(models)) + expand(
-        "resources/data/{dataset}.parquet", dataset=sorted(data)
-    )
+    return [model_path(name) for name in sorted(models)] + [data_path(name) for name in sorted(data)]
 
 
 def adapters(studies):
-    return [f"results/{study}/runs/{run}/adapter" for study in studies for run in trained_runs(study)]
+    return [folder_of(study).run(run).adapter for study in studies for run in trained_runs(study)]
 
 
-def answers(studies):
+def graded_samples(studies):
     """Return samples and grades of every run on every benchmark."""
     return [
-        f"results/{study}/{kind}/{run}/{benchmark}.parquet"
+        path
         for study in studies
         for run in runs_of(study)
         for benchmark in benchmarks_of(study)
-        for kind in ("samples", "grades")
+        for path in (folder_of(study).samples(run, benchmark), folder_of(study).grades(run, benchmark))
     ]
 
 
 def tables(studies):
-    return expand(
-        "results/{study}/tables/{table}.csv",
-        study=studies,
-        table=["summary", "comparisons", "budget", "overlap", "contaminated"],
-    )
+    names = ["summary", "comparisons", "budget", "contamination", "contaminated_problems"]
+    return [folder_of(study).table(name) for study in studies for name in names]
 
 
 def reports(studies):
-    return expand("reports/{study}.html", study=studies)
+    return [f"reports/{study}.html" for study in studies]
 
 
 def pretraining_data(part):
     """Return an input function: the data sets that the built-in model is pretrained on."""
 
     def of(wildcards):
-        source = source_of("models", wildcards.model)
-        names = getattr(source.pretraining, part) if source.source == "tiny" else []
-        return expand("resources/data/{dataset}.parquet", dataset=names)
+        entry = entry_of("models", wildcards.model)
+        names = getattr(entry.pretraining, part) if entry.source == "tiny" else []
+        return [data_path(name) for name in names]
 
     return of
 
 
 def adapter_of(wildcards):
     """Return the exported run, or nothing for the untrained model."""
-    if run_of(wildcards).method == planning.BASE:
+    if run_of(wildcards).method == BASE:
         return []
-    return f"results/{wildcards.study}/runs/{wildcards.run}/adapter"
+    return folder_of(wildcards.study).run(wildcards.run).adapter
 
 
 def learned_data_of(wildcards):
-    """Return all that a study's models learn from: its training data and the tiny model's pretraining data."""
-    models = [catalogue_entries()[f"models/{name}"] for name in plan_of(wildcards.study).study.models]
-    pretraining = [name for m in models if m.source == "tiny" for name in m.pretraining.datasets]
-    names = [plan_of(wildcards.study).study.train_dataset, *pretraining]
-    return expand("resources/data/{dataset}.parquet", dataset=dict.fromkeys(names))
+    """Return all that the models of a study learn from: its training data and pretraining data."""
+    study = plan_of(wildcards.study).study
+    models = [entry_of("models", name) for name in study.models]
+    pretraining = [name for model in models if model.source == "tiny" for name in model.pretraining.datasets]
+    return [data_path(name) for name in dict.fromkeys([study.train_dataset, *pretraining])]
 
 
-def answers_of(wildcards):
-    return answers([wildcards.study])
+def graded_samples_of(wildcards):
+    return graded_samples([wildcards.study])
 
 
-def runs_json_of(wildcards):
-    study = wildcards.study
-    return [f"results/{study}/runs/{run}/run.json" for run in trained_runs(study)]
+def records_of(wildcards):
+    return [folder_of(wildcards.study).run(run).record for run in trained_runs(wildcards.study)]
+
+
+def train_logs_of(wildcards):
+    return [folder_of(wildcards.study).run(run).train_log for run in trained_runs(wildcards.study)]
 
 
 def benchmark_files_of(wildcards):
-    datasets = [b.dataset for b in benchmarks_of(wildcards.study).values()]
-    return expand("resources/data/{dataset}.parquet", dataset=dict.fromkeys(datasets))
-
-
-def training_logs_of(wildcards):
-    study = wildcards.study
-    return [f"results/{study}/runs/{run}/train_log.parquet" for run in trained_runs(study)]
+    benchmarks = benchmarks_of(wildcards.study).values()
+    return [data_path(name) for name in dict.fromkeys(benchmark.dataset for benchmark in benchmarks)]
 
 
 def models_of(wildcards):
-    models = plan_of(wildcards.study).study.models
-    return expand("resources/models/{model}", model=models)
+    return [model_path(name) for name in plan_of(wildcards.study).study.models]
 
 
 STUDIES = checked(planning.selected_studies, config)
 for study in STUDIES:
     plan_of(study)
+    if notice := upgrade_notice(folder_of(study)):
+        logger.warning(notice)
 
 
 wildcard_constraints:

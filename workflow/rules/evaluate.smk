@@ -1,4 +1,4 @@
-"""Answers and verdicts: generation costs device hours, grading costs seconds, so they are two rules.
+"""Samples and grades: generation costs device hours, grading costs seconds, so they are two rules.
 
 REQUIRED INPUTS: exported runs (none for the untrained model), prepared models and benchmarks
 OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grades/{run}/{benchmark}.parquet
@@ -6,14 +6,14 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 
 
 rule generate_samples:
-    """Draw k answers to every problem of a benchmark; continues from checkpoints/{study}/generate/{run}/{benchmark}."""
+    """Sample k completions per problem; continues from checkpoints/{study}/generate/{run}/{benchmark}."""
     input:
-        cell="results/{study}/configs/generate/{benchmark}.json",
+        config=STUDY.config("generate/{benchmark}"),
         model=model_of,
         data=benchmark_data_of,
         adapter=adapter_of,
     output:
-        "results/{study}/samples/{run}/{benchmark}.parquet",
+        STUDY.samples("{run}", "{benchmark}"),
     log:
         "logs/{study}/generate/{run}/{benchmark}.log",
     benchmark:
@@ -26,21 +26,28 @@ rule generate_samples:
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
     params:
-        adapter=lambda wildcards, input: (f"--adapter {input.adapter}" if input.adapter else ""),
+        adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
     message:
-        "{wildcards.run} answers {wildcards.benchmark}"
+        "Sampling {wildcards.run} on {wildcards.benchmark}"
     shell:
-        "rlvr generate {input.cell:q} --model {input.model:q} --data {input.data:q} {params.adapter} --checkpoints checkpoints/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} -o {output:q} 2>&1 | tee {log:q}"
+        """
+        rlvr generate {input.config:q} \
+            --model {input.model:q} \
+            --data {input.data:q} \
+            {params.adapter:q} \
+            --checkpoints checkpoints/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} \
+            -o {output:q} 2>&1 | tee {log:q}
+        """
 
 
 rule grade_samples:
-    """Judge stored answers, by default with the verifier that gave the rewards; anew when its rules have changed."""
+    """Grade stored samples, by default with the verifier of the rewards; again when the grader has changed."""
     input:
-        cell="results/{study}/configs/grade/{benchmark}.json",
-        samples="results/{study}/samples/{run}/{benchmark}.parquet",
+        config=STUDY.config("grade/{benchmark}"),
+        samples=STUDY.samples("{run}", "{benchmark}"),
         data=benchmark_data_of,
     output:
-        "results/{study}/grades/{run}/{benchmark}.parquet",
+        STUDY.grades("{run}", "{benchmark}"),
     log:
         "logs/{study}/grade/{run}/{benchmark}.log",
     benchmark:
@@ -49,11 +56,15 @@ rule grade_samples:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **LIGHT,
     params:
         version=grader_version_of,
     message:
         "Grading {wildcards.run} on {wildcards.benchmark}"
     shell:
-        "rlvr grade {input.cell:q} --samples {input.samples:q} --data {input.data:q} -o {output:q} > {log:q} 2>&1"
+        """
+        rlvr grade {input.config:q} \
+            --samples {input.samples:q} \
+            --data {input.data:q} \
+            -o {output:q} >{log:q} 2>&1
+        """

@@ -1,4 +1,4 @@
-"""The page that people read.
+"""The report of a study.
 
 REQUIRED INPUTS: tables, samples, grades, run.json and training logs of a study
 OUTPUTS: reports/{study}.html
@@ -8,13 +8,13 @@ OUTPUTS: reports/{study}.html
 rule render_report:
     """Render one self-contained page."""
     input:
-        answers_of,
-        runs_json_of,
-        training_logs_of,
+        graded_samples_of,
+        records_of,
+        train_logs_of,
         models_of,
         benchmark_files_of,
         lambda wildcards: tables([wildcards.study]),
-        cell="results/{study}/configs/study.json",
+        manifest=STUDY.manifest,
     output:
         report(
             "reports/{study}.html",
@@ -29,9 +29,12 @@ rule render_report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **LIGHT,
     message:
         "Writing reports/{wildcards.study}.html"
     shell:
-        "rlvr report {input.cell:q} --results results/{wildcards.study} -o {output:q} > {log:q} 2>&1"
+        """
+        rlvr report {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
+        """

@@ -1,35 +1,40 @@
-"""Models and problems, from any source to one checked form, shared by all studies.
+"""Models and problems, from any origin to one checked form, shared by all studies.
 
 REQUIRED INPUTS: a study; entries of config/models.yaml and config/datasets.yaml
-OUTPUTS: results/{study}/configs/{cell}.json, one resolved cell for every job,
+OUTPUTS: results/{study}/configs/{name}.json, one resolved configuration per job,
+    resources/entries/{kind}/{name}.json, one catalogue entry,
     resources/models/{model}/ (Hugging Face layout, provenance.json),
     resources/data/{dataset}.parquet, .provenance.json, .dropped.csv
 """
 
 
-rule cell:
-    """Write one resolved cell, anew exactly when its content has changed."""
+rule resolve_config:
+    """Write one resolved configuration, again exactly when its content has changed."""
     output:
-        "results/{study}/configs/{cell}.json",
+        STUDY.config("{name}"),
     log:
-        "logs/{study}/cells/{cell}.log",
+        "logs/{study}/configs/{name}.log",
     wildcard_constraints:
-        cell="study|(train|generate|grade)/[^/]+",
+        name="study|(train|generate|grade)/[^/]+",
     localrule: True
     conda:
         "../../environment.yml"
     params:
         fingerprint=lambda wildcards: known(
-            config_fingerprints(wildcards.study), wildcards.cell, f"study {wildcards.study!r}"
+            config_fingerprints(wildcards.study), wildcards.name, f"study {wildcards.study!r}"
         ),
     message:
-        "Resolving {wildcards.cell} of study {wildcards.study}"
+        "Resolving {wildcards.name} of study {wildcards.study}"
     shell:
-        "rlvr plan {wildcards.study} --cell {wildcards.cell} -o {output:q} > {log:q} 2>&1"
+        """
+        rlvr resolve {wildcards.name} \
+            --study {wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
+        """
 
 
-rule source_cell:
-    """Write one entry of a catalogue, anew exactly when it has changed."""
+rule resolve_entry:
+    """Write one entry of a catalogue, again exactly when it has changed."""
     output:
         "resources/entries/{kind}/{name}.json",
     log:
@@ -41,18 +46,21 @@ rule source_cell:
     conda:
         "../../environment.yml"
     params:
-        fingerprint=lambda wildcards: content_hash(source_of(wildcards.kind, wildcards.name).model_dump()),
+        fingerprint=lambda wildcards: content_hash(entry_of(wildcards.kind, wildcards.name).model_dump()),
     message:
         "Resolving {wildcards.kind}/{wildcards.name}"
     shell:
-        "rlvr plan - --cell {wildcards.kind}/{wildcards.name} -o {output:q} > {log:q} 2>&1"
+        """
+        rlvr resolve {wildcards.kind}/{wildcards.name} \
+            -o {output:q} >{log:q} 2>&1
+        """
 
 
 rule prepare_data:
-    """Check a data set line by line and write it as Parquet."""
+    """Check a data set row by row and write it as Parquet."""
     input:
-        cell="resources/entries/data/{dataset}.json",
-        source=lambda wildcards: planning.entry_files(source_of("data", wildcards.dataset)),
+        entry="resources/entries/data/{dataset}.json",
+        files=lambda wildcards: catalogue.entry_files(entry_of("data", wildcards.dataset)),
     output:
         data="resources/data/{dataset}.parquet",
         provenance="resources/data/{dataset}.provenance.json",
@@ -65,19 +73,21 @@ rule prepare_data:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **LIGHT,
     message:
         "Preparing data set {wildcards.dataset}"
     shell:
-        "rlvr prepare-data {input.cell:q} -o {output.data:q} > {log:q} 2>&1"
+        """
+        rlvr prepare-data {input.entry:q} \
+            -o {output.data:q} >{log:q} 2>&1
+        """
 
 
 rule prepare_model:
     """Download, convert, copy or pretrain a model."""
     input:
-        cell="resources/entries/models/{model}.json",
-        source=lambda wildcards: planning.entry_files(source_of("models", wildcards.model)),
+        entry="resources/entries/models/{model}.json",
+        files=lambda wildcards: catalogue.entry_files(entry_of("models", wildcards.model)),
         data=pretraining_data("datasets"),
         validation=pretraining_data("validation_datasets"),
     output:
@@ -90,9 +100,16 @@ rule prepare_model:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=16000,
-        runtime=120,
+        **MODEL,
+    params:
+        data=lambda wildcards, input: repeated("--data", input.data),
+        validation=lambda wildcards, input: repeated("--validation", input.validation),
     message:
         "Preparing model {wildcards.model}"
     shell:
-        "rlvr prepare-model {input.cell:q} --data {input.data:q} --validation {input.validation:q} -o {output:q} 2>&1 | tee {log:q}"
+        """
+        rlvr prepare-model {input.entry:q} \
+            {params.data:q} \
+            {params.validation:q} \
+            -o {output:q} 2>&1 | tee {log:q}
+        """

@@ -1,20 +1,20 @@
-"""Training runs and what people download of them.
+"""Training runs and their exports.
 
-REQUIRED INPUTS: resolved train cells, prepared models and problems
+REQUIRED INPUTS: resolved train configurations, prepared models and problems
 OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/
 """
 
 
 rule train_run:
-    """Train one cell with DAPO; continues from its last checkpoint in checkpoints/{study}/{run}."""
+    """Train one run with DAPO; continues from its last checkpoint in checkpoints/{study}/{run}."""
     input:
-        cell="results/{study}/configs/train/{run}.json",
+        config=STUDY.config("train/{run}"),
         model=model_of,
         data=train_data_of,
     output:
-        trained="results/{study}/runs/{run}/trained.safetensors",
-        train_log="results/{study}/runs/{run}/train_log.parquet",
-        run="results/{study}/runs/{run}/run.json",
+        trained=STUDY.run("{run}").trained,
+        train_log=STUDY.run("{run}").train_log,
+        record=STUDY.run("{run}").record,
     log:
         "logs/{study}/train/{run}.log",
     benchmark:
@@ -29,17 +29,23 @@ rule train_run:
     message:
         "Training {wildcards.run}"
     shell:
-        "rlvr train {input.cell:q} --model {input.model:q} --data {input.data:q} --checkpoints checkpoints/{wildcards.study}/{wildcards.run} -o $(dirname {output.run:q}) 2>&1 | tee {log:q}"
+        """
+        rlvr train {input.config:q} \
+            --model {input.model:q} \
+            --data {input.data:q} \
+            --checkpoints checkpoints/{wildcards.study}/{wildcards.run} \
+            -o $(dirname {output.record:q}) 2>&1 | tee {log:q}
+        """
 
 
 rule export_run:
-    """Write the adapter in PEFT's format, or merged weights where PEFT cannot express the method."""
+    """Write the adapter in PEFT's format, or merged weights if PEFT cannot express the method."""
     input:
-        cell="results/{study}/configs/train/{run}.json",
+        config=STUDY.config("train/{run}"),
         model=model_of,
-        trained="results/{study}/runs/{run}/trained.safetensors",
+        trained=STUDY.run("{run}").trained,
     output:
-        directory("results/{study}/runs/{run}/adapter"),
+        directory(STUDY.run("{run}").adapter),
     log:
         "logs/{study}/export/{run}.log",
     benchmark:
@@ -49,8 +55,13 @@ rule export_run:
     threads: 1
     resources:
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=30,
+        runtime=LIGHT["runtime"],
     message:
         "Exporting {wildcards.run}"
     shell:
-        "rlvr export {input.cell:q} --model {input.model:q} --trained {input.trained:q} -o {output:q} > {log:q} 2>&1"
+        """
+        rlvr export {input.config:q} \
+            --model {input.model:q} \
+            --trained {input.trained:q} \
+            -o {output:q} >{log:q} 2>&1
+        """

@@ -1,6 +1,6 @@
-"""What a set of graded samples says about a model, with its uncertainty.
+"""Estimates from graded samples, with their uncertainty.
 
-Axes: R training seeds, N problems, K samples a problem. Every metric is first reduced to one value a
+Axes: R training seeds, N problems, K samples per problem. Every metric is first reduced to one value per
 training seed and problem, ``values_RN``; the functions here turn those into a mean, a ratio, a quantile or a
 mean over benchmarks with a standard error and a 95 % interval (:mod:`rlvr.analysis.stats.uncertainty`).
 """
@@ -18,7 +18,7 @@ from rlvr.analysis.stats.uncertainty import FRACTION, NO_SPREAD, Bounds, confide
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over problems with its uncertainty; NaN stands for "cannot be known from these data"."""
+    """A mean over problems with its uncertainty; NaN is what these data cannot tell."""
 
     value: float
     se: float
@@ -28,18 +28,18 @@ class Estimate:
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
-"""What can be said of a mean over nothing."""
+"""The mean over nothing."""
 
 
 def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
-    """Return the unbiased estimate of "at least one of k samples is right" for each problem.
+    """Return the unbiased estimate of "at least one of k samples is correct" for each problem.
 
     1 - C(n - c, k) / C(n, k), as the product over j < k of (n - c - j) / (n - j) (Chen et al. 2021,
     "Evaluating Large Language Models Trained on Code", equation 1).
 
     Args:
-        correct: verdicts [..., N, K].
-        k: number of samples that are allowed a try.
+        correct: which samples are correct, [..., N, K].
+        k: number of attempts.
 
     Returns:
         Values [..., N].
@@ -49,20 +49,20 @@ def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
     """
     samples = correct.shape[-1]
     if not 1 <= k <= samples:
-        raise ValueError(f"pass@{k} needs between 1 and {samples} samples, the number there is")
-    wrong = samples - correct.sum(axis=-1)[..., None]
-    tries = np.arange(k)
-    return 1 - np.prod(np.maximum(wrong - tries, 0) / (samples - tries), axis=-1)
+        raise ValueError(f"pass@{k}: with {samples} samples per problem, k must be between 1 and {samples}")
+    incorrect = samples - correct.sum(axis=-1)[..., None]
+    attempts = np.arange(k)
+    return 1 - np.prod(np.maximum(incorrect - attempts, 0) / (samples - attempts), axis=-1)
 
 
 def estimate_mean(values_RN: Floats, seed: int, bounds: Bounds = FRACTION) -> Estimate:
     """Return the mean over training seeds and problems with its SE and 95 % interval.
 
-    With one training seed the SE is clustered by problem. With two or more it comes from the hierarchical
-    bootstrap and so holds the variation of training as well.
+    With one training seed the SE is clustered by problem. With two or more it is that of the hierarchical
+    bootstrap, which includes the variation of training.
 
     Args:
-        values_RN: one value a training seed and problem, the mean or another estimate over its samples.
+        values_RN: one value per training seed and problem, the mean or another estimate over its samples.
         seed: seed of the bootstrap.
         bounds: smallest and largest possible value.
     """
@@ -82,7 +82,7 @@ def estimate_ratio(
     that counts are left out; ``UNKNOWN`` where no problem has one.
 
     Args:
-        numerator_RN: y, one value a training seed and problem.
+        numerator_RN: y, one value per training seed and problem.
         denominator_RN: x, not negative.
         seed: seed of the bootstrap.
         bounds: smallest and largest possible ratio.
@@ -97,10 +97,10 @@ def estimate_ratio(
 
 
 def estimate_quantile(samples_RNK: Floats, share: float, seed: int) -> Estimate:
-    """Return the quantile of all samples with a 95 % interval; a quantile has no SE here.
+    """Return the quantile of all samples with a 95 % interval, without an SE.
 
-    The interval is Woodruff's (1952, J. Am. Stat. Assoc. 47): that of the share of samples up to the
-    quantile, problems and training seeds as clusters, read back through the quantiles of the samples.
+    The interval is Woodruff's (1952, J. Am. Stat. Assoc. 47): the interval of the share of samples up to the
+    quantile, with problems and training seeds as clusters, mapped back through the quantiles of the samples.
 
     Args:
         samples_RNK: values [training seeds, problems, samples].
@@ -115,20 +115,21 @@ def estimate_quantile(samples_RNK: Floats, share: float, seed: int) -> Estimate:
 
 
 def macro_mean(values: Sequence[Floats], seed: int) -> Estimate:
-    """Return the mean over benchmarks, each counting the same; see :func:`weighted_mean`."""
+    """Return the mean over benchmarks with equal weights; see :func:`weighted_mean`."""
     return weighted_mean(values, [1] * len(values), seed)
 
 
 def weighted_mean(values: Sequence[Floats], weights: Sequence[float], seed: int) -> Estimate:
     """Return the weighted mean over benchmarks with its SE and 95 % interval.
 
-    With one training seed the SE is sqrt(sum of (w SE)^2) / sum of w. Several training seeds answer all
-    benchmarks, so that a better one is better in many: the hierarchical bootstrap keeps them together.
-    Where no benchmark has a spread, the interval is the mean of theirs. ``UNKNOWN`` for no benchmark at all.
+    With one training seed the SE is sqrt(sum of (w SE)^2) / sum of w. With several, each seed answers all
+    benchmarks and a better one is better in many of them: the hierarchical bootstrap keeps them together.
+    Where no benchmark has a spread, the interval is the mean of their intervals. ``UNKNOWN`` without any
+    benchmark.
 
     Args:
-        values: fractions, one array [training seeds, problems] a benchmark.
-        weights: how much each benchmark counts.
+        values: fractions, one array [training seeds, problems] per benchmark.
+        weights: weight of each benchmark.
         seed: seed of the bootstrap.
     """
     if not values:

@@ -1,13 +1,15 @@
 """Is one method better than another on the same problems?
 
 The paired difference of a problem is d_i = m_i(method) - m_i(baseline), with m_i the mean over training seeds
-and samples. Pairing removes what the two have in common: that some problems are harder than others.
+and samples. Pairing removes what the two have in common: some problems are harder than others.
 
-* SE: sd(d_i) / sqrt(N) with one training seed a side; the hierarchical bootstrap, problems drawn jointly and
-  training seeds a side, as soon as a side has two (:func:`rlvr.analysis.stats.uncertainty.standard_error`).
+* SE: sd(d_i) / sqrt(N) with one training seed per side; if a side has more, that of the hierarchical
+  bootstrap, with problems resampled jointly and training seeds per side
+  (:func:`rlvr.analysis.stats.uncertainty.standard_error`).
 * p: sign-flip permutation of d_i. It asks whether *these trained models* differ; the SE and the interval ask
-  about the *methods* as far as several training seeds let them.
-* Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems drawn within benchmarks.
+  about the *methods*, as far as several training seeds allow.
+* Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems resampled within
+  benchmarks.
 * Many methods: Holm's correction. The largest difference alone is never evidence.
 """
 
@@ -28,12 +30,12 @@ from rlvr.seeds import derive_seed
 
 FLIPS = 9_999
 DIFFERENCE: Bounds = (-1.0, 1.0)  # of two fractions
-TIE = 1e-12  # permuted sums this close to the observed one are equal to it but for rounding
+TIE = 1e-12  # permuted sums this close to the observed one differ from it only by rounding
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired difference with its uncertainty; NaN stands for "cannot be known from these data"."""
+    """A paired difference with its uncertainty; NaN is what these data cannot tell."""
 
     difference: float
     se: float
@@ -48,8 +50,8 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
     """Compare two methods problem by problem.
 
     Args:
-        method: one array [training seeds, problems] a benchmark, values within 0..1.
-        baseline: the same benchmarks and problems in the same order; the training seeds may differ in number.
+        method: one array [training seeds, problems] per benchmark, values within 0..1.
+        baseline: the same benchmarks and problems in the same order; the number of training seeds may differ.
         seed: seed of the bootstrap and of the permutations.
 
     Raises:
@@ -58,7 +60,7 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
     shapes = [[values.shape[1] for values in side] for side in (method, baseline)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"problems a benchmark: {shapes[0]} against {shapes[1]}; only equal sets can be paired"
+            f"problems per benchmark: {shapes[0]} against {shapes[1]}; only equal sets can be paired"
         )
     differences = [
         ours.mean(axis=0) - theirs.mean(axis=0) for ours, theirs in zip(method, baseline, strict=True)
@@ -79,7 +81,7 @@ def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLI
     Never Be Zero").
 
     Args:
-        differences: one array [N] a benchmark.
+        differences: one array [N] per benchmark.
         seed: seed of the signs.
         flips: number of permutations B.
     """

@@ -1,16 +1,16 @@
 """Resampling over training seeds, problems and benchmarks.
 
-Two designs live here, for two questions.
+There are two designs, for two questions.
 
-``hierarchical_bootstrap`` asks how far a mean would move with other training seeds, other problems and other
-samples. Training seed is the outer level, problem the inner one, and a problem is drawn with its samples.
-Every source of variation is counted once:
+``hierarchical_bootstrap`` asks how a mean varies with other training seeds, other problems and other samples.
+Training seeds are the outer level, problems the inner one, and a problem is drawn with its samples. Every
+source of variation is counted once:
 
 * every training seed answers the same problems, so a replicate draws its problems once for all seeds
-  (drawing them anew for each seed would divide the variance between problems by the number of seeds);
-* a problem has the mean over training seeds and samples, and so brings the noise of its samples with it, and
-  that of what single seeds make of single problems. Samples drawn as a third level would count it twice;
-* for the same reason training seeds are drawn by what they differ in beyond that noise (``seed_effects``);
+  (drawing them separately for each seed would divide the variance between problems by the number of seeds);
+* the value of a problem is its mean over training seeds and samples, and so includes the noise of its samples
+  and the interaction of seeds and problems. Samples drawn as a third level would count this noise twice;
+* for the same reason training seeds are drawn by their differences beyond that noise (``seed_effects``);
   drawing their means as they are would count it up to three times;
 * each level draws one unit fewer than it has (Rao and Wu 1988, J. Am. Stat. Assoc. 83), which makes the
   bootstrap variance of a mean unbiased; with two or three seeds the plain bootstrap loses a half or a third.
@@ -36,7 +36,7 @@ MINIMUM_TRAINING_SEEDS = 3
 def resampling_weights(units: int, replicates: int, generator: np.random.Generator) -> Floats:
     """Return the weights [replicates, units] of ``units - 1`` draws with replacement; each row sums to 1.
 
-    A single unit always has the weight 1: there is nothing to learn about its spread.
+    A single unit always has the weight 1: it tells nothing about spread.
     """
     if units == 1:
         return np.ones((replicates, 1))
@@ -49,7 +49,7 @@ def _weights(
 ) -> tuple[list[Floats], list[Floats]]:
     """Return weights for the seeds of each group and the problems of each benchmark.
 
-    All metrics of a benchmark draw with the same seed, and so share them.
+    All metrics of a benchmark have the same seed, and so share them.
     """
     generator = np.random.default_rng(seed)
     seeds, inner = (
@@ -64,9 +64,9 @@ def hierarchical_bootstrap(
     """Bootstrap the weighted means over benchmarks of groups of runs that answer the same problems.
 
     Args:
-        groups: for each group (a method), one array [training seeds, problems] a benchmark. Groups may have
-            different numbers of training seeds; their benchmarks and problems are the same, and these are
-            two a benchmark or more where a group has several seeds.
+        groups: for each group (a method), one array [training seeds, problems] per benchmark. Groups may have
+            different numbers of training seeds; their benchmarks and problems are the same, with at least
+            two problems per benchmark where a group has several seeds.
         seed: seed of the draws.
         shares: weight of each benchmark; their sum is 1.
         replicates: number of bootstrap replicates.
@@ -91,13 +91,13 @@ def hierarchical_bootstrap(
 def seed_effects(group: Sequence[Floats], shares: Sequence[float]) -> Floats:
     """Return by how much the training seeds of a group differ from their mean, [training seeds].
 
-    The means of seeds that do not differ at all still vary, because samples do and because a seed may be
-    lucky with a problem. This part of their variance is estimated by the interaction mean square of a
-    two-way table without replication (Searle, Casella and McCulloch 1992, "Variance Components", chapter 4),
-    and the differences are shrunk so that the rest of the variance is left; none, where there is no rest.
+    The means of seeds that do not differ at all still vary, because samples vary and because seeds and
+    problems interact. This part of their variance is estimated by the interaction mean square of a two-way
+    table without replication (Searle, Casella and McCulloch 1992, "Variance Components", chapter 4), and the
+    differences are shrunk so that only the rest of the variance remains; to zero if nothing remains.
 
     Args:
-        group: one array [training seeds, problems] a benchmark.
+        group: one array [training seeds, problems] per benchmark.
         shares: weight of each benchmark; their sum is 1.
     """
     runs = len(group[0])
@@ -123,7 +123,7 @@ def interquartile_mean(scores_RB: Floats) -> float:
 
 
 def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> float:
-    """Return the chance that a training run of X beats one of Y on a random benchmark; ties count half.
+    """Return the probability that a training run of X beats one of Y on a random benchmark; ties count half.
 
     Args:
         scores_XB: scores of X [training seeds, benchmarks].
@@ -146,14 +146,14 @@ def stratified_bootstrap(
     generator: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Floats:
-    """Return replicates of ``statistic(*scores)``, training seeds redrawn within each benchmark.
+    """Return replicates of ``statistic(*scores)``, training seeds resampled within each benchmark.
 
     Their standard deviation is the SE, their ``percentile_interval`` the interval.
 
     Args:
         statistic: for example ``interquartile_mean`` or ``probability_of_improvement``.
         scores_RB: one array [training seeds, benchmarks] for each argument of the statistic.
-        generator: source of the draws.
+        generator: random numbers.
         replicates: number of bootstrap replicates.
 
     Raises:
@@ -162,25 +162,25 @@ def stratified_bootstrap(
     for scores in scores_RB:
         require_training_seeds(scores)
 
-    def redraw(scores: Floats) -> Floats:
+    def resample(scores: Floats) -> Floats:
         rows = generator.integers(len(scores), size=scores.shape)
         return scores[rows, np.arange(scores.shape[1])]
 
-    return np.array([statistic(*(redraw(scores) for scores in scores_RB)) for _ in range(replicates)])
+    return np.array([statistic(*(resample(scores) for scores in scores_RB)) for _ in range(replicates)])
 
 
 def percentile_interval(replicates: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval that holds the middle ``confidence`` of bootstrap replicates."""
+    """Return the interval of the middle ``confidence`` of bootstrap replicates."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def require_training_seeds(scores_RB: Floats) -> None:
-    """Refuse scores [training seeds, benchmarks] of fewer than three training seeds.
+    """Check that scores [training seeds, benchmarks] have at least three training seeds.
 
     Raises:
-        ValueError: there are too few of them to speak of a distribution over training runs.
+        ValueError: there are fewer, too few for a distribution over training runs.
     """
     if len(scores_RB) < MINIMUM_TRAINING_SEEDS:
         raise ValueError(f"{len(scores_RB)} training seeds; at least {MINIMUM_TRAINING_SEEDS} are needed")

@@ -1,14 +1,14 @@
-"""How uncertain a mean over problems is: its standard errors and its 95 % interval.
+"""The uncertainty of a mean over problems: its standard errors and its 95 % interval.
 
-Problems are the cluster: samples of one problem are not independent pieces of evidence (Miller 2024, "Adding
-Error Bars to Evals", arXiv 2411.00640).
+Problems are the clusters: samples of one problem are not independent (Miller 2024, "Adding Error Bars to
+Evals", arXiv 2411.00640).
 
 * one training seed: SE = sd(values of the problems) / sqrt(N), the SE clustered by problem;
 * two or more: the bootstrap over training seeds and problems of ``resampling.hierarchical_bootstrap``.
 
 Intervals use the t distribution with the degrees of freedom of Welch and Satterthwaite: two training seeds
-that differ widely say little about a third, however many problems they answered. At the edges they are
-Wilson's, where a symmetric interval would leave the possible values or have no width.
+that differ widely tell little about a third, however many problems they answered. Where a symmetric interval
+would exceed the possible values or have no width, they are Wilson's.
 """
 
 import math
@@ -25,12 +25,12 @@ Bounds = tuple[float, float]
 
 FRACTION: Bounds = (0.0, 1.0)
 LENGTH: Bounds = (0.0, math.inf)
-NO_SPREAD = 1e-12  # a standard error or difference below this is rounding
+NO_SPREAD = 1e-12  # standard errors and differences below this are due to rounding
 NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)
 
 
 def clustered_se(values_N: Floats) -> float:
-    """Return sd / sqrt(N), the SE of a mean over problems that are a sample of all problems; NaN for one."""
+    """Return sd / sqrt(N), the SE of a mean over a sample of problems; NaN for a single problem."""
     problems = len(values_N)
     return float(values_N.std(ddof=1) / math.sqrt(problems)) if problems > 1 else math.nan
 
@@ -38,11 +38,12 @@ def clustered_se(values_N: Floats) -> float:
 def fixed_set_se(scores: NDArray[np.generic]) -> float:
     """Return the SE of the mean if the same models answered the same problems again.
 
-    sqrt(mean_i[m_i (1 - m_i) / (K - 1)] / N) for verdicts, m_i the mean over the samples of problem i;
-    written with the sample variance so that it also holds for other scores. NaN for one sample a problem.
+    sqrt(mean_i[m_i (1 - m_i) / (K - 1)] / N) for scores of 0 and 1, with m_i the mean over the samples of
+    problem i; written with the sample variance so that it also holds for other scores. NaN for one sample per
+    problem.
 
     Args:
-        scores: [..., N, K]; leading axes (training seeds) are averaged over too.
+        scores: [..., N, K]; leading axes (training seeds) are averaged over as well.
     """
     samples = scores.shape[-1]
     if samples == 1:
@@ -56,14 +57,14 @@ def standard_error(
 ) -> tuple[float, float]:
     """Return SE and degrees of freedom of a weighted mean over benchmarks, or of the difference of two.
 
-    The variance is the sum of that between problems, a term a benchmark, and of that between training seeds,
-    a term a group that has several. Each term has degrees of freedom of its own.
+    The variance is the sum of the variance between problems, one term per benchmark, and of the variance
+    between training seeds, one term per group with several. Each term has its own degrees of freedom.
 
     Args:
         groups: one group of runs, or two that are compared problem by problem; for each, one array
-            [training seeds, problems] a benchmark.
+            [training seeds, problems] per benchmark.
         shares: weight of each benchmark; their sum is 1.
-        seed: seed of the bootstrap, which is needed only where a group has several training seeds.
+        seed: seed of the bootstrap, used only where a group has several training seeds.
     """
     means = [[values.mean(axis=0) for values in group] for group in groups]
     contrasts = [side[0] - sum(side[1:]) for side in zip(*means, strict=True)]
@@ -85,13 +86,13 @@ def standard_error(
 def satterthwaite(variances: Sequence[float], degrees: Sequence[int]) -> float:
     """Return the degrees of freedom of a sum of independent estimated variances (Satterthwaite 1946)."""
     total = sum(variances)
-    if not total > 0:  # nothing varies, or nobody can know
+    if not total > 0:  # zero or NaN
         return float(sum(degrees))
     return 1 / sum((part / total) ** 2 / count for part, count in zip(variances, degrees, strict=True))
 
 
 def zero_if_rounding(number: float) -> float:
-    """Return 0 where a number is so small that only rounding can have made it."""
+    """Return 0 for a number so small that it can only be due to rounding."""
     return 0.0 if abs(number) < NO_SPREAD else number
 
 
@@ -109,14 +110,14 @@ def wilson_interval(
 def confidence_interval(
     value: float, se: float, degrees: float, problems: int, bounds: Bounds
 ) -> tuple[float, float]:
-    """Return the 95 % interval of a mean of values that lie within ``bounds``.
+    """Return the 95 % interval of a mean of values within ``bounds``.
 
-    The t interval. Where it would leave the bounds it is Wilson's, for as many independent yes-or-no trials
-    as have this SE (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3), with the quantile of t.
+    This is the t interval. Where that would exceed the bounds it is Wilson's with the quantile of t, for the
+    number of Bernoulli trials that has this SE (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3).
 
     Without an SE (one problem) or with an SE of 0, Wilson's upper bound for 0 of ``problems`` is the share of
-    problems that may yet differ, at most as far as the bounds; for all right and all wrong this is Wilson's
-    interval itself.
+    problems that may still differ, by at most the distance to the bounds; if all samples are correct or all
+    incorrect, this is Wilson's interval itself.
     """
     low, high = bounds
     width = high - low
@@ -130,10 +131,10 @@ def confidence_interval(
         trials = share * (1 - share) / (se / width) ** 2
         start, end = wilson_interval(share * trials, trials, quantile)
         return low + width * start, low + width * end
-    # the comparison keeps NaN, which max would not
+    # A comparison keeps NaN, max does not.
     return (low if value - half < low else value - half), value + half
 
 
 def minimum_detectable_difference(se: float) -> float:
-    """Return 2.8 SE, the difference found with 80 % power at the two-sided 5 % level; NaN for no spread."""
+    """Return 2.8 SE, the difference detected with 80 % power at the 5 % level (two-sided); NaN for no SE."""
     return 2.8 * se if se >= NO_SPREAD else math.nan

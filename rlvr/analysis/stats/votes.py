@@ -1,4 +1,4 @@
-"""Would a majority vote of several samples be right?"""
+"""Majority vote: is the most frequent answer of several samples correct?"""
 
 import math
 import re
@@ -13,25 +13,25 @@ from rlvr.verify.equivalence.normalize import compact, normalize
 from rlvr.verify.equivalence.numerals import decimal_value
 from rlvr.verify.equivalence.precheck import LONGEST_ANSWER
 
-RIGHT = "right"
+CORRECT = "correct"
 _SIMPLE_FRACTION = re.compile(r"([+-]?)\\frac\{(\d{1,400})\}\{(0*[1-9]\d{0,399})\}", re.ASCII)
 
 
 def majority_at_k(
     answers_NK: NDArray[np.object_], correct_NK: NDArray[np.bool_], k: int, seed: int, draws: int = 1_000
 ) -> Floats:
-    """Return the chance that a majority vote of k samples is right, for each problem.
+    """Return the probability that a majority vote of k samples is correct, for each problem.
 
-    Samples are drawn without replacement: every subset of k where there are at most ``draws`` of them, so
-    that the expectation is exact, else ``draws`` seeded ones. A sample without an answer abstains; a tie is
-    worth the mean of the tied classes (:func:`vote_classes`); no vote is wrong.
+    The mean over all subsets of k samples, which is exact, if there are at most ``draws`` of them, otherwise
+    over ``draws`` random ones. A sample without an answer abstains; a tie counts as the mean of the tied
+    classes (:func:`vote_classes`); a vote without any answer is incorrect.
 
     Args:
         answers_NK: extracted answers, strings or None.
-        correct_NK: their verdicts.
+        correct_NK: which samples are correct.
         k: number of voters.
-        seed: seed of the draws.
-        draws: number of subsets drawn where there are more than that.
+        seed: seed of the random subsets.
+        draws: number of random subsets.
 
     Returns:
         Values [N].
@@ -41,7 +41,7 @@ def majority_at_k(
     """
     samples = answers_NK.shape[1]
     if not 1 <= k <= samples:
-        raise ValueError(f"maj@{k} needs between 1 and {samples} samples, the number there is")
+        raise ValueError(f"maj@{k}: with {samples} samples per problem, k must be between 1 and {samples}")
     if math.comb(samples, k) <= draws:
         subsets = np.array(list(combinations(range(samples), k)))
     else:
@@ -51,36 +51,36 @@ def majority_at_k(
 
 
 def _vote(answers_K: NDArray[np.object_], correct_K: NDArray[np.bool_], subsets: NDArray[np.int_]) -> float:
-    """Return the mean worth of the winning class over subsets [S, k] of one problem's samples."""
+    """Return the share of subsets [S, k] of a problem's samples in which the correct class wins."""
     named = vote_classes(list(answers_K), correct_K.tolist())
     classes = sorted({name for name in named if name is not None})
     if not classes:
         return 0.0
     ballots_KC = np.array([[name == other for other in classes] for name in named])
-    worth_C = np.array([name == RIGHT for name in classes])
+    is_correct_C = np.array([name == CORRECT for name in classes])
     votes_SC = ballots_KC[subsets].sum(axis=1)
     most_S = votes_SC.max(axis=1, keepdims=True)
     winners_SC = (votes_SC == most_S) & (most_S > 0)
-    return float(np.mean(winners_SC @ worth_C / np.maximum(winners_SC.sum(axis=1), 1)))
+    return float(np.mean(winners_SC @ is_correct_C / np.maximum(winners_SC.sum(axis=1), 1)))
 
 
 def vote_classes(answers: list[str | None], correct: list[bool]) -> list[str | None]:
     """Return the class of each sample of a problem; None abstains.
 
-    All answers that were verified as right equal the gold answer, and so one another: they are one class,
-    however they are written. Wrong ones are the same where they have the same notation
-    (:func:`answer_notation`); that nobody verified them against each other can only split them further.
+    All correct answers equal the gold answer and so each other: they are one class, however they are written.
+    Incorrect answers are equal if they have the same notation (:func:`answer_notation`); as they are not
+    compared by the verifier, equal ones may be in different classes, but different ones never in the same.
     """
     notations = [None if answer is None else answer_notation(answer) for answer in answers]
     return [
-        RIGHT if right else None if notation is None else f"wrong: {notation}"
-        for notation, right in zip(notations, correct, strict=True)
+        CORRECT if is_correct else None if notation is None else f"incorrect: {notation}"
+        for notation, is_correct in zip(notations, correct, strict=True)
     ]
 
 
 def answer_notation(answer: str) -> str:
-    r"""Return one way of writing an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``."""
-    if len(answer) > LONGEST_ANSWER:  # costly to rewrite, and the verifier refuses it unread
+    r"""Return a canonical notation of an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``."""
+    if len(answer) > LONGEST_ANSWER:  # costly to rewrite, and the verifier rejects it unread
         return answer
     plain = compact(normalize(answer))
     value = decimal_value(plain)

@@ -1,13 +1,14 @@
-"""The rows of ``comparisons.csv``: every trained method against every baseline of the study."""
+"""The rows of ``comparisons.csv``: every trained method against every comparable baseline."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from rlvr.analysis.inputs.contamination import Seen
-from rlvr.analysis.inputs.groups import OVERALL, UNCONTAMINATED, Group, Row
-from rlvr.analysis.stats.paired import compare, holm
+from rlvr.analysis.inputs.contamination import Contamination
+from rlvr.analysis.inputs.groups import Group
+from rlvr.analysis.stats.paired import Comparison, compare, holm
 from rlvr.analysis.stats.resampling import (
     MINIMUM_TRAINING_SEEDS,
     Floats,
@@ -15,82 +16,94 @@ from rlvr.analysis.stats.resampling import (
     probability_of_improvement,
     stratified_bootstrap,
 )
+from rlvr.artifacts import OVERALL, UNCONTAMINATED, ComparisonRow
 from rlvr.config.resolved import BASE, StudyManifest
 from rlvr.seeds import derive_seed
 
 BASELINES = (BASE, "full", "lora")
 
 
-def comparison_rows(groups: list[Group], study: StudyManifest, seen: Seen | None) -> list[Row]:
-    """Return the paired differences of every trained method against every baseline, corrected by Holm.
+@dataclass(frozen=True)
+class Improvement:
+    """The probability of improvement and its 95 % interval; NaN where there are too few training seeds."""
+
+    probability_of_improvement: float = math.nan
+    improvement_ci_low: float = math.nan
+    improvement_ci_high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A method and its baseline, compared on one benchmark or on all of them."""
+
+    method: Group
+    baseline: Group
+    benchmark: str
+    n_samples: int
+    comparison: Comparison
+    improvement: Improvement
+
+    @property
+    def train_seeds(self) -> int:
+        """The smaller number of training seeds of the two, the untrained model aside."""
+        return min(side.train_seeds for side in (self.method, self.baseline) if side.method != BASE)
+
+    @property
+    def family(self) -> tuple[str | None, ...]:
+        """What the comparisons of one Holm family have in common.
+
+        All methods and presets in one setting against one baseline are a family; all other settings of a
+        method against its first setting are another.
+        """
+        method, baseline = self.method, self.baseline
+        setting = None if method.method == baseline.method else method.setting
+        return method.model, setting, baseline.method, baseline.setting, self.benchmark
+
+
+def comparison_rows(
+    groups: list[Group], study: StudyManifest, contamination: Contamination | None
+) -> list[ComparisonRow]:
+    """Return the paired differences of every trained method and its baselines, corrected by Holm.
 
     Args:
-        groups: the methods.
+        groups: the methods, in the order of the study.
         study: its benchmarks.
-        seen: the problems that were seen in training; None where nobody has looked.
+        contamination: the contaminated problems; None where contamination is unknown.
     """
-    return _corrected(
-        [
-            row
-            for group in groups
-            for method in BASELINES
-            if (baseline := find_baseline(group, method, groups)) is not None
-            for row in _rows_of_pair(group, baseline, study, seen)
-        ]
-    )
-
-
-def _rows_of_pair(group: Group, baseline: Group, study: StudyManifest, seen: Seen | None) -> Iterator[Row]:
-    names = [benchmark.benchmark for benchmark in study.benchmarks]
-    seeds = [side.train_seeds for side in (group, baseline) if side.method != BASE]
-    common = {**group.labels, "baseline": baseline.method, "train_seeds": min(seeds)}
-    ours, theirs = ({name: side.correct_means(name) for name in names} for side in (group, baseline))
-
-    def row(benchmark: str, drawn_as: str, kept: Seen) -> Row:
-        seed = derive_seed(study.study, "comparison", *group.labels.values(), baseline.method, drawn_as)
-        method, against = (
-            [side[name][:, kept_N] for name, kept_N in kept.items()] for side in (ours, theirs)
+    pairs = [
+        pair
+        for group in groups
+        for baseline in baselines_of(group, groups)
+        for pair in _pairs(group, baseline, study, contamination)
+    ]
+    return [
+        ComparisonRow(
+            study=study.study,
+            **pair.method.labels,
+            baseline=pair.baseline.method,
+            baseline_setting=pair.baseline.setting,
+            benchmark=pair.benchmark,
+            **asdict(pair.comparison),
+            p_holm=p_holm,
+            n_samples=pair.n_samples,
+            train_seeds=pair.train_seeds,
+            **asdict(pair.improvement),
         )
-        samples = [
-            side.n_samples(name, kept_N) for side in (group, baseline) for name, kept_N in kept.items()
-        ]
-        row = {
-            **common,
-            "benchmark": benchmark,
-            "n_samples": sum(samples),
-            **asdict(compare(method, against, seed)),
-        }
-        if drawn_as == OVERALL and baseline.method != BASE and min(seeds) >= MINIMUM_TRAINING_SEEDS:
-            row |= _improvement(method, against, derive_seed(seed, "improvement"))
-        return row
-
-    everything = {name: np.ones(ours[name].shape[1], dtype=bool) for name in names}
-    for name in names:
-        yield row(name, name, {name: everything[name]})
-    yield row(OVERALL, OVERALL, everything)
-    # the draws of "overall": without contamination the two rows are equal
-    if seen is not None and (unseen := {name: ~seen[name] for name in names if not seen[name].all()}):
-        yield row(UNCONTAMINATED, OVERALL, unseen)
+        for pair, p_holm in zip(pairs, _corrected(pairs), strict=True)
+    ]
 
 
-def _improvement(ours: list[Floats], theirs: list[Floats], seed: int) -> Row:
-    """Return the columns of the probability of improvement, its interval by the stratified bootstrap."""
-    scores = [np.stack([values.mean(axis=1) for values in side], axis=1) for side in (ours, theirs)]
-    generator = np.random.default_rng(seed)
-    replicates = stratified_bootstrap(probability_of_improvement, *scores, generator=generator)
-    low, high = percentile_interval(replicates)
-    return {
-        "probability_of_improvement": probability_of_improvement(*scores),
-        "improvement_ci_low": low,
-        "improvement_ci_high": high,
-    }
+def baselines_of(group: Group, groups: list[Group]) -> list[Group]:
+    """Return what a method is compared with: the baselines, and its own first setting in the study."""
+    baselines = [find_baseline(group, method, groups) for method in BASELINES]
+    return [baseline for baseline in [*baselines, first_setting(group, groups)] if baseline is not None]
 
 
 def find_baseline(group: Group, method: str, groups: list[Group]) -> Group | None:
     """Return the baseline of a group: same model and setting, and the same preset where it has several.
 
     None where the study has no such baseline, where the group is the untrained model or uses the baseline's
-    own method, and where the baseline has several presets but not the group's: no fair partner then.
+    own method, and where the baseline has several presets but not the group's: no comparable baseline then.
     """
     if group.method in (BASE, method):
         return None
@@ -106,14 +119,74 @@ def find_baseline(group: Group, method: str, groups: list[Group]) -> Group | Non
     return matches[0] if len(matches) == 1 else None
 
 
-def _corrected(rows: list[Row]) -> list[Row]:
-    """Return the rows with ``p_holm``: all methods and presets against one baseline are one family."""
-    families: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        families.setdefault(
-            tuple(row[key] for key in ("model", "setting", "baseline", "benchmark")), []
-        ).append(row)
-    for family in families.values():
-        for row, p_value in zip(family, holm([row["p_value"] for row in family]), strict=True):
-            row["p_holm"] = p_value
-    return rows
+def first_setting(group: Group, groups: list[Group]) -> Group | None:
+    """Return the group's method, with the same model and preset, in its first setting in the study.
+
+    None for the first setting itself and for the untrained model.
+    """
+    first = next(
+        other
+        for other in groups
+        if (other.model, other.method, other.preset) == (group.model, group.method, group.preset)
+    )
+    return None if first is group else first
+
+
+def _pairs(
+    group: Group, baseline: Group, study: StudyManifest, contamination: Contamination | None
+) -> Iterator[Pair]:
+    names = [benchmark.benchmark for benchmark in study.benchmarks]
+    ours, theirs = ({name: side.correct_means(name) for name in names} for side in (group, baseline))
+
+    def pair(benchmark: str, seeded_as: str, kept: Contamination) -> Pair:
+        seed = derive_seed(study.study, "comparison", *group.labels.values(), baseline.method, seeded_as)
+        method, against = (
+            [side[name][:, kept_N] for name, kept_N in kept.items()] for side in (ours, theirs)
+        )
+        samples = [
+            side.n_samples(name, kept_N) for side in (group, baseline) for name, kept_N in kept.items()
+        ]
+        several = min(group.train_seeds, baseline.train_seeds) >= MINIMUM_TRAINING_SEEDS
+        return Pair(
+            group,
+            baseline,
+            benchmark,
+            n_samples=sum(samples),
+            comparison=compare(method, against, seed),
+            improvement=(
+                _improvement(method, against, derive_seed(seed, "improvement"))
+                if seeded_as == OVERALL and several
+                else Improvement()
+            ),
+        )
+
+    all_problems = {name: np.ones(ours[name].shape[1], dtype=bool) for name in names}
+    for name in names:
+        yield pair(name, name, {name: all_problems[name]})
+    yield pair(OVERALL, OVERALL, all_problems)
+    # The seed of "overall": without contamination the two rows are equal.
+    if contamination is not None and (
+        uncontaminated := {name: ~contamination[name] for name in names if not contamination[name].all()}
+    ):
+        yield pair(UNCONTAMINATED, OVERALL, uncontaminated)
+
+
+def _improvement(ours: list[Floats], theirs: list[Floats], seed: int) -> Improvement:
+    """Return the probability of improvement with its interval by the stratified bootstrap."""
+    scores = [np.stack([values.mean(axis=1) for values in side], axis=1) for side in (ours, theirs)]
+    generator = np.random.default_rng(seed)
+    replicates = stratified_bootstrap(probability_of_improvement, *scores, generator=generator)
+    return Improvement(probability_of_improvement(*scores), *percentile_interval(replicates))
+
+
+def _corrected(pairs: list[Pair]) -> list[float]:
+    """Return the p values of all pairs, each corrected within its family."""
+    families: dict[tuple[str | None, ...], list[int]] = {}
+    for position, pair in enumerate(pairs):
+        families.setdefault(pair.family, []).append(position)
+    corrected = [math.nan] * len(pairs)
+    for positions in families.values():
+        p_values = holm([pairs[position].comparison.p_value for position in positions])
+        for position, p_value in zip(positions, p_values, strict=True):
+            corrected[position] = p_value
+    return corrected

@@ -1,4 +1,4 @@
-"""The figures of results: a value with its interval, a paired difference, accuracy against parameters."""
+"""Charts with intervals: one value, a paired difference, accuracy against trainable parameters."""
 
 import math
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ SCATTER_WIDTH, SCATTER_HEIGHT = 820, 440
 LABEL_HEIGHT = 15
 CHARACTER_WIDTH = 6.7
 LABEL_SHIFTS = (9, 24, 48, 80, 120)
-# Where a label may stand: side of its dot, distance to it, rise; the nearest first, right before left.
+# Places for a label: side of its dot, distance to it, rise; the nearest first, right before left.
 LABEL_PLACES = sorted(
     ((side, shift, rise) for side in (1, -1) for shift in LABEL_SHIFTS for rise in range(-180, 181, 6)),
     key=lambda place: (abs(place[2]) + place[1] + (place[0] < 0), place),
 )
-DODGE = 9  # pixels between marks that would lie on each other
+DODGE = 9  # pixels between marks that would overlap
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; NaN where it is not known."""
+    """A value with its 95 % interval; NaN where unknown."""
 
     value: float
     low: float
@@ -37,25 +37,25 @@ class Estimate:
 
     @property
     def known(self) -> bool:
-        """Whether there is a value at all."""
+        """Whether the value is known."""
         return not math.isnan(self.value)
 
     @property
     def bounds(self) -> list[float]:
-        """The value and the ends of its interval, as far as they are known."""
+        """The value and the ends of its interval, without unknown ones."""
         return [number for number in (self.value, self.low, self.high) if not math.isnan(number)]
 
 
 def domain_of(
     estimates: Sequence[Estimate], floor: float | None = None, ceiling: float | None = None
 ) -> Scale:
-    """Return a scale over all intervals, of the width of a table cell."""
+    """Return a scale that spans all intervals, as wide as a table cell."""
     low, high = svg.padded([bound for estimate in estimates for bound in estimate.bounds], floor, ceiling)
     return Scale(low, high, 5, CELL_WIDTH - 5)
 
 
 def dot_and_whisker(estimate: Estimate, scale: Scale, reference: float | None, title: str) -> Markup:
-    """Return the small plot of one table cell; ``reference`` (the untrained model) is a faint line."""
+    """Return the small plot of one table cell; ``reference`` (the untrained model) is a dashed line."""
     middle = CELL_HEIGHT / 2
     parts = []
     if reference is not None and not math.isnan(reference):
@@ -68,14 +68,14 @@ def dot_and_whisker(estimate: Estimate, scale: Scale, reference: float | None, t
 
 
 def forest_scale(differences: Sequence[Estimate]) -> Scale:
-    """Return one scale for all rows of a forest plot; zero is always within it."""
+    """Return one scale for all rows of a forest plot; it includes zero."""
     bounds = [bound for difference in differences for bound in difference.bounds]
     low, high = svg.padded([0.0, *bounds])
     return Scale(low, high, 12, FOREST_WIDTH - 12)
 
 
 def forest_row(difference: Estimate, detectable: float, scale: Scale, title: str) -> Markup:
-    """Return one row of a forest plot: zero line, the band that is too small to detect, dot and whisker."""
+    """Return one row of a forest plot: zero line, band of undetectable differences, dot and whisker."""
     zero, middle = scale(0.0), FOREST_HEIGHT / 2
     parts = []
     if not math.isnan(detectable):
@@ -90,7 +90,7 @@ def forest_row(difference: Estimate, detectable: float, scale: Scale, title: str
 
 
 def forest_axis(scale: Scale) -> Markup:
-    """Return the axis under a forest plot, in percentage points."""
+    """Return the axis below a forest plot, in percentage points."""
     ticks = [(tick, points(tick, "").removesuffix(".0")) for tick in svg.nice_ticks(scale.low, scale.high, 6)]
     axis = svg.x_axis(scale, 1, ticks)
     return svg.figure(
@@ -117,13 +117,13 @@ def accuracy_against_parameters(
 ) -> Markup:
     """Return the scatter plot: log x, interval whiskers, the untrained model as a line with its band.
 
-    Marks with (nearly) the same number of parameters are set side by side, so that no interval hides another.
+    Marks with (nearly) the same number of parameters are placed side by side, so that all intervals show.
 
     Args:
-        marks: one a method.
+        marks: one per method.
         untrained: the accuracy of the untrained model.
         title: of the figure.
-        spanned: other marks that the axes span too, so that several figures can be compared.
+        spanned: further marks that the axes span, so that several figures can be compared.
     """
     left, right, top, bottom = 56.0, SCATTER_WIDTH - 24.0, 16.0, SCATTER_HEIGHT - 52.0
     counts = [mark.parameters for mark in [*marks, *spanned]]
@@ -187,7 +187,7 @@ def _untrained_band(untrained: Estimate, y: Scale, left: float, right: float, ta
 
 
 def _dodged(marks: Sequence[Mark], x: Scale) -> list[tuple[Mark, float]]:
-    """Return each mark with its x in pixels, marks closer than ``DODGE`` spread around their middle."""
+    """Return each mark with its x in pixels; marks closer than ``DODGE`` are spread around their middle."""
     clusters: list[list[Mark]] = []
     for mark in sorted(marks, key=lambda mark: (mark.parameters, mark.label)):
         if clusters and x(mark.parameters) - x(clusters[-1][-1].parameters) < DODGE:
@@ -203,7 +203,7 @@ def _dodged(marks: Sequence[Mark], x: Scale) -> list[tuple[Mark, float]]:
 
 
 def _labels(placed: Sequence[tuple[Mark, float]], y: Scale, frame: Box, taken: list[Box]) -> list[Markup]:
-    """Set each label at the nearest free place around its dot, with a thin leader where that is far."""
+    """Place each label at the nearest free place around its dot, with a thin leader where that is far."""
     parts = []
     for mark, center in placed:
         dot = y(mark.accuracy.value)

@@ -20,7 +20,7 @@ class Scale:
     logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the pixel of ``value``; values beyond the domain land beyond the range."""
+        """Return the pixel of ``value``; values outside the domain are outside the range."""
         low, high = self.low, self.high
         if self.logarithmic:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
@@ -28,7 +28,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
     def clamped(self, value: float) -> float:
-        """Return the pixel of ``value``, held within the range."""
+        """Return the pixel of ``value``, limited to the range."""
         return self(min(max(value, self.low), self.high))
 
 
@@ -52,7 +52,7 @@ def element(name: str, *children: str, **attributes: object) -> Markup:
 def figure(
     title: str, description: str, width: float, height: float, *children: str, **attributes: object
 ) -> Markup:
-    """Return a whole ``<svg>`` with a role, a title and a description for those who cannot see it."""
+    """Return a complete ``<svg>`` with a role, and with a title and a description for screen readers."""
     return element(
         "svg",
         element("title", title),
@@ -89,7 +89,7 @@ def path(xs: Sequence[float], ys: Sequence[float], class_: str) -> Markup:
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return round numbers within [low, high], about as many as asked, steps of 1, 2 or 5 times 10^n."""
+    """Return round numbers within [low, high], about ``about`` of them, in steps of 1, 2 or 5 times 10^n."""
     if not high > low:
         return [low]
     raw = (high - low) / about
@@ -103,7 +103,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 def padded(
     values: Sequence[float], floor: float | None = None, ceiling: float | None = None
 ) -> tuple[float, float]:
-    """Return a domain a little wider than the finite values, held within [floor, ceiling]."""
+    """Return a domain a little wider than the finite values, limited to [floor, ceiling]."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
@@ -115,7 +115,7 @@ def padded(
 
 
 def y_axis(scale: Scale, left: float, right: float, label: Callable[[float], str], about: int = 5) -> Markup:
-    """Return horizontal grid lines with their values to the left."""
+    """Return horizontal grid lines with their values on the left."""
     parts = []
     for tick in nice_ticks(scale.low, scale.high, about):
         y = scale(tick)

@@ -1,1 +1,1 @@
-"""Engines that sample completions."""
+"""Engines that sample completions: one protocol, one module per engine, one factory."""

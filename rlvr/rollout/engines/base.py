@@ -1,43 +1,56 @@
-"""What training and evaluation ask of an engine that draws completions."""
+"""What training and evaluation require of an engine that samples completions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from rlvr.config.choices import FinishReason
 from rlvr.config.schema import Sampling
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+
+class Tokens(NamedTuple):
+    """Token ids of a prompt and its completion."""
+
+    prompt_ids: Sequence[int]
+    completion_ids: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to draw."""
+    """One completion to sample."""
 
     prompt_ids: tuple[int, ...]
     """Token ids of the rendered prompt."""
     seed: int
-    """Seeds this completion alone, so that it does not depend on its batch."""
+    """Seed of this completion alone, so that it does not depend on its batch."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One drawn completion."""
+    """One sampled completion."""
 
     token_ids: list[int]
-    """Completion tokens, the end token included where one was drawn."""
+    """Completion tokens, the end token included if one was sampled."""
     logprobs: list[float]
     """Log-probability of each token under the engine's weights at the sampling temperature, before top-p."""
     text: str
     """Decoded text without special tokens."""
-    finish_reason: Literal["stop", "length"]
-    """`length`: cut at the limit."""
+    finish_reason: FinishReason
+    """`stop`: the model ended it; `length`: truncated at `max_new_tokens`."""
     seconds: float
-    """Wall time of the batch it was drawn in, divided by the batch's size."""
+    """Wall time of its batch divided by the size of the batch."""
 
 
 class Engine(Protocol):
-    """Draws completions from weights that it holds itself."""
+    """Samples completions from weights of its own."""
+
+    @property
+    def devices(self) -> "frozenset[torch.device]":
+        """Devices that the engine uses."""
 
     def load_weights(self, weights: "Iterable[tuple[str, Tensor]]") -> None:
         """Replace the named weights; names are those of the plain base model."""
@@ -46,7 +59,7 @@ class Engine(Protocol):
         """Return a weight as it is served, in the engine's precision."""
 
     def load_update(self, layer: str, down: "Tensor", up: "Tensor") -> None:
-        """Serve a layer as W + B A without merging; replaces the update that it had.
+        """Serve a layer as W + B A without merging; replaces its previous update.
 
         Args:
             layer: name of a linear layer in the plain base model.
@@ -57,10 +70,8 @@ class Engine(Protocol):
     def held_update(self, layer: str) -> "tuple[Tensor, Tensor]":
         """Return A and B of a layer as they are served, in the engine's precision."""
 
-    def score(
-        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float
-    ) -> list[float]:
+    def score(self, tokens: Tokens, temperature: float) -> list[float]:
         """Return the log-probability of each completion token under the served weights."""
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Draw one completion for each request, in order."""
+        """Sample one completion per request, in order."""

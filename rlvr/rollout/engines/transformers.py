@@ -1,10 +1,10 @@
-"""The engine that runs everywhere: `transformers` generation with a seed for every completion.
+"""The engine that runs everywhere: `transformers` generation with a seed per completion.
 
-A completion does not depend on its batch: it has random numbers of its own (`SeededSampling`), and the numbers
-they are compared with are the same in every batch, to the last bit, on a CPU. Rounding is what could differ:
-padding shifts the sums of the attention, so all batches of a call have one width; and a matrix product of
-very few rows is computed in another order, so no batch is that small. A GPU may choose its kernels by the
-size of the batch; there two batch sizes can differ by rounding, and rarely in a token.
+A completion does not depend on its batch. It has random numbers of its own (`SeededSampling`), and on a CPU
+the probabilities that they are compared with are the same in every batch to the last bit. Two things could
+change them by rounding: padding shifts the sums of the attention, so all batches of a call have one width;
+and matrix products of very few rows are computed in another order, so no batch is that small. A GPU may
+choose its kernels by batch size; there, two batch sizes can differ by rounding and, rarely, in a token.
 """
 
 import time
@@ -26,21 +26,21 @@ from transformers import (
 
 from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
-from rlvr.rollout.engines.base import Completion, Request
+from rlvr.rollout.engines.base import Completion, Request, Tokens
 
 LEAST_ROWS = 4
-"""Sequences in a batch at least; smaller ones are filled up with copies of their last."""
+"""Minimum rows of a batch; smaller batches are filled with copies of their last request."""
 
 
 class TransformersEngine:
-    """Holds a plain model of its own; merged weights or low-rank updates enter it, never an adapter.
+    """Serves a plain model of its own, which receives merged weights or low-rank updates, never an adapter.
 
     Args:
-        model: taken over.
+        model: owned by the engine from now on.
         tokenizer: its tokenizer.
-        batch_size: completions drawn at once.
-        prompt_width: tokens to which prompts are padded at least; the longest prompt of all calls makes the
-            completions independent of how they are divided among calls.
+        batch_size: completions sampled at once.
+        prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
+            completions do not depend on how the requests are divided among calls.
     """
 
     def __init__(
@@ -56,20 +56,27 @@ class TransformersEngine:
         self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
         self.updates: dict[str, tuple[Tensor, Tensor]] = {}
-        # A model's own defaults (a repetition penalty, say) would change what is sampled behind our back.
+        # A model's own defaults, such as a repetition penalty, would silently change the distribution.
         model.generation_config = GenerationConfig()
+
+    @property
+    def devices(self) -> frozenset[torch.device]:
+        """Devices of the model."""
+        return frozenset(parameter.device for parameter in self.model.parameters())
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """Copy the named weights in, rounding to the engine's precision.
 
         Raises:
-            UserError: a name is not one of the model's.
+            UserError: the model has no weight of that name.
         """
         for name, weight in weights:
             try:
                 self.model.get_parameter(name).data.copy_(weight)
             except AttributeError:
-                raise UserError(f"weight {name!r} is not one of the served model's") from None
+                raise UserError(
+                    f"the served model has no weight {name!r}; the weights belong to another model"
+                ) from None
 
     def held_weight(self, name: str) -> Tensor:
         """Return a weight as it is served."""
@@ -94,41 +101,34 @@ class TransformersEngine:
         return self.updates[layer]
 
     @torch.no_grad()
-    def score(
-        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float
-    ) -> list[float]:
+    def score(self, tokens: Tokens, temperature: float) -> list[float]:
         """Return the log-probability of each completion token under the served weights."""
-        ids = torch.tensor([[*prompt_ids, *completion_ids]], device=self.model.device)
-        logits = self.model(input_ids=ids).logits[0, len(prompt_ids) - 1 : -1].float() / temperature
-        return logits.log_softmax(dim=-1).gather(1, ids[0, len(prompt_ids) :, None]).squeeze(1).tolist()
+        start = len(tokens.prompt_ids)
+        ids = torch.tensor([[*tokens.prompt_ids, *tokens.completion_ids]], device=self.model.device)
+        logits = self.model(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
+        return logits.log_softmax(dim=-1).gather(1, ids[0, start:, None]).squeeze(1).tolist()
 
-    def generate(
-        self,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        on_batch: Callable[[int], None] = lambda count: None,
-    ) -> list[Completion]:
-        """Draw one completion for each request, in order; ``on_batch`` hears how many are done."""
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        """Sample one completion per request, in order."""
         completions: list[Completion] = []
         width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
         for start in range(0, len(requests), self.batch_size):
             batch = requests[start : start + self.batch_size]
             completions += self._generate_batch(batch, sampling, width)
-            on_batch(len(batch))
         return completions
 
     @torch.no_grad()
     def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
         started = time.perf_counter()
         device = self.model.device
-        drawn = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
-        prompts, mask = left_padded([request.prompt_ids for request in drawn], self.end_ids[0], width)
-        draws = SeededSampling([request.seed for request in drawn], sampling, width, device)
+        filled = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
+        prompts, mask = left_padded([request.prompt_ids for request in filled], self.end_ids[0], width)
+        chooser = SeededSampling([request.seed for request in filled], sampling, width, device)
         output = self.model.generate(
             prompts.to(device),
             attention_mask=mask.to(device),
             past_key_values=self._prefill(prompts.to(device), mask.to(device)),
-            logits_processor=LogitsProcessorList([draws]),
+            logits_processor=LogitsProcessorList([chooser]),
             generation_config=GenerationConfig(
                 do_sample=False,
                 max_new_tokens=sampling.max_new_tokens,
@@ -137,14 +137,14 @@ class TransformersEngine:
             ),
         )
         rows = output[: len(batch), width:].tolist()
-        logprobs = torch.stack(draws.logprobs, dim=1)[: len(batch)].tolist()
+        logprobs = torch.stack(chooser.logprobs, dim=1)[: len(batch)].tolist()
         seconds = (time.perf_counter() - started) / len(batch)
         return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
 
     def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache:
-        """Run every different prompt once, but for its last token, and share its keys and values.
+        """Run each distinct prompt once, except for its last token, and share its keys and values.
 
-        The completions of a group have one prompt; without this it would be computed G times.
+        The completions of a group have the same prompt, which would otherwise be computed G times.
         """
         unique, rows = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
         ids, present = unique[0, :, :-1], unique[1, :, :-1]
@@ -170,14 +170,14 @@ class TransformersEngine:
 
 
 class SeededSampling(LogitsProcessor):
-    """Chooses each next token by inverting the distribution function at a seeded uniform number.
+    """Samples each token by inverting the cumulative distribution at a seeded uniform number.
 
-    Every completion has its own stream of uniforms, so it comes out the same in any batch. The choice is
-    handed to greedy decoding by masking all other tokens.
+    Every completion has its own uniforms, so it is the same in any batch. Masking all other tokens makes
+    greedy decoding take the sampled one.
     """
 
     def __init__(self, seeds: list[int], sampling: Sampling, prompt_width: int, device: torch.device) -> None:
-        """Draw ``uniforms [batch, max_new_tokens]``, one row per seed."""
+        """Make ``uniforms [batch, max_new_tokens]``, one row per seed."""
         rows = [
             torch.rand(
                 sampling.max_new_tokens, dtype=torch.float64, generator=torch.Generator().manual_seed(s)
@@ -191,15 +191,15 @@ class SeededSampling(LogitsProcessor):
         self.logprobs: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return scores [batch, vocabulary] in which only the drawn token is finite."""
+        """Return scores [batch, vocabulary] in which only the sampled token is finite."""
         scaled = self.temperature(input_ids, scores.float())
         kept = self.nucleus(input_ids, scaled) if self.nucleus else scaled
         uniform = self.uniforms[:, input_ids.shape[1] - self.prompt_width, None]
         cumulative = kept.double().softmax(dim=-1).cumsum(dim=-1)
-        drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-        drawn = drawn.clamp(max=scores.shape[-1] - 1)
-        self.logprobs.append(scaled.log_softmax(dim=-1).gather(1, drawn).squeeze(1))
-        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+        sampled = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+        sampled = sampled.clamp(max=scores.shape[-1] - 1)
+        self.logprobs.append(scaled.log_softmax(dim=-1).gather(1, sampled).squeeze(1))
+        return torch.full_like(scores, -torch.inf).scatter(1, sampled, 0.0)
 
 
 def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) -> tuple[Tensor, Tensor]:
@@ -213,7 +213,7 @@ def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) ->
 
 
 def end_token_ids(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the ids that end a completion: the generation config's and the tokenizer's."""
+    """Return the ids that end a completion: those of the tokenizer and of the generation config."""
     configured = getattr(model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
     return list(dict.fromkeys(i for i in [tokenizer.eos_token_id, *ids] if i is not None))

@@ -1,7 +1,7 @@
-"""Comparing two single expressions by computer algebra, with math-verify for what it does well.
+"""Comparing two single expressions by computer algebra, with the help of math-verify.
 
-Runs in the worker process only: it is slow, and on hostile input it may not end. Its own timeouts are off,
-because they are alarms that bound nothing (Math-Verify issues #63 and #65); the pool kills the process.
+Runs in the worker process only: it is slow, and on hostile input it may not terminate. math-verify's timeouts
+are off, because its alarms do not interrupt it (Math-Verify issues #63 and #65); the pool kills the process.
 """
 
 import re
@@ -22,9 +22,9 @@ _DIGITS = 60
 _EXACT = sympy.Float("1e-30", _DIGITS)
 _SUBSCRIPTED_E = re.compile(r"(?<![A-Za-z\\])[eE](?=\s*_)")
 _STAND_IN = r"\\Upsilon "
-"""The grammar reads every e as Euler's number and stumbles over `E_{1}`, which can only be a quantity."""
+"""The grammar reads every e as Euler's number and fails on `E_{1}`, which can only be a quantity."""
 _PRIMED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])('+)(?!\s*_)")
-"""The grammar overlooks the sign: to it, `y'` is `y`."""
+"""The grammar ignores primes: it reads `y'` as `y`."""
 _TEXT_IN_NAME = re.compile(r"\\(?:text|mathrm)\{([^{}]*)\}")
 _TEXT_UNIT = re.compile(
     r"(?<=\S)\s*(?:[/*]\s*|\\cdot\s*)?\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*"
@@ -46,16 +46,16 @@ _TRAILING_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z][A-Za-z\s.]*$")
 _UNIT_NAME = re.compile(
     rf"[msgh]|[kcmn]m|[km]g|ft|in|yd|mi|lbs?|oz|hrs?|k[JW]|[kMG]?(?:Hz|Pa|eV)|(?=\w{{3}})(?:{units_regex_pattern})"
 )
-"""math-verify also drops `ab`, `t` and other letters that are rather factors than units."""
+"""math-verify also drops `ab`, `t` and other letters that are more likely factors than units."""
 _OPEN_FUNCTION = re.compile(
     r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt)\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$"
 )
-"""A function that the letters after it belong to."""
+"""A function whose argument is the letters after it."""
 _SAMPLE_POINT = [sympy.Rational(numerator, 97) for numerator in (113, 151, 71, 229, 41, 307, 173, 59)]
 
 
 def compare(golds: list[str], answer: str) -> Outcome:
-    """Compare an extracted answer with the gold answer and its alternates, all in their original text."""
+    """Compare an extracted answer with the gold answer and its alternates, all as written."""
     outcomes = [equivalent(normalize(gold), normalize(answer), algebraically_equivalent) for gold in golds]
     for outcome in (Outcome.EQUAL, Outcome.DIFFERENT):
         if outcome in outcomes:
@@ -66,8 +66,8 @@ def compare(golds: list[str], answer: str) -> Outcome:
 def algebraically_equivalent(gold: str, answer: str) -> Outcome:
     """Compare two normalised expressions, gold first: math-verify is not symmetric.
 
-    An interval answers for a gold inequality, but no inequality for a gold interval: it may only repeat
-    what the problem gave.
+    An interval may answer a gold inequality, but an inequality may not answer a gold interval: it may only
+    repeat the problem.
     """
     parsed_gold, parsed_answer = _parsed(gold), _parsed(answer)
     if parsed_gold is None:
@@ -83,7 +83,7 @@ def algebraically_equivalent(gold: str, answer: str) -> Outcome:
 
 @lru_cache(maxsize=4096)
 def _parsed(expression: str) -> sympy.Basic | None:
-    """Parse LaTeX with a grammar; nothing is evaluated as code, and no number is fished out of prose."""
+    """Parse LaTeX with a grammar; nothing is evaluated as code, and no number is extracted from prose."""
     expression = _SUBSCRIPTED_E.sub(_STAND_IN, _without_unit(expression))
     expression = _PRIMED.sub(lambda match: f"{match[1]}_{{{'prime' * len(match[2])}}}", expression)
     if _ALTERNATIVE.search(expression):
@@ -113,7 +113,7 @@ def _ends_with_unit(expression: str) -> bool:
 
 
 def _without_unit(expression: str) -> str:
-    """Drop unit words after a value: several words are one unit, unless they count or name an alternative."""
+    """Drop unit words after a value: several words are one unit, unless one is a number or an alternative."""
     for _ in range(_MOST_UNITS):
         shorter = _TEXT_UNIT.sub("", expression)
         if shorter in ("", expression):
@@ -125,10 +125,10 @@ def _without_unit(expression: str) -> str:
 
 
 def _with_plain_symbols(expression: sympy.Basic) -> sympy.Basic:
-    r"""Read a free `i` as the imaginary unit, and give a name one meaning.
+    r"""Read a free `i` as the imaginary unit, and make equal names equal symbols.
 
-    The grammar leaves i a symbol like any other, and beside one it takes other symbols for complex or real
-    by the spaces between them: the t of `e^{i t}` would not be that of `e^{it}`.
+    To the grammar, i is a symbol like any other, and it reads other symbols next to it as complex or real
+    depending on the spaces between them: the t of `e^{i t}` would differ from that of `e^{it}`.
     """
     if not isinstance(expression, sympy.Expr):
         return expression
@@ -141,7 +141,7 @@ def _with_plain_symbols(expression: sympy.Basic) -> sympy.Basic:
 def _numerically_equal(gold: sympy.Basic, answer: sympy.Basic) -> bool | None:
     """Compare two numbers: exactly where both are exact, within `tolerance` where one is a decimal.
 
-    None where one of them is no number.
+    None where one of them is not a number.
     """
     if not (_is_number(gold) and _is_number(answer)):
         return None
@@ -171,7 +171,7 @@ def _is_evaluated(value: sympy.Expr) -> bool:
 
 
 def _with_exact_decimals(expression: sympy.Expr) -> sympy.Expr:
-    """Read every decimal as the fraction that its digits say."""
+    """Read every decimal as the exact fraction of its digits."""
     decimals = expression.atoms(sympy.Float)
     return expression.xreplace({decimal: sympy.Rational(str(decimal)) for decimal in decimals})
 
@@ -184,7 +184,7 @@ def _sympy_tolerance(size: sympy.Expr) -> sympy.Expr:
 def _differ_at_a_point(gold: sympy.Basic, answer: sympy.Basic) -> bool:
     """Tell whether two expressions that math-verify calls equal have clearly different values at a point.
 
-    math-verify drops small terms when it compares numerically: to it, `x` plus a term below 1e-15 is `x`.
+    math-verify drops small terms when it compares numerically: `x` and `x` plus 1e-16 are equal to it.
     """
     if not (isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr)):
         return False
@@ -199,10 +199,5 @@ def _differ_at_a_point(gold: sympy.Basic, answer: sympy.Basic) -> bool:
         exact = not (gold.atoms(sympy.Float) or answer.atoms(sympy.Float))
         closeness = _EXACT if exact else sympy.Rational(1, 10**5)
         return bool(abs(values[0] - values[1]) > closeness * abs(values[0]))
-    except (
-        ArithmeticError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-    ):  # what sympy raises where it gives up
+    except (ArithmeticError, NotImplementedError, TypeError, ValueError):  # sympy gave up
         return False

@@ -1,7 +1,8 @@
-"""Reading LaTeX as nested groups, in one pass and without understanding it."""
+"""Reading LaTeX as nested groups, in one pass and without interpreting it."""
 
 import re
 from itertools import accumulate
+from typing import NamedTuple
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 _OPENING = frozenset(["{", "(", "[", r"\{", r"\begin", r"\langle", r"\lfloor", r"\lceil"])
@@ -16,7 +17,7 @@ def tokens(text: str) -> list[str]:
 
 
 def brace_pairs(text: str) -> dict[int, int]:
-    """Return where each opening brace is closed, by position; escaped braces do not count."""
+    """Return position of each opening brace -> position of its closing brace; escaped ones do not count."""
     pairs: dict[int, int] = {}
     unclosed: list[int] = []
     for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
@@ -28,7 +29,7 @@ def brace_pairs(text: str) -> dict[int, int]:
 
 
 def nesting_depth(text: str) -> int:
-    """Return how deep the brackets of ``text`` nest, whatever their kind."""
+    """Return the nesting depth of brackets of any kind."""
     depth = deepest = 0
     for token in tokens(text):
         depth += (token in _OPENING) - (token in _CLOSING)
@@ -58,29 +59,37 @@ def split_outside_brackets(text: str, separators: frozenset[str]) -> list[str]:
     return [*parts, "".join(current).strip()]
 
 
-def enclosed(text: str) -> tuple[str, str, str] | None:
-    """Return (opening bracket, content, closing bracket) where one pair of brackets holds all of ``text``."""
+class Enclosed(NamedTuple):
+    """Text in one pair of brackets."""
+
+    opening: str
+    content: str
+    closing: str
+
+
+def enclosed(text: str) -> Enclosed | None:
+    """Return brackets and content where one pair of brackets encloses all of ``text``."""
     parts = tokens(text)
     if len(parts) < 2 or parts[0] not in _OPENING or parts[0] == r"\begin":
         return None
     depths = list(accumulate((token in _OPENING) - (token in _CLOSING) for token in parts))
     if depths[-1] != 0 or 0 in depths[:-1]:
         return None
-    return parts[0], "".join(parts[1:-1]).strip(), parts[-1]
+    return Enclosed(parts[0], "".join(parts[1:-1]).strip(), parts[-1])
 
 
 def without_text_commands(text: str) -> str:
-    r"""Replace ``\text{word}`` and its relatives by the bare word."""
+    r"""Replace ``\text{word}`` and similar commands by the bare word."""
     return _TEXT_GROUP.sub(r"\1", text)
 
 
 def is_text_command(text: str) -> bool:
-    r"""Tell whether all of ``text`` is one ``\text{...}`` or relative."""
+    r"""Tell whether all of ``text`` is one ``\text{...}`` or similar command."""
     return _TEXT_GROUP.fullmatch(text) is not None
 
 
 def groups_replaced(text: str, command: str, opening: str, closing: str) -> str:
-    r"""Put other brackets in place of the round ones after a command: ``\sqrt{2}`` for ``\sqrt(2)``."""
+    r"""Replace the round brackets after a command: ``\sqrt{2}`` for ``\sqrt(2)``."""
     start = text.find(command + "(")
     while start >= 0:
         inner = start + len(command) + 1

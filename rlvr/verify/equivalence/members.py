@@ -1,6 +1,7 @@
-"""Reading lists, tuples, chains of equations and inequalities as their members; nothing is compared here."""
+"""Splitting lists, tuples, chains of equations and inequalities into members; nothing is compared here."""
 
 import re
+from typing import NamedTuple
 
 from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.normalize import compact, normalize
@@ -24,14 +25,14 @@ _NAME = re.compile(r"(?:[A-Za-z\s(){}',|]|\^\{?\\prime\}?|\\[A-Za-z]+)+")
 
 
 def elements(text: str, spaced: bool) -> list[str]:
-    """Return the members of a list or braced set, with each sign of a plus-minus as a member of its own.
+    """Return the members of a list or braced set, with one member for each sign of a plus-minus.
 
     ``spaced`` tells that the commas of `100,200,300` separate, although they could group digits.
     """
     text = MEMBERSHIP.sub("", _CONJUNCTION.sub(" , ", text))
     braces = enclosed(text)
-    if braces and braces[0] == r"\{":
-        text = braces[1]
+    if braces and braces.opening == r"\{":
+        text = braces.content
     if not spaced and THOUSANDS.fullmatch(text):
         return [text]
     if re.search(r",\s", text):
@@ -62,12 +63,17 @@ def _rows(text: str) -> list[str] | None:
     return [f"({', '.join(row)})" for row in rows]
 
 
-def _assignments(parts: list[str]) -> list[tuple[str, str]] | None:
-    """Return the names and values of a list like `p=5, q=2`, None where a part is no assignment."""
+class _Assignment(NamedTuple):
+    name: str
+    value: str
+
+
+def _assignments(parts: list[str]) -> list[_Assignment] | None:
+    """Return the names and values of a list like `p=5, q=2`, None where a part is not an assignment."""
     pairs = [split_outside_brackets(part, frozenset(["="])) for part in parts]
     if not all(len(pair) == 2 and is_name(pair[0]) for pair in pairs):
         return None
-    return [(name, value) for name, value in pairs]
+    return [_Assignment(name, value) for name, value in pairs]
 
 
 def _with_each_sign(text: str) -> list[str]:
@@ -79,11 +85,11 @@ def _with_each_sign(text: str) -> list[str]:
 
 
 def tuple_members(text: str) -> list[str] | None:
-    """Return the members of `(1, 2)`, None where the text is no tuple of two or more."""
+    """Return the members of `(1, 2)`, None where the text is not a tuple of two or more."""
     brackets = enclosed(text)
-    if brackets is None or (brackets[0], brackets[2]) != ("(", ")"):
+    if brackets is None or (brackets.opening, brackets.closing) != ("(", ")"):
         return None
-    members = split_outside_brackets(brackets[1], frozenset([",", ";"]))
+    members = split_outside_brackets(brackets.content, frozenset([",", ";"]))
     return members if len(members) > 1 else None
 
 
@@ -108,7 +114,7 @@ def rising_chain(text: str) -> list[str] | None:
 
 
 def chain_members(text: str) -> list[str]:
-    """Return what the equals signs of a text connect."""
+    """Return the members that the equals signs of a text connect."""
     if re.search(r"[<>!:]=|\\begin", text):
         return [text]
     parts = [_without_approximation(part) for part in split_outside_brackets(text, frozenset(["="])) if part]
@@ -135,7 +141,7 @@ def _is_wording(text: str) -> bool:
 
 
 def has_unknowns(text: str) -> bool:
-    """Tell whether ``text`` holds a letter that stands for something, other than e, i and pi."""
+    """Tell whether ``text`` contains a symbol other than e, i and pi."""
     bare = _STRUCTURAL_COMMAND.sub(" ", _EXACT_NAMES.sub(" ", re.sub(r"\\text\{[^{}]*\}", " ", text)))
     return re.search(r"[A-Za-df-hj-z]|\\[A-Za-z]{2,}", bare) is not None
 

@@ -1,10 +1,10 @@
-"""One way of writing for the many ways of writing the same answer.
+"""One notation for the many ways to write the same answer.
 
-The rules change the notation, never the value: they hold for the gold answer and for the model's alike.
+The rules change the notation, never the value, and apply to the gold answer and to the model's alike.
 
-Units are dropped on both sides (`15 cm` is `15`), as the benchmarks' own graders do: no unit is ever
-converted, so `5.4 cents` equals `5.4 dollars`. `28%` equals `28` and `0.28`, but `28%` only equals `28%`
-where both sides carry the sign. A subscript base counts only where both sides carry one.
+Units are dropped on both sides (`15 cm` is `15`), as in the benchmarks' own graders; no unit is converted, so
+`5.4 cents` equals `5.4 dollars`. `28%` equals `28` and `0.28`; if both sides have the sign, `28%` equals only
+`28%`. A subscript base counts only if both sides have one.
 """
 
 import re
@@ -86,7 +86,7 @@ _SPACED_DIGITS = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _INSIGNIFICANT_SPACE = re.compile(
     r"(?<![A-Za-z0-9]) +| +(?![A-Za-z0-9])|(?<=\d) +(?=[A-Za-z])|(?<=[A-Za-z]) +(?=\d)"
 )
-_NEEDLESS_BRACES = re.compile(r"([_^])\{(\w)\}")
+_REDUNDANT_BRACES = re.compile(r"([_^])\{(\w)\}")
 
 
 @lru_cache(maxsize=4096)
@@ -115,5 +115,5 @@ def _latex_function(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def compact(normalized: str) -> str:
-    """Return the text that two answers share when only spaces and needless braces tell them apart."""
-    return _NEEDLESS_BRACES.sub(r"\1\2", _INSIGNIFICANT_SPACE.sub("", normalized))
+    """Return the text without insignificant spaces and redundant braces."""
+    return _REDUNDANT_BRACES.sub(r"\1\2", _INSIGNIFICANT_SPACE.sub("", normalized))

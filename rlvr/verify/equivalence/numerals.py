@@ -14,7 +14,7 @@ _ROUNDING_OF_LARGE = Fraction(1, 10**12)
 def integer_text(text: str) -> str | None:
     """Return the canonical digits of a plain integer (sign, thousands commas, leading zeros), else None.
 
-    The number stays text: a model may write a million digits, which cost nothing to compare.
+    The number stays text: a model may write a million digits, and comparing text is cheap.
     """
     match = _NUMERAL.fullmatch(text.strip())
     if match is None or match.group(3) is not None or not match.group(2):
@@ -36,17 +36,18 @@ def decimal_value(text: str) -> Fraction | None:
 
 
 def tolerance(gold: Fraction) -> Fraction:
-    """Return how far a decimal may lie from ``gold``: 1e-6, for small numbers 1e-5 of their size.
+    """Return the largest allowed difference of a decimal from ``gold``.
 
-    math-verify rounds to six decimals, which makes 2^-98 and 2^-99 equal; here a small number needs five
-    right digits of its own. Very large numbers are granted the twelfth digit.
+    1e-6, for small numbers 1e-5 of their size: math-verify rounds to six decimals, which makes 2^-98 and
+    2^-99 equal; here a small number needs five correct digits. Very large numbers may differ in the twelfth
+    digit.
     """
     size = abs(gold)
     return max(min(ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE * size), _ROUNDING_OF_LARGE * size)
 
 
 def numerals_agree(gold: str, answer: str) -> bool | None:
-    """Compare two plain numerals; None where one of them is something else."""
+    """Compare two plain numerals; None where one of them is not one."""
     gold_digits, answer_digits = integer_text(gold), integer_text(answer)
     if gold_digits is not None and answer_digits is not None:
         return gold_digits == answer_digits

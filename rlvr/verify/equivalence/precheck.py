@@ -1,7 +1,7 @@
-"""Refuse answers whose value or shape would cost more than any answer is worth, before algebra sees them.
+"""Refuse answers whose value or shape is too expensive, before algebra sees them.
 
-A power tower of a dozen characters keeps a computer algebra system busy for ever (math-verify issues #63 and
-#65). The check reads the text once and estimates from above how many decimal digits its numbers can have.
+A power tower of a dozen characters keeps a computer algebra system busy forever (math-verify issues #63 and
+#65). The check reads the text once and bounds the number of decimal digits of its numbers from above.
 """
 
 import math
@@ -24,7 +24,7 @@ _BINOMIALS = frozenset([r"\binom", r"\dbinom", r"\tbinom", r"\choose"])
 
 
 def refusal(answer: str) -> str | None:
-    """Return why a normalised answer is not worth parsing, or None where it is."""
+    """Return why a normalised answer must not be parsed, or None where it may be."""
     if len(answer) > LONGEST_ANSWER:
         return f"{len(answer)} characters, more than {LONGEST_ANSWER}"
     if any(len(numeral) > LONGEST_NUMERAL for numeral in re.findall(r"\d+", answer)):
@@ -37,14 +37,14 @@ def refusal(answer: str) -> str | None:
 
 
 def digits_bound(answer: str) -> float:
-    """Return an upper estimate of the decimal digits of the largest number in ``answer``; may be infinite."""
+    """Return an upper bound of the decimal digits of the largest number in ``answer``; may be infinite."""
     return _Estimate(_TOKEN.findall(answer)).of_group()
 
 
 class _Estimate:
     """Reads tokens from left to right, adding the digits of all factors and terms of a group.
 
-    Letters count as no digits, as the base of a power as one.
+    A letter counts as no digit, as the base of a power as one.
     """
 
     def __init__(self, tokens: list[str]) -> None:
@@ -104,5 +104,5 @@ def _digits_of(numeral: str) -> float:
 
 
 def _value(digits: float) -> float:
-    """Return the number that has this many digits, at least 1."""
+    """Return a number with this many digits, at least 1."""
     return 10.0**digits if digits < 300 else math.inf

@@ -1,7 +1,7 @@
 """Comparing answers by their outer form: lists, tuples, ratios, bases, words and chains of equations.
 
-Only what is left, a pair of single expressions, goes to computer algebra (`rlvr.verify.equivalence.algebra`). Doing the
-outer form here keeps every rule of the scalar comparison valid inside lists and intervals too.
+Only pairs of single expressions go to computer algebra (`rlvr.verify.equivalence.algebra`). Because the outer
+form is compared here, every rule of the scalar comparison also holds inside lists and intervals.
 """
 
 import re
@@ -31,7 +31,7 @@ from rlvr.verify.equivalence.numerals import numerals_agree
 
 
 class Outcome(Enum):
-    """What comparing an answer with a gold answer shows."""
+    """Result of comparing an answer with a gold answer."""
 
     EQUAL = "equal"
     DIFFERENT = "different"
@@ -72,7 +72,7 @@ def _by_number(gold: str, answer: str) -> bool | None:
 
 
 def _by_word(gold: str, answer: str) -> bool | None:
-    """Compare as text where the gold is a word or a choice letter: `east` is no product of letters."""
+    """Compare as text where the gold is a word or a choice letter: `east` is not a product of letters."""
     bare_gold, bare_answer = without_text_commands(gold).strip(), without_text_commands(answer).strip()
     choice = _CHOICE.fullmatch(bare_gold)
     if choice and (is_text_command(gold) or bare_gold.startswith("(")):
@@ -90,7 +90,7 @@ def _words(text: str) -> list[str]:
 
 
 def _by_base(gold: str, answer: str) -> bool | None:
-    """Compare numerals with a subscript base; where only one side names the base, the digits decide."""
+    """Compare numerals with a subscript base; if only one side gives the base, only the digits count."""
     based_gold = _BASE.fullmatch(without_text_commands(gold))
     based_answer = _BASE.fullmatch(without_text_commands(answer))
     if based_gold and based_answer:
@@ -107,7 +107,7 @@ def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:
 
 
 def _by_clock(gold: str, answer: str) -> bool | None:
-    """Compare two times of day; `2:30` as a time is not `1:15`. One side may leave out a.m. or p.m."""
+    """Compare two times of day, which are not ratios: `2:30` is not `1:15`. One side may omit a.m. or p.m."""
     gold_clock, answer_clock = (_CLOCK.fullmatch(without_text_commands(text)) for text in (gold, answer))
     if gold_clock is None or answer_clock is None:
         return None
@@ -134,7 +134,7 @@ def _without_percent(text: str) -> tuple[str, bool]:
 
 
 def _by_elements(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
-    """Compare lists as sets; an answer that lists several values for a single gold hedges and is wrong."""
+    """Compare lists as sets; several values for a single gold are incorrect."""
     listed = len(elements(gold, spaced=False)) > 1 or len(elements(answer, spaced=False)) > 1
     if not listed:
         return None
@@ -190,16 +190,20 @@ def _by_brackets(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     if (
         gold_brackets is None
         or answer_brackets is None
-        or not {gold_brackets[0], answer_brackets[0]} <= {"(", "["}
+        or not {gold_brackets.opening, answer_brackets.opening} <= {"(", "["}
     ):
         return None
     golds, answers = (
-        split_outside_brackets(brackets[1], frozenset([",", ";"]))
+        split_outside_brackets(brackets.content, frozenset([",", ";"]))
         for brackets in (gold_brackets, answer_brackets)
     )
-    if len(golds) < 2 or THOUSANDS.fullmatch(gold_brackets[1]) or THOUSANDS.fullmatch(answer_brackets[1]):
+    if (
+        len(golds) < 2
+        or THOUSANDS.fullmatch(gold_brackets.content)
+        or THOUSANDS.fullmatch(answer_brackets.content)
+    ):
         return None
-    if (gold_brackets[0], gold_brackets[2]) != (answer_brackets[0], answer_brackets[2]):
+    if gold_brackets[::2] != answer_brackets[::2]:
         return Outcome.DIFFERENT
     return _in_order([normalize(part) for part in golds], [normalize(part) for part in answers], algebra)
 
@@ -216,7 +220,7 @@ def _by_named_values(gold: str, answer: str, algebra: Algebra) -> Outcome | None
 
 
 def _by_inequality_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
-    """Find equal `a < b < c` and `c > b > a`; all else about inequalities is left to algebra."""
+    """Find equal `a < b < c` and `c > b > a`; other inequalities are left to algebra."""
     gold_chain, answer_chain = rising_chain(gold), rising_chain(answer)
     if gold_chain is None or answer_chain is None or gold_chain[1::2] != answer_chain[1::2]:
         return None
@@ -225,7 +229,7 @@ def _by_inequality_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | 
 
 
 def _by_ratio(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
-    """Compare `a:b` with `c:d` as proportions; a name before a ratio (`S:T = 7:32`) is no part of it."""
+    """Compare `a:b` with `c:d` as proportions; a name before a ratio (`S:T = 7:32`) is ignored."""
     gold_terms = split_outside_brackets(chain_members(gold)[-1], frozenset([":"]))
     answer_terms = split_outside_brackets(chain_members(answer)[-1], frozenset([":"]))
     if len(gold_terms) < 2 or len(answer_terms) < 2:
@@ -243,7 +247,7 @@ def _by_ratio(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
 def _by_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     """Compare an equation with a single value: `x = 11` with `11`, but never `5 = 6` with `6`.
 
-    A member that only names the quantity asked for does not count; every other member must equal the gold.
+    A member that only names the requested quantity is ignored; every other member must equal the gold.
     """
     gold_members, answer_members = chain_members(gold), chain_members(answer)
     if len(answer_members) > 1 and len(gold_members) == 1 and not _COMPARISON.search(gold + answer):

@@ -1,1 +1,1 @@
-"""The graders of others, for comparison on the same samples."""
+"""The project's grader and the foreign ones, to compare on the same samples."""

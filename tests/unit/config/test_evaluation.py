@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import EvaluationCatalogue, Prompt, PromptCatalogue
+from rlvr.config.schema import Prompt
 from rlvr.errors import UserError
-from rlvr.plan import Plan, cells, fingerprints, generate_configs, grade_configs, load_plan, train_configs
+from rlvr.plan import Plan, configs, fingerprints, generate_configs, grade_configs, load_plan, train_configs
 
 
 @pytest.fixture
@@ -51,17 +52,17 @@ PAPER = {
 
 def test_the_papers_study_measures_as_the_paper_says(repository):
     plan = load_plan("paper-1.5b", repository / "config")
-    sources = plan.datasets.datasets
+    entries = plan.datasets.datasets
     found = {
-        cell.benchmark: (sources[cell.dataset].repo, sources[cell.dataset].split, cell.samples_per_problem)
-        for cell in generate_configs(plan)
+        one.benchmark: (entries[one.dataset].repo, entries[one.dataset].split, one.samples_per_problem)
+        for one in generate_configs(plan)
     }
     assert found == PAPER
-    for cell in generate_configs(plan):
-        assert cell.sampling.model_dump() == {"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 32768}
-        assert cell.prompt.user == plan.prompts.prompts["boxed"].user and cell.prompt.system is None
-        assert (cell.seed, cell.shared_seed) == (42, False)
-    assert sources[plan.study.train_dataset].config == "all"
+    for one in generate_configs(plan):
+        assert one.sampling.model_dump() == {"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 32768}
+        assert one.prompt.user == plan.prompts.prompts["boxed"].user and one.prompt.system is None
+        assert (one.seed, one.shared_seed) == (42, False)
+    assert entries[plan.study.train_dataset].config == "all"
 
 
 def test_what_the_study_says_replaces_the_preset_value_by_value(config):
@@ -82,7 +83,7 @@ def test_recommended_asks_as_in_training(config):
 
 def test_without_a_preset_everything_is_as_the_study_says(config):
     plan = planned(config)
-    assert plan.evaluation.grader == "rlvr"
+    assert plan.study.evaluation.grader == "rlvr"
     assert next(generate_configs(plan)).sampling.temperature == 1.0
 
 
@@ -95,7 +96,7 @@ def test_without_a_preset_everything_is_as_the_study_says(config):
         ({"prompt": {"user": "x"}}, r"evaluation\.prompt: user must contain \{problem\}"),
         ({"prompt": 3}, r"evaluation\.prompt: .*\(the value is 3\)"),
         ({"grader": "released-evl"}, r"evaluation\.grader: .*did you mean 'released-eval'\?"),
-        ({"sampling": None}, r"evaluation: needs sampling, or a preset"),
+        ({"sampling": None}, r"evaluation\.sampling: this key is required"),
         ({"sampling": {"temperature": 0.5}}, r"evaluation\.sampling\.max_new_tokens: this key is required"),
     ],
 )
@@ -115,30 +116,30 @@ def test_a_training_prompt_may_be_named_too(config):
         load_plan("demo", config)
 
 
-def changed_cells(config: Path, before: dict[str, str]) -> set[str]:
-    after = fingerprints(cells(load_plan("changed", config)))
+def changed_configs(config: Path, before: dict[str, str]) -> set[str]:
+    after = fingerprints(configs(load_plan("changed", config)))
     return {name.partition("/")[0] for name in before if before[name] != after[name]}
 
 
-def test_another_grader_changes_no_cell_that_a_completion_depends_on(config):
-    """The study's own cell names grader and seeds for the report."""
-    before = fingerprints(cells(planned(config)))
+def test_another_grader_changes_no_configuration_that_a_completion_depends_on(config):
+    """The manifest names grader and seeds for the report."""
+    before = fingerprints(configs(planned(config)))
     planned(config, grader="released-eval")
-    assert changed_cells(config, before) == {"grade", "study"}
+    assert changed_configs(config, before) == {"grade", "study"}
     planned(config, shared_seed=True)
-    assert changed_cells(config, before) == {"generate", "study"}
+    assert changed_configs(config, before) == {"generate", "study"}
 
 
-def test_cells_hold_the_words_of_a_prompt_and_not_its_source(config):
+def test_configurations_hold_the_text_of_a_prompt_and_not_where_it_is_from(config):
     plan = planned(config, prompt="boxed")
     assert type(next(generate_configs(plan)).prompt) is Prompt
-    before = fingerprints(cells(plan))
+    before = fingerprints(configs(plan))
     path = config / "prompts.yaml"
     text = path.read_text()
     path.write_text(text.replace("lighteval\n", "another source\n"))
-    assert changed_cells(config, before) == set()
+    assert changed_configs(config, before) == set()
     path.write_text(text.replace("Please reason", "Reason"))
-    assert changed_cells(config, before) == {"generate"}
+    assert changed_configs(config, before) == {"generate"}
 
 
 def test_the_catalogues_say_where_their_entries_come_from(repository):

@@ -1,4 +1,4 @@
-"""The training loop: what it writes, and that stopping and starting again changes nothing."""
+"""The training loop: what it writes, and that a resumed run equals an uninterrupted one."""
 
 import json
 import re
@@ -9,58 +9,31 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlvr.config.resolved import TrainConfig
+from rlvr.artifacts import TRAIN_LOG, RunRecord, read_record
+from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems
 from rlvr.errors import UserError
 from rlvr.files import write_json
 from rlvr.methods import get_method
+from rlvr.models.load import load_model
 from rlvr.rollout.engines.transformers import TransformersEngine
 
-COLUMNS = [
-    "step",
-    "reward/mean",
-    "reward/correct",
-    "completion/length_mean",
-    "completion/truncated_fraction",
-    "groups/sampled",
-    "groups/kept",
-    "groups/dropped",
-    "groups/carried",
-    "groups/informative_fraction",
-    "loss/policy",
-    "loss/extra",
-    "loss/clip_fraction",
-    "rollout/mismatch_kl",
-    "sync/noise_to_signal",
-    "sync/update_norm",
-    "sync/canary_kl",
-    "policy/entropy",
-    "optim/grad_norm",
-    "optim/lr",
-    "time/rollout_seconds",
-    "time/reward_seconds",
-    "time/update_seconds",
-    "time/sync_seconds",
-    "time/step_seconds",
-    "tokens/generated",
-    "tokens/trained",
-    "memory/peak_bytes",
-]
+COLUMNS = list(TRAIN_LOG)
 SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3}
 
 
 def even_sum(problems, completions):
-    """A reward that a random model earns half of the time."""
+    """A reward that about half of a random model's completions earn."""
     return [float(sum(completion.token_ids) % 2 == 0) for completion in completions]
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     rows = [
-        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "source": "test"} for i in range(30)
+        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "origin": "test"} for i in range(30)
     ]
-    write_problems(tmp_path / "data.parquet", pd.DataFrame(rows), {"source": {"source": "test"}})
+    write_problems(tmp_path / "data.parquet", pd.DataFrame(rows), {"entry": {"source": "test"}})
     return tmp_path / "data.parquet"
 
 
@@ -68,7 +41,7 @@ def small(method: str) -> dict[str, int]:
     return {key: value for key, value in SMALL.items() if key in get_method(method).Parameters.model_fields}
 
 
-def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) -> Path:
+def config_at(path: Path, method: str = "lora", dropout: float = 0, **training) -> Path:
     settings = {
         "steps": 6,
         "prompts_per_step": 3,
@@ -79,22 +52,22 @@ def cell_at(path: Path, method: str = "lora", dropout: float = 0, **training) ->
         "checkpoint_every": 2,
         **training,
     }
-    cell = TrainConfig(
+    config = TrainConfig(
         study="test", run=f"run-{method}", model="tiny", method=method, preset="recommended",
         trains_as=method, faults=(), setting="main", train_seed=1,
         parameters=small(method) | ({"dropout": dropout} if dropout else {}),
         dataset="data", prompt={}, answer_format="first-line-number", training=settings,
     )  # fmt: skip
-    write_json(path, cell.model_dump(mode="json"))
+    write_json(path, config.model_dump(mode="json"))
     return path
 
 
 class PowerCut(Exception):
-    """The machine went away."""
+    """Stands for a killed machine."""
 
 
 def fails_at(call: int):
-    """The same reward, until the power goes."""
+    """The same reward, until call number ``call``."""
     calls = iter(range(10_000))
 
     def reward(problems, completions):
@@ -113,14 +86,14 @@ def fails_at(call: int):
     ],
 )
 def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(tiny_folder, tmp_path, data, method, dropout):
-    cell = cell_at(tmp_path / "cell.json", method, dropout)
-    train(cell, tiny_folder, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
+    config = config_at(tmp_path / "config.json", method, dropout)
+    train(config, tiny_folder, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
     with pytest.raises(PowerCut):
-        train(cell, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=fails_at(5))
+        train(config, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=fails_at(5))
     newest = sorted((tmp_path / "b").glob("*/step-*/state.json"))[-1]
     assert json.loads(newest.read_text())["progress"]["surplus"], "carried groups must be restored too"
-    assert not (tmp_path / "cut").exists(), "nothing is published before the end"
-    train(cell, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=even_sum)
+    assert not (tmp_path / "cut").exists(), "nothing is written before the end"
+    train(config, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=even_sum)
     whole, cut = (
         load_file(tmp_path / "whole/trained.safetensors"),
         load_file(tmp_path / "cut/trained.safetensors"),
@@ -133,9 +106,9 @@ def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(tiny_folder, tmp_pat
     assert json.loads((tmp_path / "cut/run.json").read_text())["run_info"]["attempts"] == 2
 
 
-def test_the_run_is_logged_and_described(tiny_folder, tmp_path, data):
+def test_log_and_record_describe_the_run(tiny_folder, tmp_path, data):
     train(
-        cell_at(tmp_path / "cell.json"),
+        config_at(tmp_path / "config.json"),
         tiny_folder,
         data,
         tmp_path / "state",
@@ -147,34 +120,67 @@ def test_the_run_is_logged_and_described(tiny_folder, tmp_path, data):
     assert log["step"].tolist() == list(range(6))
     assert (log["groups/kept"] <= 3).all()
     assert log["optim/lr"].tolist() == [1e-3] * 6
-    info = json.loads((tmp_path / "run/run.json").read_text())
-    assert info["run_info"]["status"] == "finished"
-    assert info["train_info"]["trainable_parameters"] > 0
-    assert info["meta_info"]["packages"]["torch"]
-    assert info["meta_info"]["model_sha256"] == "test"
+    record = read_record(tmp_path / "run/run.json", RunRecord)
+    assert record.run_info.config == read_config(tmp_path / "config.json", TrainConfig)
+    assert record.run_info.attempts == 1
+    assert record.run_info.devices == 1, "trainer and engine share the only device"
+    assert record.run_info.device_seconds == record.run_info.seconds > 0
+    total = sum(tensor.numel() for tensor in load_model(tiny_folder, "float32").parameters())
+    assert record.train_info.total_parameters == total
+    assert 0 < record.train_info.trainable_parameters < total
+    assert record.train_info.reward_first == log["reward/mean"].iloc[0]
+    assert record.train_info.reward_last == pytest.approx(log["reward/mean"].tail(5).mean())
+    assert record.meta_info.packages["torch"] == torch.__version__
+    assert record.meta_info.model_sha256 == "test"
 
 
-def test_a_finished_run_is_published_again_without_training(tiny_folder, tmp_path, data):
-    cell = cell_at(tmp_path / "cell.json")
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+def test_the_phases_add_up_to_the_step(tiny_folder, tmp_path, data):
+    config = config_at(tmp_path / "config.json", steps=2)
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    log = pd.read_parquet(tmp_path / "run/train_log.parquet")
+    phases = log[[f"time/{name}_seconds" for name in ("rollout", "reward", "update", "sync")]]
+    assert (phases > 0).all(axis=None)
+    assert (phases.sum(axis=1) <= log["time/step_seconds"]).all()
+
+
+class TwoDevices(TransformersEngine):
+    """An engine that says that it also uses a second device."""
+
+    devices = property(
+        lambda self: frozenset(p.device for p in self.model.parameters()) | {torch.device("meta")}
+    )
+
+
+def test_device_seconds_count_the_devices_of_trainer_and_engine(tiny_folder, tmp_path, data, monkeypatch):
+    monkeypatch.setattr("rlvr.rollout.engines.transformers.TransformersEngine", TwoDevices)
+    config = config_at(tmp_path / "config.json", steps=1)
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    info = read_record(tmp_path / "run/run.json", RunRecord).run_info
+    assert info.devices == 2, "the device that both use counts once"
+    assert info.device_seconds == 2 * info.seconds
+
+
+def test_results_of_a_finished_run_are_written_again_without_training(tiny_folder, tmp_path, data):
+    config = config_at(tmp_path / "config.json")
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     content = (tmp_path / "run/trained.safetensors").read_bytes()
     (tmp_path / "run/trained.safetensors").unlink()
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=fails_at(0))
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=fails_at(0))
     assert (tmp_path / "run/trained.safetensors").read_bytes() == content
 
 
 def test_another_setting_never_continues_old_state(tiny_folder, tmp_path, data):
     train(
-        cell_at(tmp_path / "a.json"), tiny_folder, data, tmp_path / "state", tmp_path / "a", reward=even_sum
+        config_at(tmp_path / "a.json"), tiny_folder, data, tmp_path / "state", tmp_path / "a", reward=even_sum
     )
-    other = cell_at(tmp_path / "b.json", clip_high=0.3)
+    other = config_at(tmp_path / "b.json", clip_high=0.3)
     with pytest.raises(PowerCut):
         train(other, tiny_folder, data, tmp_path / "state", tmp_path / "b", reward=fails_at(0))
 
 
 def test_only_the_last_checkpoints_are_kept(tiny_folder, tmp_path, data):
     train(
-        cell_at(tmp_path / "cell.json"),
+        config_at(tmp_path / "config.json"),
         tiny_folder,
         data,
         tmp_path / "state",
@@ -185,42 +191,43 @@ def test_only_the_last_checkpoints_are_kept(tiny_folder, tmp_path, data):
 
 
 def test_warm_up_is_linear(tiny_folder, tmp_path, data):
-    cell = cell_at(tmp_path / "cell.json", warmup_steps=3)
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    config = config_at(tmp_path / "config.json", warmup_steps=3)
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     rates = pd.read_parquet(tmp_path / "run/train_log.parquet")["optim/lr"]
     assert rates.tolist() == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3, 1e-3])
 
 
-def test_nothing_to_learn_from_is_said_before_training(tiny_folder, tmp_path, data, capsys):
-    cell = cell_at(tmp_path / "cell.json", steps=1)
+def test_a_run_with_nothing_to_learn_from_warns_before_training(tiny_folder, tmp_path, data, caplog):
+    config = config_at(tmp_path / "config.json", steps=1)
     with_zeros = lambda problems, completions: [0.0] * len(problems)  # noqa: E731
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=with_zeros)
-    printed = capsys.readouterr().out
-    assert "before training, 0% of 12 groups hold right and wrong answers" in printed
-    assert "WARNING: no group holds both" in printed
+    with caplog.at_level("INFO"):
+        train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=with_zeros)
+    assert "before training, 0% of 12 groups have both correct and incorrect completions" in caplog.messages
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "there is nothing to learn from" in warning.getMessage()
     log = pd.read_parquet(tmp_path / "run/train_log.parquet")
     assert log["groups/kept"].tolist() == [0]
     assert set(log.columns) == set(COLUMNS)
 
 
-def test_an_overlong_prompt_stops_the_run_or_is_left_out_as_the_study_says(tiny_folder, tmp_path, capsys):
+def test_an_overlong_prompt_stops_the_run_or_is_dropped(tiny_folder, tmp_path, caplog):
     problems = ["1+1", "2+2", "3+3", "123456+7"]
     rows = [
-        {"id": text, "problem": text, "answer": "1", "source": f"test#{line}"}
+        {"id": text, "problem": text, "answer": "1", "origin": f"test#{line}"}
         for line, text in enumerate(problems, start=1)
     ]
     data = tmp_path / "data.parquet"
-    write_problems(data, pd.DataFrame(rows), {"source": {"source": "test"}})
+    write_problems(data, pd.DataFrame(rows), {"entry": {"source": "test"}})
     settings = {"steps": 1, "prompts_per_step": 2, "max_prompt_tokens": 6}
-    stop = cell_at(tmp_path / "stop.json", **settings)
-    long = r"test#4 \(id '123456\+7'\): a prompt of 10 tokens, "
-    with pytest.raises(UserError, match=rf"{long}training\.max_prompt_tokens is 6 \(1 of 4 are too long\)"):
+    stop = config_at(tmp_path / "stop.json", **settings)
+    overlong = "test#4 (id '123456+7'): prompt of 10 tokens exceeds training.max_prompt_tokens = 6"
+    with pytest.raises(UserError, match=re.escape(f"{overlong} (1 of 4 prompts do)")):
         train(stop, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
-    drop = cell_at(tmp_path / "drop.json", **settings, overlong_prompts="drop")
+    drop = config_at(tmp_path / "drop.json", **settings, overlong_prompts="drop")
     train(drop, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     assert json.loads((tmp_path / "run/run.json").read_text())["train_info"]["dropped_prompts"] == 1
-    assert re.search(rf"{long}left out", capsys.readouterr().out)
-    room = cell_at(tmp_path / "room.json", sampling={"max_new_tokens": 508})
+    assert f"{overlong}; dropped" in caplog.messages
+    room = config_at(tmp_path / "room.json", sampling={"max_new_tokens": 508})
     with pytest.raises(UserError, match=r"problem '1\+1': .* 508 exceed the 512 positions"):
         train(room, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
@@ -230,31 +237,31 @@ def damage(folder: Path, pattern: str) -> None:
         path.write_bytes(b"{")
 
 
-def test_a_damaged_checkpoint_is_skipped_and_all_damaged_are_named(tiny_folder, tmp_path, data, capsys):
-    cell = cell_at(tmp_path / "cell.json")
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+def test_a_damaged_checkpoint_is_skipped_and_all_damaged_are_named(tiny_folder, tmp_path, data, caplog):
+    config = config_at(tmp_path / "config.json")
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     content = (tmp_path / "run/trained.safetensors").read_bytes()
     damage(tmp_path / "state", "*/step-000006/trained.safetensors")
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
-    assert "step-000006: damaged" in capsys.readouterr().out
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    assert "step-000006: damaged" in caplog.text
     assert (tmp_path / "run/trained.safetensors").read_bytes() == content
     damage(tmp_path / "state", "*/step-*/state.json")
     with pytest.raises(UserError, match="all checkpoints are damaged; delete the folder"):
-        train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+        train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
 
 def test_a_base_that_training_would_round_is_refused_for_adapters(tiny_folder, tmp_path, data):
-    lora = cell_at(tmp_path / "lora.json", dtype="bfloat16")
-    with pytest.raises(UserError, match="holds float32 weights, which that would round"):
+    lora = config_at(tmp_path / "lora.json", dtype="bfloat16")
+    with pytest.raises(UserError, match="bfloat16, which would round the float32 weights"):
         train(lora, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
-    full = cell_at(tmp_path / "full.json", "full", dtype="bfloat16", steps=1)
+    full = config_at(tmp_path / "full.json", "full", dtype="bfloat16", steps=1)
     train(full, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
 
 def trained(folder: Path, method: str, tiny_folder: Path, data: Path, **training) -> pd.DataFrame:
     """Train and return the log."""
-    cell = cell_at(folder / f"{method}.json", method, **training)
-    train(cell, tiny_folder, data, folder / "state", folder / method, reward=even_sum)
+    config = config_at(folder / f"{method}.json", method, **training)
+    train(config, tiny_folder, data, folder / "state", folder / method, reward=even_sum)
     return pd.read_parquet(folder / method / "train_log.parquet")
 
 
@@ -288,7 +295,7 @@ def test_a_hot_loaded_adapter_trains_as_merged_weights_do(tmp_path, tiny_folder,
 
 
 def test_an_engine_that_keeps_the_base_weights_stops_the_run(tmp_path, tiny_folder, data, monkeypatch):
-    """What happened to others: the sync silently sent nothing, and the base model answered all along."""
+    """Seen elsewhere: the sync sent nothing, without an error, and the base model sampled all rollouts."""
     monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: list(weights))
     with pytest.raises(UserError, match="does not hold the weights"):
         trained(tmp_path, "lora", tiny_folder, data)
@@ -296,7 +303,7 @@ def test_an_engine_that_keeps_the_base_weights_stops_the_run(tmp_path, tiny_fold
 
 
 def test_an_engine_that_hides_it_is_caught_by_the_canary(tmp_path, tiny_folder, data, monkeypatch):
-    """It reports what it was sent and computes with something else."""
+    """The engine reports the weights that it was sent and computes with others."""
     sent = {}
     monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: sent.update(weights))
     monkeypatch.setattr(TransformersEngine, "held_weight", lambda self, name: sent[name])
@@ -305,11 +312,11 @@ def test_an_engine_that_hides_it_is_caught_by_the_canary(tmp_path, tiny_folder, 
 
 
 def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, monkeypatch):
-    """The engine samples at another temperature than it says; no weight is wrong."""
+    """The weights are correct, but the engine samples at another temperature than it was told."""
     generate = TransformersEngine.generate
 
-    def hot(self, requests, sampling, *rest):
-        return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}), *rest)
+    def hot(self, requests, sampling):
+        return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}))
 
     monkeypatch.setattr(TransformersEngine, "generate", hot)
     with pytest.raises(UserError, match="on the rollouts of step 0"):
@@ -327,14 +334,14 @@ def test_truncated_importance_sampling_is_one_where_nothing_differs(tmp_path, ti
 @pytest.mark.parametrize("method", ["lora", "pissa", "pvera"])
 def test_noise_in_training_is_no_mismatch(tmp_path, tiny_folder, data, method):
     """The engine samples without dropout, so it is compared with the trainer without dropout."""
-    cell = cell_at(tmp_path / "cell.json", method, 0.3 if method != "pvera" else 0)
-    train(cell, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    config = config_at(tmp_path / "config.json", method, 0.3 if method != "pvera" else 0)
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     assert pd.read_parquet(tmp_path / "run/train_log.parquet")["rollout/mismatch_kl"].max() < 1e-8
 
 
 def test_an_engine_whose_numbers_overflow_stops_the_run(tmp_path, tiny_folder, data, monkeypatch):
     monkeypatch.setattr(
-        TransformersEngine, "score", lambda self, prompt, answer, t: [float("nan")] * len(answer)
+        TransformersEngine, "score", lambda self, tokens, t: [float("nan")] * len(tokens.completion_ids)
     )
     with pytest.raises(UserError, match="is nan nats"):
         trained(tmp_path, "lora", tiny_folder, data)

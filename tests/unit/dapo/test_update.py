@@ -1,4 +1,4 @@
-"""Updates: gradients do not depend on how a batch is cut; loss and gradient agree with TRL's."""
+"""Updates: gradients do not depend on the microbatches; loss and gradient agree with TRL's."""
 
 import copy
 import math
@@ -8,12 +8,14 @@ import torch
 
 from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
+from rlvr.dapo.losses import ALGORITHMS
 from rlvr.dapo.sampling import Group
-from rlvr.dapo.update import Learner, _backward, flatten, microbatches, remember_logprobs, update
+from rlvr.dapo.update import Learner, _backward, make_batch, microbatches, store_logprobs, update
 from rlvr.errors import UserError
 from rlvr.methods import make_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model
+from rlvr.rollout.engines.base import Tokens
 
 
 def training(**changes) -> Training:
@@ -21,15 +23,16 @@ def training(**changes) -> Training:
     return Training(**{**values, "sampling": {"max_new_tokens": 8}, **changes})
 
 
-def learner_on(folder, method="full", **changes) -> Learner:
+def learner_on(folder, name="full", **changes) -> Learner:
     settings = training(**changes)
-    method = make_method(method, {} if method == "full" else {"rank": 4, "alpha": 8})
+    method = make_method(name, {} if name == "full" else {"rank": 4, "alpha": 8})
     torch.manual_seed(0)
-    policy = build_policy(method, load_model(folder, "float32"), settings.optimizer_steps)
+    base = load_model(folder, "float32")
+    total = base.num_parameters()
+    policy = build_policy(method, base, settings.optimizer_steps)
     optimizer = method.optimizer(policy, settings)
-    return Learner(
-        method, policy, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0), settings
-    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
+    return Learner(method, policy, optimizer, scheduler, settings, total)
 
 
 def groups() -> list[Group]:
@@ -52,9 +55,19 @@ def groups() -> list[Group]:
     ]
 
 
+def advantages_of(batch: list[Group], learner: Learner) -> torch.Tensor:
+    rewards_PG = torch.tensor([group.rewards for group in batch])
+    return ALGORITHMS[learner.training.algorithm].advantages(rewards_PG)
+
+
+def updated(learner: Learner, batch: list[Group]) -> dict[str, float]:
+    """Metrics of the update of step 0."""
+    return update(learner, batch, advantages_of(batch, learner), 0)
+
+
 def gradient(learner: Learner, batch: list[Group]) -> tuple[float, torch.Tensor]:
     """Loss and flat gradient of a batch, summed over its microbatches."""
-    flat = flatten(batch, learner.training)
+    flat = make_batch(batch, advantages_of(batch, learner), learner.training)
     learner.optimizer.zero_grad()
     losses = [
         _backward(learner, flat, rows)["loss"].item()
@@ -73,7 +86,7 @@ def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm):
 
 
 def test_microbatches_hold_every_row_once_within_the_budget():
-    sequences = [([0] * (i % 5 + 1), [0] * (i % 7 + 1)) for i in range(40)]
+    sequences = [Tokens([0] * (i % 5 + 1), [0] * (i % 7 + 1)) for i in range(40)]
     batches = list(microbatches(sequences, 30))
     assert sorted(row for rows in batches for row in rows) == list(range(40))
     for rows in batches:
@@ -82,7 +95,7 @@ def test_microbatches_hold_every_row_once_within_the_budget():
 
 def test_log_probabilities_are_the_models_own(tiny_folder):
     policy = learner_on(tiny_folder).policy
-    sequences = [([3, 4, 5], [6, 1]), ([3, 4], [5, 6, 7, 1])]
+    sequences = [Tokens([3, 4, 5], [6, 1]), Tokens([3, 4], [5, 6, 7, 1])]
     logprobs, entropy = completion_logprobs(policy, sequences, temperature=0.8)
     expected = []
     for prompt, completion in sequences:
@@ -94,34 +107,34 @@ def test_log_probabilities_are_the_models_own(tiny_folder):
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "dora"])
-def test_an_update_makes_right_answers_likelier(tiny_folder, method):
+def test_an_update_makes_correct_completions_more_probable(tiny_folder, method):
     learner = learner_on(tiny_folder, method)
     before = copy.deepcopy(groups())
-    remember_logprobs(learner, before)
-    update(learner, groups(), 0)
+    store_logprobs(learner, before)
+    updated(learner, groups())
     after = groups()
-    remember_logprobs(learner, after)
+    store_logprobs(learner, after)
     for old, new in zip(before, after, strict=True):
-        for i, right in enumerate(old.correct):
+        for i, correct in enumerate(old.correct):
             gain = sum(new.old_logprobs[i]) - sum(old.old_logprobs[i])
-            assert (gain > 0) == bool(right)
+            assert (gain > 0) == bool(correct)
 
 
-def test_carried_groups_are_weighed_by_the_policy_that_drew_them(tiny_folder):
+def test_carried_groups_are_weighed_by_the_policy_that_sampled_them(tiny_folder):
     """A stored log-probability far below today's makes the ratio large, so the clip must act."""
     learner = learner_on(tiny_folder)
     stale = groups()
-    remember_logprobs(learner, stale)
-    fresh_metrics = update(learner_on(tiny_folder), copy.deepcopy(stale), 0)
+    store_logprobs(learner, stale)
+    fresh_metrics = updated(learner_on(tiny_folder), copy.deepcopy(stale))
     assert fresh_metrics["loss/clip_fraction"] == 0
     for group in stale:
         group.old_logprobs = [[value - 1.0 for value in row] for row in group.old_logprobs]
-    assert update(learner, stale, 0)["loss/clip_fraction"] > 0
+    assert updated(learner, stale)["loss/clip_fraction"] > 0
 
 
 def test_more_updates_per_step_take_more_optimizer_steps(tiny_folder):
     learner = learner_on(tiny_folder, updates_per_step=2)
-    metrics = update(learner, groups(), 0)
+    metrics = updated(learner, groups())
     assert learner.scheduler.last_epoch == 2
     assert metrics["tokens/trained"] == sum(len(c) for g in groups() for c in g.completions)
 
@@ -130,7 +143,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_folder):
     learner = learner_on(tiny_folder)
     next(learner.policy.parameters()).data.fill_(float("nan"))
     with pytest.raises(UserError, match="not finite"):
-        update(learner, groups(), 0)
+        updated(learner, groups())
 
 
 @pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
@@ -142,7 +155,7 @@ def test_loss_and_gradient_agree_with_trl(tiny_folder, tmp_path, algorithm):
 
     learner = learner_on(tiny_folder, algorithm=algorithm)
     batch = groups()
-    remember_logprobs(learner, batch)
+    store_logprobs(learner, batch)
     shift = torch.linspace(-0.5, 0.5, 6)
     for group in batch:
         group.old_logprobs = [
@@ -174,9 +187,8 @@ def test_loss_and_gradient_agree_with_trl(tiny_folder, tmp_path, algorithm):
     )
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.eval()
-    loss = trainer._compute_loss(
-        trainer.model, trl_inputs(batch, flatten(batch, learner.training).advantages)
-    )
+    inputs = trl_inputs(batch, advantages_of(batch, learner).flatten())
+    loss = trainer._compute_loss(trainer.model, inputs)
     loss.backward()
     named = dict(trainer.model.named_parameters())
     theirs = torch.cat([named[name].grad.flatten() for name, _ in learner.policy.named_parameters()])
@@ -211,16 +223,14 @@ def trl_inputs(batch: list[Group], advantages: torch.Tensor) -> dict[str, torch.
 
 def test_mismatch_is_zero_where_the_engine_serves_what_is_trained(tiny_folder):
     learner, batch = learner_on(tiny_folder), groups()
-    remember_logprobs(learner, batch)
+    store_logprobs(learner, batch)
     for group in batch:
         group.engine_logprobs = group.old_logprobs
-    assert update(learner_on(tiny_folder), batch, 0)["rollout/mismatch_kl"] == 0
+    assert updated(learner_on(tiny_folder), batch)["rollout/mismatch_kl"] == 0
     for group in batch:
         group.engine_logprobs = [[value + 0.1 for value in row] for row in group.old_logprobs]
     expected = math.exp(-0.1) - 1 + 0.1
-    assert update(learner_on(tiny_folder), batch, 0)["rollout/mismatch_kl"] == pytest.approx(
-        expected, rel=1e-3
-    )
+    assert updated(learner_on(tiny_folder), batch)["rollout/mismatch_kl"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_old_log_probabilities_are_those_of_the_policy_without_dropout(tiny_folder):
@@ -229,7 +239,7 @@ def test_old_log_probabilities_are_those_of_the_policy_without_dropout(tiny_fold
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.5
     first, second = groups(), groups()
-    remember_logprobs(learner, first)
-    remember_logprobs(learner, second)
+    store_logprobs(learner, first)
+    store_logprobs(learner, second)
     assert [g.old_logprobs for g in first] == [g.old_logprobs for g in second]
     assert learner.policy.training

@@ -1,4 +1,4 @@
-"""The built-in arithmetic problems: right answers, no overlap, the same bytes everywhere."""
+"""The built-in arithmetic problems: correct answers, disjoint splits, the same bytes everywhere."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def by_shunting(text: str) -> Fraction:
 
 @pytest.mark.parametrize("level", ["L1", "L2", "L3", "L4"])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_every_answer_is_right(level, split):
+def test_every_answer_is_correct(level, split):
     operations = ["+", "-"] if level == "L3" else ["+", "-", "*"]
     problems = generate([level], operations, split, 30, seed=0) + generate(
         [level], operations, split, 30, seed=1, style="bare"
@@ -61,7 +61,7 @@ def test_every_answer_is_right(level, split):
     for problem in problems:
         text = problem["problem"].removeprefix("What is ").removesuffix("?")
         assert Fraction(problem["answer"]) == by_shunting(text) >= 0
-        assert problem["source"] == f"arithmetic/{level}"
+        assert problem["origin"] == f"arithmetic/{level}"
 
 
 def test_products_bind_more_tightly():
@@ -101,11 +101,11 @@ def test_problems_are_not_repeated_when_levels_overlap():
 
 def test_levels_and_operations_come_in_equal_parts():
     problems = generate(["L3", "L1"], ["+", "-"], "train", 80, seed=0)
-    parts = Counter((problem["source"], operand_pair(problem)[0]) for problem in problems)
+    parts = Counter((problem["origin"], operand_pair(problem)[0]) for problem in problems)
     assert set(parts.values()) == {20} and len(parts) == 4
 
 
-def test_seed_changes_the_draw_and_style_only_the_text():
+def test_seed_changes_the_selection_and_style_only_the_text():
     first = generate(["L3"], ["+"], "train", 50, seed=0)
     bare = generate(["L3"], ["+"], "train", 50, seed=0, style="bare")
     other = generate(["L3"], ["+"], "train", 50, seed=1)
@@ -133,7 +133,9 @@ def test_same_bytes_in_another_process():
 
 
 def test_asking_for_too_many_says_how_many_there_are():
-    with pytest.raises(UserError, match=f"{EVERY_PROBLEM['L1', 'test']} different test problems"):
+    with pytest.raises(
+        UserError, match=f"{EVERY_PROBLEM['L1', 'test']} different test problems; set size to 1"
+    ):
         generate(["L1"], ["+", "-", "*"], "test", 35, seed=0)
 
 
@@ -143,10 +145,10 @@ def test_asking_for_too_many_says_how_many_there_are():
         ({"levels": ["L9"]}, "'L9' is not allowed; choose from L1, L2"),
         ({"levels": []}, "an empty list"),
         ({"operations": ["/"]}, "'/' is not allowed"),
-        ({"levels": ["L3"], "operations": ["*"]}, r"level L3 has none of \['\*'\]"),
+        ({"levels": ["L3"], "operations": ["*"]}, r"L3 has none of \['\*'\]; choose from \+, -"),
         ({"split": "dev"}, "'dev' is not allowed"),
         ({"style": "poem"}, "'poem' is not allowed"),
-        ({"size": 0}, "ask for 1 to"),
+        ({"size": 0}, "set size to 1"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

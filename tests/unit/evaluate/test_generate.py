@@ -1,4 +1,4 @@
-"""Generation: one seed a sample, the same samples in any batch, and nothing lost by a kill."""
+"""Generation: one seed per sample, the same samples in any batch, and nothing lost by a kill."""
 
 import json
 import os
@@ -12,16 +12,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rlvr.artifacts import Sample, read_rows
 from rlvr.config.resolved import GenerateConfig
 from rlvr.config.schema import Prompt, Sampling
 from rlvr.errors import UserError
 from rlvr.evaluate import generate as module
 from rlvr.evaluate.generate import generate
-from rlvr.evaluate.journal import Journal, Sample
+from rlvr.evaluate.journal import Journal
 from rlvr.files import write_json, write_parquet
 from tests.helpers.paths import REPOSITORY
 
-DRAWN = ["problem_id", "sample_index", "seed", "text", "n_tokens", "finish_reason"]
+DETERMINED = [name for name in Sample.columns() if name != "seconds"]
 """All columns but the measured time."""
 
 
@@ -29,14 +30,14 @@ DRAWN = ["problem_id", "sample_index", "seed", "text", "n_tokens", "finish_reaso
 def benchmark_file(tmp_path: Path) -> Path:
     """Fourteen problems of different length."""
     rows = [
-        {"id": f"p{i}", "problem": f"{i}+{7**i}", "answer": str(i + 7**i), "source": f"test#{i}"}
+        {"id": f"p{i}", "problem": f"{i}+{7**i}", "answer": str(i + 7**i), "origin": f"test#{i}"}
         for i in range(14)
     ]
     write_parquet(tmp_path / "problems.parquet", pd.DataFrame(rows))
     return tmp_path / "problems.parquet"
 
 
-def cell_file(folder: Path, **changed: object) -> Path:
+def config_file(folder: Path, **changed: object) -> Path:
     settings = {
         "study": "test",
         "benchmark": "sums",
@@ -49,20 +50,20 @@ def cell_file(folder: Path, **changed: object) -> Path:
         "seed": 3,
         "shared_seed": False,
     }
-    path = folder / f"cell-{len(list(folder.glob('cell-*')))}.json"
+    path = folder / f"config-{len(list(folder.glob('config-*')))}.json"
     write_json(path, GenerateConfig.model_validate(settings | changed).model_dump(mode="json"))
     return path
 
 
-def drawn(tiny: Path, data: Path, folder: Path, name: str = "out", **changed: object) -> pd.DataFrame:
+def generated(tiny: Path, data: Path, folder: Path, name: str = "out", **changed: object) -> pd.DataFrame:
     output = folder / f"{name}.parquet"
-    generate(cell_file(folder, **changed), tiny, data, None, folder / "journals", output)
-    return pd.read_parquet(output)
+    generate(config_file(folder, **changed), tiny, data, None, folder / "journals", output)
+    return read_rows(output, Sample)
 
 
 def test_a_row_for_every_sample_with_its_own_seed(tiny_folder, benchmark_file, tmp_path):
-    samples = drawn(tiny_folder, benchmark_file, tmp_path)
-    assert list(samples.columns) == [*DRAWN, "seconds"]
+    samples = generated(tiny_folder, benchmark_file, tmp_path)
+    assert list(samples.columns) == Sample.columns()
     assert list(zip(samples["problem_id"], samples["sample_index"], strict=True)) == [
         (f"p{i}", k) for i in range(14) for k in range(5)
     ]
@@ -72,18 +73,20 @@ def test_a_row_for_every_sample_with_its_own_seed(tiny_folder, benchmark_file, t
     assert (samples.loc[samples["finish_reason"] == "length", "n_tokens"] == 8).all()
     assert (samples["seconds"] > 0).all()
     assert samples.groupby("problem_id")["text"].nunique().median() > 1
-    assert not (tmp_path / "journals").exists(), "the journal goes away when the samples are published"
+    assert not (tmp_path / "journals").exists(), "the journal is removed when the samples have been written"
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_the_batch_size_changes_no_sample(tiny_folder, benchmark_file, tmp_path, batch_size):
-    other = drawn(tiny_folder, benchmark_file, tmp_path, "other", batch_size=batch_size)
-    usual = drawn(tiny_folder, benchmark_file, tmp_path)
-    pd.testing.assert_frame_equal(other[DRAWN], usual[DRAWN])
+    other = generated(tiny_folder, benchmark_file, tmp_path, "other", batch_size=batch_size)
+    usual = generated(tiny_folder, benchmark_file, tmp_path)
+    pd.testing.assert_frame_equal(other[DETERMINED], usual[DETERMINED])
 
 
-def test_a_think_block_that_the_template_opened_belongs_to_the_answer(tiny_folder, benchmark_file, tmp_path):
-    """Else an answer whose thinking never ends would look like one without thinking."""
+def test_a_think_block_opened_by_the_template_is_part_of_the_completion(
+    tiny_folder, benchmark_file, tmp_path
+):
+    """Otherwise a completion whose thinking never ends would look like one without thinking."""
     thinking = tmp_path / "thinking"
     shutil.copytree(tiny_folder, thinking)
     template = thinking / "chat_template.jinja"
@@ -91,39 +94,41 @@ def test_a_think_block_that_the_template_opened_belongs_to_the_answer(tiny_folde
     text = template.read_text()
     assert assistant in text
     template.write_text(text.replace(assistant, assistant + "<think>\n"))
-    samples = drawn(thinking, benchmark_file, tmp_path)
+    samples = generated(thinking, benchmark_file, tmp_path)
     assert samples["text"].str.startswith("<think>\n").all()
-    assert not drawn(tiny_folder, benchmark_file, tmp_path, "plain")["text"].str.contains("<think>").any()
+    assert not generated(tiny_folder, benchmark_file, tmp_path, "plain")["text"].str.contains("<think>").any()
 
 
 def test_a_shared_seed_repeats_one_sample(tiny_folder, benchmark_file, tmp_path):
-    samples = drawn(tiny_folder, benchmark_file, tmp_path, shared_seed=True, seed=42)
+    samples = generated(tiny_folder, benchmark_file, tmp_path, shared_seed=True, seed=42)
     assert set(samples["seed"]) == {42}
     assert (samples.groupby("problem_id")["text"].nunique() == 1).all()
     assert samples["text"].nunique() > 1
 
 
-def test_another_seed_draws_other_samples(tiny_folder, benchmark_file, tmp_path):
-    first = drawn(tiny_folder, benchmark_file, tmp_path)
-    second = drawn(tiny_folder, benchmark_file, tmp_path, "other", seed=4)
+def test_another_seed_gives_other_samples(tiny_folder, benchmark_file, tmp_path):
+    first = generated(tiny_folder, benchmark_file, tmp_path)
+    second = generated(tiny_folder, benchmark_file, tmp_path, "other", seed=4)
     assert (first["text"] != second["text"]).mean() > 0.5
 
 
-def test_a_prompt_that_leaves_no_room_for_the_answer_is_refused(tiny_folder, benchmark_file, tmp_path):
+def test_a_prompt_that_leaves_no_room_for_the_completion_is_refused(tiny_folder, benchmark_file, tmp_path):
     """The tiny model has 512 positions; the longest prompts here have 16 tokens."""
-    drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 496})
+    generated(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 496})
     with pytest.raises(
         UserError,
         match=r"problem 'p12': a prompt of 16 tokens and max_new_tokens 497 exceed the 512 positions",
     ):
-        drawn(tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 497})
+        generated(
+            tiny_folder, benchmark_file, tmp_path, samples_per_problem=1, sampling={"max_new_tokens": 497}
+        )
 
 
 # --- kills --------------------------------------------------------------------------------------
 
 
-def started(cell: Path, tiny: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = ["generate", str(cell), "--model", str(tiny), "--data", str(data)]
+def started(config: Path, tiny: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = ["generate", str(config), "--model", str(tiny), "--data", str(data)]
     command += ["--checkpoints", str(folder / "journals"), "-o", str(folder / "killed.parquet")]
     return subprocess.Popen(
         [sys.executable, "-m", "rlvr.cli", *command],
@@ -137,8 +142,8 @@ def started(cell: Path, tiny: Path, data: Path, folder: Path) -> subprocess.Pope
 @pytest.mark.slow
 def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, benchmark_file, tmp_path):
     size = {"samples_per_problem": 40, "batch_size": 2}
-    cell = cell_file(tmp_path, **size)
-    process = started(cell, tiny_folder, benchmark_file, tmp_path)
+    config = config_file(tmp_path, **size)
+    process = started(config, tiny_folder, benchmark_file, tmp_path)
     end = time.monotonic() + 240
     while not (journals := list((tmp_path / "journals").glob("*.jsonl"))) and time.monotonic() < end:
         assert process.poll() is None, process.communicate()[0].decode()
@@ -147,19 +152,19 @@ def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, 
     process.communicate()
     (journal,) = journals
     kept = journal.read_bytes().count(b"\n")
-    assert 0 < kept < 14 * 40, "the kill must come midway"
+    assert 0 < kept < 14 * 40, "the kill must come before the end"
     assert not (tmp_path / "killed.parquet").exists()
     with open(journal, "ab") as file:
         file.write(b'{"problem_id": "p13", "sam')  # as if the kill had come within a write
     before = [json.loads(line) for line in journal.read_bytes().splitlines()[:kept]]
 
-    resumed = started(cell, tiny_folder, benchmark_file, tmp_path)
+    resumed = started(config, tiny_folder, benchmark_file, tmp_path)
     said = resumed.communicate(timeout=240)[0].decode()
     assert resumed.returncode == 0, said
-    assert f"{kept} of 560 samples were drawn by an earlier attempt" in said
-    after = pd.read_parquet(tmp_path / "killed.parquet")
-    never_killed = drawn(tiny_folder, benchmark_file, tmp_path, **{**size, "batch_size": 64})
-    pd.testing.assert_frame_equal(after[DRAWN], never_killed[DRAWN])
+    assert f"continuing: {kept} of 560 samples are in" in said
+    after = read_rows(tmp_path / "killed.parquet", Sample)
+    never_killed = generated(tiny_folder, benchmark_file, tmp_path, **{**size, "batch_size": 64})
+    pd.testing.assert_frame_equal(after[DETERMINED], never_killed[DETERMINED])
     times = after.set_index(["problem_id", "sample_index"])["seconds"]
     assert all(times[row["problem_id"], row["sample_index"]] == row["seconds"] for row in before)
     assert not (tmp_path / "journals").exists()
@@ -179,46 +184,50 @@ def half_done(tiny_folder, benchmark_file, tmp_path, monkeypatch) -> Path:
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(Journal, "append", breaks)
-        drawn(tiny_folder, benchmark_file, tmp_path)
+        generated(tiny_folder, benchmark_file, tmp_path)
     (journal,) = (tmp_path / "journals").glob("*.jsonl")
     return journal
 
 
-def test_another_batch_size_continues_and_another_setting_starts_afresh(
-    half_done, tiny_folder, benchmark_file, tmp_path, capsys
+def test_another_batch_size_continues_and_another_seed_starts_from_nothing(
+    half_done, tiny_folder, benchmark_file, tmp_path, caplog
 ):
-    drawn(tiny_folder, benchmark_file, tmp_path, seed=4)
-    assert "earlier attempt" not in capsys.readouterr().out
-    assert half_done.exists(), "what belongs to other settings stays"
-    drawn(tiny_folder, benchmark_file, tmp_path, batch_size=64)
-    assert "32 of 70 samples were drawn by an earlier attempt" in capsys.readouterr().out
+    caplog.set_level("INFO")
+    generated(tiny_folder, benchmark_file, tmp_path, seed=4)
+    assert "continuing" not in caplog.text
+    assert half_done.exists(), "the journal of other settings is kept"
+    generated(tiny_folder, benchmark_file, tmp_path, batch_size=64)
+    assert f"continuing: 32 of 70 samples are in {half_done}" in caplog.messages
     assert not half_done.exists()
 
 
-def test_other_data_or_another_model_starts_afresh(half_done, tiny_folder, benchmark_file, tmp_path, capsys):
+def test_other_data_or_another_model_starts_from_nothing(
+    half_done, tiny_folder, benchmark_file, tmp_path, caplog
+):
+    caplog.set_level("INFO")
     problems = pd.read_parquet(benchmark_file)
     write_parquet(benchmark_file, problems.assign(problem="1+1"))
-    drawn(tiny_folder, benchmark_file, tmp_path)
+    generated(tiny_folder, benchmark_file, tmp_path)
     write_parquet(benchmark_file, problems)
     other_model = tmp_path / "model"
     other_model.mkdir()
     for file in tiny_folder.iterdir():
         (other_model / file.name).write_bytes(file.read_bytes())
     write_json(other_model / "provenance.json", {"sha256": "another"})
-    drawn(other_model, benchmark_file, tmp_path)
-    assert "earlier attempt" not in capsys.readouterr().out
+    generated(other_model, benchmark_file, tmp_path)
+    assert "continuing" not in caplog.text
 
 
-def test_a_finished_journal_is_published_without_loading_the_model(
+def test_the_samples_of_a_finished_journal_are_written_without_loading_the_model(
     tiny_folder, benchmark_file, tmp_path, monkeypatch
 ):
-    wanted = drawn(tiny_folder, benchmark_file, tmp_path, "first")
+    wanted = generated(tiny_folder, benchmark_file, tmp_path, "first")
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "remove", lambda journal: None)
-        drawn(tiny_folder, benchmark_file, tmp_path)
-        patch.setattr(module, "load_model", None)
-        again = drawn(tiny_folder, benchmark_file, tmp_path, "again")
-    pd.testing.assert_frame_equal(again[DRAWN], wanted[DRAWN])
+        generated(tiny_folder, benchmark_file, tmp_path)
+        patch.setattr(module, "make_engine", None)
+        again = generated(tiny_folder, benchmark_file, tmp_path, "again")
+    pd.testing.assert_frame_equal(again[DETERMINED], wanted[DETERMINED])
 
 
 @pytest.mark.parametrize(
@@ -230,9 +239,9 @@ def test_a_finished_journal_is_published_without_loading_the_model(
         (lambda lines: [lines[0].replace(b'"seed": ', b'"seed": 1'), *lines[1:]], "line 1: .* has seed"),
         (
             lambda lines: [lines[0].replace(b'"p0"', b'"p99"'), *lines[1:]],
-            "line 1: .*'p99'.*not one of those",
+            "line 1: .*'p99'.*not part of this benchmark",
         ),
-        (lambda lines: [*lines, lines[4]], "line 33: .*second time"),
+        (lambda lines: [*lines, lines[4]], "line 33: .*appears twice"),
         (lambda lines: [lines[0].replace(b'"text"', b'"txt"'), *lines[1:]], "line 1: txt: unknown key"),
     ],
 )
@@ -240,6 +249,6 @@ def test_other_damage_names_file_and_line(half_done, tiny_folder, benchmark_file
     lines = half_done.read_bytes().splitlines()
     half_done.write_bytes(b"".join(line + b"\n" for line in damage(lines)))
     with pytest.raises(UserError, match=message) as error:
-        drawn(tiny_folder, benchmark_file, tmp_path)
+        generated(tiny_folder, benchmark_file, tmp_path)
     assert half_done.name in str(error.value)
     assert "delete" in str(error.value)

@@ -1,4 +1,4 @@
-"""Grading stored answers: by our rules or by others', never by drawing them again."""
+"""Grading stored samples: with the project's grader or with another, never by sampling again."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rlvr.artifacts import Grade, Sample, read_rows, write_rows
 from rlvr.cli import main
 from rlvr.config.resolved import GradeConfig
 from rlvr.errors import UserError
 from rlvr.evaluate.grade import grade
 from rlvr.files import write_json, write_parquet
-from rlvr.verify import VERIFIER_VERSION
+from rlvr.verify.graders.registry import grader_version
 
 PROBLEMS = [
-    {"id": "a", "problem": "?", "answer": "34", "source": "test#1"},
-    {"id": "b", "problem": "?", "answer": "4.5e33", "source": "test#2"},
+    {"id": "a", "problem": "?", "answer": "34", "origin": "test#1"},
+    {"id": "b", "problem": "?", "answer": "4.5e33", "origin": "test#2"},
 ]
 TEXTS = {
     ("a", 0): r"It is \boxed{34}.",
@@ -27,8 +28,8 @@ TEXTS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A cell, problems and samples."""
-    cell = GradeConfig(
+    """Configuration, problems and samples."""
+    config = GradeConfig(
         study="test",
         benchmark="two",
         dataset="two",
@@ -36,13 +37,14 @@ def folder(tmp_path: Path) -> Path:
         answer_format="boxed",
         grader="rlvr",
     )
-    write_json(tmp_path / "cell.json", cell.model_dump())
+    write_json(tmp_path / "config.json", config.model_dump())
     write_parquet(tmp_path / "problems.parquet", pd.DataFrame(PROBLEMS))
-    rows = [
-        {"problem_id": name, "sample_index": index, "text": text, "finish_reason": "stop"}
+    fixed = {"seed": 0, "n_tokens": 9, "finish_reason": "stop", "seconds": 1.0}
+    samples = (
+        {"problem_id": name, "sample_index": index, "text": text, **fixed}
         for (name, index), text in TEXTS.items()
-    ]
-    write_parquet(tmp_path / "samples.parquet", pd.DataFrame(rows))
+    )
+    write_rows(tmp_path / "samples.parquet", Sample, samples)
     return tmp_path
 
 
@@ -50,20 +52,20 @@ def graded(folder: Path, *options: str) -> pd.DataFrame:
     files = {name: str(folder / f"{name}.parquet") for name in ("samples", "problems", "grades")}
     arguments = [
         "grade",
-        str(folder / "cell.json"),
+        str(folder / "config.json"),
         "--samples",
         files["samples"],
         "--data",
         files["problems"],
     ]
     assert main([*arguments, "-o", files["grades"], *options]) == 0
-    return pd.read_parquet(files["grades"])
+    return read_rows(folder / "grades.parquet", Grade)
 
 
 def refused(folder: Path, message: str) -> None:
     with pytest.raises(UserError, match=message):
         grade(
-            folder / "cell.json",
+            folder / "config.json",
             folder / "samples.parquet",
             folder / "problems.parquet",
             folder / "g.parquet",
@@ -71,15 +73,13 @@ def refused(folder: Path, message: str) -> None:
     assert not (folder / "g.parquet").exists()
 
 
-def test_our_rules_by_default(folder):
+def test_the_grader_of_the_project_is_the_default(folder):
     grades = graded(folder)
-    assert list(grades.columns) == [
-        "problem_id", "sample_index", "extracted", "correct", "lenient", "status", "verifier_version",
-    ]  # fmt: skip
+    assert list(grades.columns) == Grade.columns()
     assert grades["correct"].tolist() == [True, False, True, False]
     assert grades["status"].tolist() == ["ok", "no_answer", "ok", "ok"]
-    assert grades["lenient"].tolist() == [True, True, True, False], "an answer in the wrong place, apart"
-    assert set(grades["verifier_version"]) == {VERIFIER_VERSION}
+    assert grades["lenient"].tolist() == [True, True, True, False], "an answer outside the box"
+    assert set(grades["verifier_version"]) == {grader_version("rlvr")}
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def test_our_rules_by_default(folder):
         ("math-verify", [True, True, False, False]),
     ],
 )
-def test_the_same_samples_by_the_rules_of_others(folder, grader, correct):
+def test_the_same_samples_with_the_graders_of_others(folder, grader, correct):
     grades = graded(folder, "--grader", grader)
     assert grades["correct"].tolist() == correct
     assert grades["verifier_version"].str.startswith(f"{grader}-1+").all()
 
 
-def test_the_cell_names_the_grader_and_the_command_line_may_name_another(folder):
-    cell = GradeConfig(
+def test_the_command_line_may_replace_the_grader_of_the_configuration(folder):
+    config = GradeConfig(
         study="test", benchmark="two", dataset="two", samples_per_problem=2, answer_format="boxed",
         grader="released-eval",
     )  # fmt: skip
-    write_json(folder / "cell.json", cell.model_dump())
+    write_json(folder / "config.json", config.model_dump())
     assert graded(folder)["verifier_version"].str.startswith("released-eval").all()
-    assert set(graded(folder, "--grader", "rlvr")["verifier_version"]) == {VERIFIER_VERSION}
+    assert set(graded(folder, "--grader", "rlvr")["verifier_version"]) == {grader_version("rlvr")}
 
 
 def test_alternates_of_a_problem_count_where_the_data_has_them(folder):
@@ -117,9 +117,9 @@ def test_alternates_of_a_problem_count_where_the_data_has_them(folder):
 def test_samples_that_do_not_fit_the_benchmark_are_refused(folder):
     samples = pd.read_parquet(folder / "samples.parquet")
     for wrong, message in [
-        (samples.iloc[:3], "3 samples where 2 problems x 2"),
+        (samples.iloc[:3], "3 samples instead of 2 for each of 2 problems"),
         (samples.assign(problem_id=["a", "a", "b", "c"]), "problem 'c' is not in"),
-        (samples.assign(sample_index=[0, 0, 0, 1]), "sample 0 of problem 'a' stands there twice"),
+        (samples.assign(sample_index=[0, 0, 0, 1]), "sample 0 of problem 'a' appears twice"),
         (samples.drop(columns="text"), "column 'text' is missing"),
     ]:
         write_parquet(folder / "samples.parquet", wrong)
@@ -127,8 +127,8 @@ def test_samples_that_do_not_fit_the_benchmark_are_refused(folder):
 
 
 def test_no_grader_of_that_name(folder, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["grade", "c", "--samples", "s", "--data", "d", "-o", "o", "--grader", "mine"])
+    arguments = ["grade", "c", "--samples", "s", "--data", "d", "-o", "o", "--grader", "mine"]
+    assert main(arguments) == 2
     assert "released-eval" in capsys.readouterr().err
 
 
@@ -139,9 +139,9 @@ def test_two_graders_are_compared_on_the_same_samples(folder, capsys):
     capsys.readouterr()
     assert main(["agreement", str(folder / "ours.parquet"), str(folder / "theirs.parquet")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["first"] == VERIFIER_VERSION
+    assert found["first"] == grader_version("rlvr")
     assert found["second"].startswith("released-eval")
-    # ours: right, wrong, right, wrong; theirs: right, right, wrong, wrong
+    # ours: correct, incorrect, correct, incorrect; theirs: correct, correct, incorrect, incorrect
     assert [found[f"{who}_correct"] for who in ("both", "only_first", "only_second", "neither")] == [1] * 4
     assert (found["n_samples"], found["agreement"], found["kappa"]) == (4, 0.5, 0.0)
 
@@ -150,4 +150,4 @@ def test_different_samples_are_not_compared(folder, capsys):
     grades = graded(folder)
     write_parquet(folder / "fewer.parquet", grades.iloc[1:])
     assert main(["agreement", str(folder / "grades.parquet"), str(folder / "fewer.parquet")]) == 1
-    assert "do not judge the same samples" in capsys.readouterr().err
+    assert "do not grade the same samples" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A model's sizes are known without its weights, and a model of other sizes is refused."""
+"""The sizes of a model are known without its weights, and a model of other sizes is refused."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_a_download_that_is_the_declared_model_is_accepted(tmp_path):
 def test_a_download_of_other_sizes_is_refused(key, value, tmp_path):
     CONFIGS["qwen2"].save_pretrained(tmp_path)
     with pytest.raises(
-        UserError, match=rf"a/b at 0+: config.json says {key}: .*declares architecture.{key}: {value}"
+        UserError, match=rf"a/b at 0+: config.json has {key}: .*declares architecture.{key}: {value}"
     ):
         check_architecture(hub(**{key: value}), tmp_path)
 

@@ -28,7 +28,7 @@ def test_finds_the_file_without_importing_the_package(tmp_path, monkeypatch):
 
 def test_missing_file_names_the_files_that_are_there(tmp_path, monkeypatch):
     package_with(tmp_path, monkeypatch, "a.gguf", "b.gguf")
-    with pytest.raises(UserError, match=r"has no 'c.gguf'; GGUF files in it: a.gguf, b.gguf"):
+    with pytest.raises(UserError, match=r"has no 'c.gguf'; its GGUF files: a.gguf, b.gguf"):
         packaged_gguf("carrier_of_weights", "c.gguf")
 
 
@@ -59,9 +59,11 @@ def test_wrong_files_are_refused(tmp_path):
     (tmp_path / "page.gguf").write_text("<html>")
     with pytest.raises(UserError, match=r"page\.gguf: not a GGUF file"):
         convert_gguf(tmp_path / "page.gguf", tmp_path / "out")
-    (tmp_path / "torn.gguf").write_bytes(b"GGUF" + bytes(100))
-    with pytest.raises(UserError, match=r"torn\.gguf: cannot be read, torn or of an unknown kind"):
-        convert_gguf(tmp_path / "torn.gguf", tmp_path / "out")
+    (tmp_path / "truncated.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(
+        UserError, match=r"truncated\.gguf: cannot be read .*truncated, corrupt or of an unsupported kind"
+    ):
+        convert_gguf(tmp_path / "truncated.gguf", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -91,4 +93,4 @@ def test_converted_smollm2_is_the_whole_model(tmp_path):
         perplexity = model(input_ids=ids, labels=ids).loss.exp().item()
     assert perplexity == pytest.approx(
         6.947, rel=0.01
-    )  # a wrong scale or layout of one tensor gives hundreds
+    )  # an incorrect scale or layout of one tensor gives hundreds

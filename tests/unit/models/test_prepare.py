@@ -1,4 +1,4 @@
-"""Preparing a model from a folder or from the cache of the hub: whole ones are taken over, others refused."""
+"""Preparing a model from a folder or from the cache of the hub: complete ones are copied, others refused."""
 
 import json
 import shutil
@@ -8,26 +8,25 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rlvr.config.catalogue import LocalModel
+from rlvr.config.catalogue import LocalModel, entry_files
 from rlvr.errors import UserError
 from rlvr.files import read_json, write_json
 from rlvr.models.architecture import read_architecture
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.prepare import prepare_model
-from rlvr.plan import entry_files
 
 REPO, REVISION = "someone/something", "0123456789" * 4
 
 
 @pytest.fixture
 def folder(tiny_folder, tmp_path) -> Path:
-    """A copy of a whole model that a test may damage."""
+    """A copy of a complete model that a test may damage."""
     return Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
 
 
-def prepared(tmp_path: Path, source: dict[str, object]) -> Path:
-    write_json(tmp_path / "cell.json", source)
-    prepare_model(tmp_path / "cell.json", [], [], tmp_path / "model")
+def prepared(tmp_path: Path, entry: dict[str, object]) -> Path:
+    write_json(tmp_path / "entry.json", entry)
+    prepare_model(tmp_path / "entry.json", [], [], tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -35,7 +34,7 @@ def local(folder: Path) -> dict[str, object]:
     return {"source": "local", "path": str(folder)}
 
 
-def test_a_folder_is_taken_over_without_pickles_code_and_old_provenance(folder, tmp_path):
+def test_a_folder_is_copied_without_pickles_code_and_old_provenance(folder, tmp_path):
     for extra in ("pytorch_model.bin", "modeling.py", "checkpoint-1/model.safetensors"):
         (folder / extra).parent.mkdir(exist_ok=True)
         (folder / extra).write_bytes(b"x")
@@ -45,7 +44,7 @@ def test_a_folder_is_taken_over_without_pickles_code_and_old_provenance(folder, 
         *("tokenizer.json", "tokenizer_config.json", "provenance.json"),
     }
     provenance = read_json(first / "provenance.json")
-    assert provenance["source"] == local(folder) and "provenance.json" not in provenance["files"]
+    assert provenance["entry"] == local(folder) and "provenance.json" not in provenance["files"]
     again = tmp_path / "again"
     first.rename(again)
     assert read_json(prepared(tmp_path, local(again)) / "provenance.json")["sha256"] == provenance["sha256"]
@@ -58,7 +57,7 @@ def test_every_file_of_a_local_folder_is_an_input_so_that_a_change_is_seen(folde
 
 
 def shard(folder: Path) -> None:
-    """Lay the weights out in two files, as large models are."""
+    """Split the weights into two files, as for large models."""
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(weights)
@@ -74,7 +73,7 @@ def test_weights_in_several_files(folder, tmp_path):
     load_model(prepared(tmp_path, local(folder)), "float32")
     load_tokenizer(tmp_path / "model")
     (folder / "b.safetensors").unlink()
-    with pytest.raises(UserError, match=r"b\.safetensors: missing or damaged"):
+    with pytest.raises(UserError, match=r"b\.safetensors: missing, truncated or corrupt"):
         prepared(tmp_path, local(folder))
 
 
@@ -94,29 +93,35 @@ def ask_for_code(file: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "damage", "message"),
     [
-        ("config.json", Path.unlink, r"mine: no model here \(config\.json is missing\); correct `path`"),
+        ("config.json", Path.unlink, r"mine: no model \(config\.json is missing\); correct `path`"),
         ("config.json", lambda file: file.write_text("{"), r"mine/config\.json, line 1: not JSON"),
         ("config.json", lambda file: file.write_bytes(b"\xff"), r"mine/config\.json: not UTF-8"),
-        ("config.json", lambda file: file.write_text("[]"), r"mine/config\.json: not a model that can be"),
-        ("config.json", ask_for_code, r"mine/config\.json: not a model that can be used here .*code"),
-        ("model.safetensors", Path.unlink, r"mine: no weights here \(model\.safetensors is missing\)"),
-        ("model.safetensors", truncate, r"mine/model\.safetensors: missing or damaged"),
-        ("model.safetensors", lambda file: file.write_bytes(b""), r"model\.safetensors: missing or damaged"),
-        ("model.safetensors", pickle_weights, r"no weights here .*pickled weights are not read"),
+        ("config.json", lambda file: file.write_text("[]"), r"mine/config\.json: not a usable model"),
+        ("config.json", ask_for_code, r"mine/config\.json: not a usable model .*code"),
+        ("model.safetensors", Path.unlink, r"mine: no weights \(model\.safetensors is missing\)"),
+        ("model.safetensors", truncate, r"mine/model\.safetensors: missing, truncated or corrupt"),
+        (
+            "model.safetensors",
+            lambda file: file.write_bytes(b""),
+            r"model\.safetensors: missing, truncated or corrupt",
+        ),
+        ("model.safetensors", pickle_weights, r"no weights .*pickled weights are not read"),
         ("model.safetensors.index.json", lambda file: file.write_text("{}"), r"index\.json: no `weight_map`"),
         ("tokenizer.json", lambda file: file.write_text("{"), r"mine: the tokenizer cannot be loaded"),
         ("chat_template.jinja", Path.unlink, r"mine: the tokenizer has no chat template"),
     ],
 )
-def test_a_folder_that_is_no_whole_model_is_refused_with_the_file(folder, tmp_path, file, damage, message):
+def test_a_folder_that_is_not_a_complete_model_is_refused_with_the_file(
+    folder, tmp_path, file, damage, message
+):
     damage(folder / file)
     with pytest.raises(UserError, match=message):
         prepared(tmp_path, local(folder))
     assert not (tmp_path / "model").exists()
 
 
-def test_weights_that_do_not_belong_to_the_configuration_are_refused(folder):
-    """Transformers would draw the missing ones at random and say so in a log."""
+def test_weights_of_another_model_are_refused(folder):
+    """Transformers would initialise the missing ones randomly and only log it."""
     weights = load_file(folder / "model.safetensors")
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -142,7 +147,7 @@ def snapshot(tmp_path, monkeypatch) -> Path:
 HUB = {"source": "hub", "repo": REPO, "revision": REVISION}
 
 
-def test_offline_the_message_says_which_files_to_put_where_and_then_they_are_read(folder, tmp_path, snapshot):
+def test_offline_the_message_says_where_to_put_which_files_and_then_they_are_read(folder, tmp_path, snapshot):
     with pytest.raises(UserError) as error:
         prepared(tmp_path, HUB)
     assert (
@@ -151,14 +156,14 @@ def test_offline_the_message_says_which_files_to_put_where_and_then_they_are_rea
     )
     shutil.copytree(folder, snapshot)
     model = prepared(tmp_path, HUB)
-    assert json.loads((model / "provenance.json").read_text())["source"]["revision"] == REVISION
+    assert json.loads((model / "provenance.json").read_text())["entry"]["revision"] == REVISION
     load_model(model, "float32")
 
 
-def test_half_a_download_in_the_cache_is_not_taken_for_the_model(folder, tmp_path, snapshot):
+def test_an_incomplete_download_is_refused(folder, tmp_path, snapshot):
     shutil.copytree(folder, snapshot)
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"no weights here"):
+    with pytest.raises(UserError, match=r"no weights"):
         prepared(tmp_path, HUB)
     other = snapshot.with_name("f" * 40)
     snapshot.rename(other)

@@ -105,10 +105,10 @@ def test_sampled_accuracy_is_what_sampling_finds(tokenizer, one_digit_sums):
     )
     prompt_tokens = output.shape[1] - 4
     texts = tokenizer.batch_decode(output[:, prompt_tokens:], skip_special_tokens=True)
-    right = [text == problems[index // 200]["answer"] for index, text in enumerate(texts)]
+    correct = [text == problems[index // 200]["answer"] for index, text in enumerate(texts)]
     expected = sampled_accuracy(model, encode(tokenizer, problems))
     assert 0.05 < expected < 0.95
-    assert abs(sum(right) / len(right) - expected) < 4 * math.sqrt(0.25 / len(right))
+    assert abs(sum(correct) / len(correct) - expected) < 4 * math.sqrt(0.25 / len(correct))
 
 
 def test_pretraining_stops_at_the_first_measurement_that_reaches_the_target(tokenizer, one_digit_sums):

@@ -1,4 +1,4 @@
-"""The report: true to the tables, safe with hostile text, whole when some runs are missing."""
+"""The report: agrees with the tables, is safe with hostile text, is complete when runs are missing."""
 
 import json
 import re
@@ -20,7 +20,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 def build(tree: Tree) -> str:
     output = tree.root / "reports" / f"{tree.study}.html"
-    build_report(tree.cell, tree.results, tree.resources, output)
+    build_report(tree.manifest, tree.results, tree.resources, output)
     return output.read_text(encoding="utf-8")
 
 
@@ -42,6 +42,11 @@ def page(html) -> Page:
 @pytest.fixture
 def small(tmp_path) -> Tree:
     return write_tree(tmp_path, methods=("base", "lora", "dora"), benchmarks={"sums": (40, 4)}, steps=20)
+
+
+def answer(page: Page) -> str:
+    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "answer"]
+    return section["text"]
 
 
 def edit(path: Path, change) -> None:
@@ -92,7 +97,7 @@ def test_long_completions_say_what_was_left_out(page):
 
 
 def test_order_of_the_sections(page):
-    ids = [e["attributes"]["id"] for e in page.elements if e["tag"] in ("header", "section")]
+    ids = [e["attributes"]["id"] for e in page.all("section")]
     assert ids == [
         *["answer", "setup", "results", "differences", "parameters", "training", "pass-at-k"],
         *["budget", "pretraining", "completions", "provenance", "glossary"],
@@ -127,7 +132,7 @@ def test_every_figure_has_a_role_a_title_and_a_description(page):
         assert page.all("title", figure)[0]["text"] and page.all("desc", figure)[0]["text"]
 
 
-# True to the tables
+# Agrees with the tables
 
 
 def test_results_show_what_was_simulated(tree, page):
@@ -136,14 +141,14 @@ def test_results_show_what_was_simulated(tree, page):
     for method in set(METHODS) - {"ia3"}:
         name = "tiny--base" if method == "base" else f"tiny--{method}--recommended--main--s0"
         sums, products = tree.correct[name, "sums"].mean(), tree.correct[name, "products"].mean()
-        unseen = tree.correct[name, "products"][3:].mean()
+        uncontaminated = tree.correct[name, "products"][3:].mean()
         shown = [float(cell.split()[0]) for cell in rows[method][1:5]]
-        means = [50 * (sums + products), 50 * (sums + unseen), 100 * sums, 100 * products]
+        means = [50 * (sums + products), 50 * (sums + uncontaminated), 100 * sums, 100 * products]
         assert shown == pytest.approx(means, abs=0.051)
         assert rows[method][5] == f"{METHODS[method][1]:,}"
 
 
-def test_intervals_stand_beside_their_values(tree, page):
+def test_intervals_are_beside_their_values(tree, page):
     summary = pd.read_csv(tree.results / "tables" / "summary.csv", keep_default_na=False)
     here = (summary.method == "lora") & (summary.benchmark == "sums") & (summary.metric == "avg@8")
     value, low, high = summary.loc[here, ["value", "ci_low", "ci_high"]].astype(float).iloc[0]
@@ -151,19 +156,19 @@ def test_intervals_stand_beside_their_values(tree, page):
     assert row[3] == f"{100 * value:.1f} {100 * low:.1f} to {100 * high:.1f}"
 
 
-def test_one_training_seed_is_said_beside_the_numbers(page, tmp_path):
+def test_the_number_of_training_seeds_is_beside_the_numbers(page, tmp_path):
     names = [row[0] for row in page.table("Accuracy in %")]
     assert all("1 training seed" in name for name in names if not name.startswith(("base", "ia3")))
-    assert "Each method was trained with 1 training seed" in page.all("header")[0]["text"]
+    assert "Each method was trained with 1 training seed" in answer(page)
     several = Page(build(write_tree(tmp_path, methods=("base", "lora", "full"), train_seeds=3, steps=20)))
     assert [row[0] for row in several.table("Accuracy in %")][1:] == [
         "lora 3 training seeds",
         "full 3 training seeds",
     ]
-    assert "1 training seed" not in several.all("header")[0]["text"]
+    assert "1 training seed" not in answer(several)
 
 
-def test_missing_training_seeds_are_said(tmp_path):
+def test_missing_training_seeds_are_reported(tmp_path):
     tree = write_tree(tmp_path, methods=("base", "lora"), train_seeds=3, steps=20)
     edit(tree.results / "tables" / "summary.csv", lambda f: f.assign(train_seeds=f.train_seeds.clip(upper=1)))
     names = [row[0] for row in Page(build(tree)).table("Accuracy in %")]
@@ -173,7 +178,7 @@ def test_missing_training_seeds_are_said(tmp_path):
 def test_paired_differences_are_those_of_the_table(tree, page):
     frame = pd.read_csv(tree.results / "tables" / "comparisons.csv", keep_default_na=False)
     here = frame[(frame.baseline == "lora") & (frame.benchmark == "products")].set_index("method")
-    rows = page.table("Accuracy minus that of lora, on products")
+    rows = page.table("Accuracy minus that of lora, Products")
     assert [row[0].split()[0] for row in rows] == [m for m in METHODS if m not in ("base", "lora")]
     for row in rows[:-1]:
         expected = here.loc[row[0].split()[0]]
@@ -204,7 +209,7 @@ def test_the_answer_claims_nothing_that_is_not_significant(small):
     edit(small.results / "tables" / "comparisons.csv", lambda frame: frame.assign(p_holm=0.5))
     (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
     assert sentence.startswith("None of the 2 trained methods is shown to beat the untrained model")
-    assert sentence.endswith("none can be told apart from lora (smallest Holm p = 0.500).")
+    assert sentence.endswith("none differs significantly from lora (smallest Holm p = 0.500).")
 
 
 def test_the_answer_claims_nothing_that_another_training_run_might_undo(small):
@@ -229,7 +234,7 @@ def test_the_answer_names_methods_that_got_worse(small):
 
     edit(small.results / "tables" / "comparisons.csv", worse)
     (sentence,) = [e["text"] for e in Page(build(small)).all("p") if e["attributes"].get("class") == "answer"]
-    assert "; 1 falls below it: dora by −20.0\xa0points" in sentence
+    assert "; 1 is below it: dora by −20.0\xa0points" in sentence
 
 
 def test_nothing_is_set_in_bold_among_the_values(page):
@@ -240,7 +245,7 @@ def test_verdicts_are_the_grades(tree, page):
     grades = pd.read_parquet(tree.results / "grades" / "tiny--base" / "sums.parquet")
     problem = grades[grades.problem_id == "sums-0000"].sort_values("sample_index")
     (table, *_) = [
-        t for t in page.all("table") if page.all("caption", t)[0]["text"] == "What each method wrote."
+        t for t in page.all("table") if page.all("caption", t)[0]["text"] == "Completion of each method."
     ]
     verdict = page.all("td", table)[0]["text"]
     assert ("✓ correct" if problem.correct.iloc[0] else "✗ incorrect") in verdict
@@ -248,22 +253,24 @@ def test_verdicts_are_the_grades(tree, page):
     assert f"{problem.correct.sum()} of 8" in verdict
 
 
-def test_problems_seen_in_training_stand_beside_the_benchmark(page):
+def test_contaminated_problems_are_counted_beside_the_benchmark(page):
     assert [(row[1], row[-1]) for row in page.table("Benchmarks.")] == [
         ("sums-test", "0 of 160"),
         ("products-test", "3 of 90"),
     ]
-    assert "results/demo/tables/overlap.csv" in [row[0] for row in page.table("Files")]
+    assert "results/demo/tables/contamination.csv" in [row[0] for row in page.table("Files")]
 
 
 # Partial results
 
 
-def test_without_a_count_of_the_overlap_the_page_says_nothing_about_it(small):
-    (small.results / "tables" / "overlap.csv").unlink()
-    html = build(small)
-    assert "seen in training" not in html.lower() and "overlap.csv" not in html
-    assert [row[-1] for row in Page(html).table("Benchmarks.")] == ["160"]
+def test_without_a_count_of_contaminated_problems_the_page_says_nothing_about_them(small):
+    (small.results / "tables" / "contamination.csv").unlink()
+    page = Page(build(small))
+    (setup,) = [e for e in page.all("section") if e["attributes"]["id"] == "setup"]
+    assert "contaminated" not in setup["text"].lower()
+    assert "results/demo/tables/contamination.csv" not in [row[0] for row in page.table("Files")]
+    assert [row[-1] for row in page.table("Benchmarks.")] == ["160"]
 
 
 def test_a_method_without_a_baseline_to_pair_with_is_not_called_not_run(small):
@@ -271,32 +278,32 @@ def test_a_method_without_a_baseline_to_pair_with_is_not_called_not_run(small):
         return frame[~((frame.baseline == "base") & (frame.method == "dora"))]
 
     edit(small.results / "tables" / "comparisons.csv", unpaired)
-    rows = Page(build(small)).table("Accuracy minus that of base, on overall")
-    assert [row[1] for row in rows] == ["", "no fair partner"]
+    rows = Page(build(small)).table("Accuracy minus that of base, Overall")
+    assert [row[1] for row in rows] == ["", "no comparable baseline run"]
 
 
-def test_what_was_not_run_is_marked_never_dropped(page):
+def test_what_was_not_run_is_marked(page):
     (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("ia3")]
     assert row == ["ia3 not run", *["not run"] * 4, "–", "–"]
     runs = {row[0]: row[1] for row in page.table("Runs.")}
     assert runs["tiny--ia3--recommended--main--s0"] == "not run"
     assert runs["tiny--lora--recommended--main--s0"] == "finished"
-    assert "Not run: ia3." in page.all("header")[0]["text"]
+    assert "Not run: ia3." in answer(page)
     titles = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
     assert "not run" in titles["Mean reward of ia3"] and "not run" not in titles["Mean reward of lora"]
 
 
-def test_what_the_weight_sync_loses_is_drawn_with_the_training(page):
+def test_weight_sync_noise_and_mismatch_are_plotted_with_the_training(page):
     described = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
-    assert "from 0.58 at step 1 to 0.12" in described["Weight sync: noise over update of lora"]
-    kl = described["KL of the sampling to the trained policy (nats per token) of lora"]
+    assert "from 0.58 at step 1 to 0.12" in described["Weight-sync noise-to-signal ratio of lora"]
+    kl = described["Mismatch KL (nats per token) of lora"]
     assert re.search(r"from 0\.000\d+ at step 1 to 0\.000\d+ at step 60", kl)
 
 
 def test_a_study_of_which_only_the_untrained_model_was_run(tmp_path):
     tree = write_tree(tmp_path, methods=("base", "lora", "dora"), not_run=("lora", "dora"))
     page = Page(build(tree))
-    assert "No method has been compared with the untrained tiny yet." in page.all("header")[0]["text"]
+    assert "No method has been compared with the untrained tiny yet." in answer(page)
     assert [row[1] for row in page.table("Accuracy in %")][1:] == ["not run", "not run"]
 
 
@@ -312,7 +319,7 @@ def test_several_models_benchmarks_and_presets(tmp_path):
         benchmarks={"sums": (20, 8), "aime24": (10, 16), "math500": (30, 4)},
     )  # fmt: skip
     for path in (
-        tree.cell,
+        tree.manifest,
         tree.results / "tables" / "summary.csv",
         tree.results / "tables" / "comparisons.csv",
         tree.results / "tables" / "budget.csv",
@@ -359,21 +366,23 @@ def test_several_models_benchmarks_and_presets(tmp_path):
             "more than one avg@k on sums",
         ),
         (
-            lambda t: edit(t.results / "tables" / "overlap.csv", lambda f: f.assign(seen="")),
-            "overlap.csv: a count is empty",
+            lambda t: edit(t.results / "tables" / "contamination.csv", lambda f: f.assign(contaminated="")),
+            "contamination.csv, line 2: contaminated is empty, not a whole number",
         ),
-        (lambda t: t.cell.write_text('{"study": "demo"}'), "study.json: title: this key is required"),
+        (lambda t: t.manifest.write_text('{"study": "demo"}'), "study.json: title: this key is required"),
         (
             lambda t: (t.resources / "data" / "sums-test.parquet").unlink(),
             "sums-test.parquet: file not found",
         ),
         (
-            lambda t: next(t.results.glob("runs/*/train_log.parquet")).write_text("torn"),
+            lambda t: next(t.results.glob("runs/*/train_log.parquet")).write_text("PAR1"),
             "train_log.parquet: not a readable Parquet file",
         ),
         (
-            lambda t: next(t.results.glob("runs/*/run.json")).write_text('{"run_info": {}}'),
-            "run.json: run_info.config_sha256: Field required",
+            lambda t: next(t.results.glob("runs/*/run.json")).write_text(
+                '{"format_version": 2, "run_info": {}}'
+            ),
+            "run.json: run_info.run: this key is required",
         ),
     ],
 )

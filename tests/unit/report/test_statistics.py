@@ -1,4 +1,4 @@
-"""What the report shows beside the accuracies: lengths, budgets, contamination, several seeds, faults."""
+"""What the report shows beside accuracies: lengths, budgets, contamination, seeds, settings, faults."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.helpers.report_tree import MORE_METHODS, Tree, write_tree
 
 def build(tree: Tree) -> Page:
     output = tree.root / "report.html"
-    build_report(tree.cell, tree.results, tree.resources, output)
+    build_report(tree.manifest, tree.results, tree.resources, output)
     return Page(output.read_text(encoding="utf-8"))
 
 
@@ -47,77 +47,78 @@ def three(tmp_path_factory) -> tuple[Tree, Page]:
 
 def test_lengths_and_times_are_those_of_the_samples(one):
     tree, page = one
-    rows = [row for row in page.table("Tokens of a completion") if row[0] == "vera 1 training seed"]
-    assert [row[1] for row in rows] == ["sums", "products"]
+    rows = [row for row in page.table("Tokens per completion") if row[0] == "vera 1 training seed"]
+    assert [row[1] for row in rows] == ["Sums", "Products"]
     for name, row in zip(("sums", "products"), rows, strict=True):
         run = "tiny--vera--recommended--main--s0"
         samples = pd.read_parquet(tree.results / "samples" / run / f"{name}.parquet")
-        right = tree.correct[run, name].reshape(-1)
+        correct = tree.correct[run, name].reshape(-1)
         tokens = samples["n_tokens"]
         assert row[2:] == [
             f"{tokens.mean():.1f}",
             *(f"{np.quantile(tokens, share, method='inverted_cdf'):.0f}" for share in (0.5, 0.95)),
-            *(f"{tokens[which].mean():.1f}" for which in (right, ~right)),
+            *(f"{tokens[which].mean():.1f}" for which in (correct, ~correct)),
             "0.0100",
             f"{0.01 * len(samples):.1f}",
         ]
 
 
-def test_finished_only_accuracy_stands_beside_the_truncation_rate(one):
+def test_untruncated_accuracy_is_beside_the_truncation_rate(one):
     tree, page = one
-    (row, *_) = [row for row in page.table("Right if finished") if row[0].startswith("lora")]
+    (row, *_) = [row for row in page.table("Accuracy, untruncated only") if row[0].startswith("lora")]
     run = "tiny--lora--recommended--main--s0"
-    finished = pd.read_parquet(tree.results / "samples" / run / "sums.parquet")["finish_reason"] == "stop"
-    right = tree.correct[run, "sums"].reshape(-1)
-    assert row[:3] == ["lora 1 training seed", "sums", f"{100 * right[finished].mean():.1f} %"]
-    assert row[3] == f"{100 * (right & finished).mean():.1f} %"
+    untruncated = pd.read_parquet(tree.folder.samples(run, "sums"))["finish_reason"] == "stop"
+    correct = tree.correct[run, "sums"].reshape(-1)
+    assert row[:3] == ["lora 1 training seed", "Sums", f"{100 * correct[untruncated].mean():.1f} %"]
+    assert row[3] == f"{100 * (correct & untruncated).mean():.1f} %"
     grades = pd.read_parquet(tree.results / "grades" / run / "sums.parquet")
-    assert row[4] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > right.sum()
-    assert row[8] == f"{100 * (~finished).mean():.1f} %" and not finished.all()
+    assert row[4] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > correct.sum()
+    assert row[8] == f"{100 * (~untruncated).mean():.1f} %" and not untruncated.all()
 
 
-def test_one_sample_a_problem_has_no_rerun_error_and_is_not_called_not_run(tmp_path):
+def test_one_sample_per_problem_has_no_rerun_error_and_is_not_called_not_run(tmp_path):
     benchmarks = {"sums": (12, 2), "products": (12, 1)}
     page = build(write_tree(tmp_path, methods=("base", "lora"), benchmarks=benchmarks, steps=5))
-    rows = {(row[0].split()[0], row[1]): row[-1] for row in page.table("Right if finished")}
-    assert rows["lora", "products"] == "n/a"
-    assert rows["lora", "sums"] not in ("n/a", "not run")
+    rows = {(row[0].split()[0], row[1]): row[-1] for row in page.table("Accuracy, untruncated only")}
+    assert rows["lora", "Products"] == "n/a"
+    assert rows["lora", "Sums"] not in ("n/a", "not run")
 
 
-def test_a_study_in_which_nothing_finished_says_so(tmp_path):
+def test_a_study_without_untruncated_completions_says_so(tmp_path):
     tree = write_tree(tmp_path, methods=("base", "lora"), benchmarks={"sums": (12, 2)}, steps=5)
     path = tree.results / "tables" / "summary.csv"
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame.loc[frame.metric.str.startswith("finished/"), ["value", "se", "ci_low", "ci_high"]] = ""
+    frame.loc[frame.metric.str.endswith("/untruncated"), ["value", "se", "ci_low", "ci_high"]] = ""
     frame.to_csv(path, index=False)
-    assert {row[2] for row in build(tree).table("Right if finished")} == {"n/a"}
+    assert {row[2] for row in build(tree).table("Accuracy, untruncated only")} == {"n/a"}
 
 
-def test_seen_and_unseen_problems_are_told_apart(one):
+def test_contaminated_and_uncontaminated_problems_have_accuracies_of_their_own(one):
     tree, page = one
-    rows = {row[0]: row for row in page.table("Seen and unseen problems")}
+    rows = {row[0]: row for row in page.table("Contaminated and uncontaminated problems")}
     assert list(rows) == ["base (untrained)", *(f"{m} 1 training seed" for m in ("full", "lora", "vera"))]
     correct = tree.correct["tiny--full--recommended--main--s0", "products"]
     shown = [float(cell.split()[0]) for cell in rows["full 1 training seed"][1:]]
     assert shown == pytest.approx([100 * correct[:3].mean(), 100 * correct[3:].mean()], abs=0.051)
     heads = [e["text"] for e in page.all("th") if e["attributes"]["scope"] == "col"]
-    assert "Products, seen 3\xa0problems" in heads and "Products, unseen 87\xa0problems" in heads
+    assert "Products, contaminated 3\xa0problems" in heads
+    assert "Products, uncontaminated 87\xa0problems" in heads
     assert any(head.startswith("Uncontaminated avg") for head in heads)
-    assert "results/demo/tables/contaminated.csv" in [row[0] for row in page.table("Files")]
+    assert "results/demo/tables/contaminated_problems.csv" in [row[0] for row in page.table("Files")]
 
 
-def test_without_contamination_nothing_is_said_of_it(three):
+def test_without_contamination_no_table_mentions_it(three):
     _, page = three
     words = [e["text"] for e in page.all("th")] + [e["text"] for e in page.all("summary")]
-    assert not [word for word in words if "ncontaminated" in word or "unseen" in word]
-    assert not [e for e in page.all("h3") if "seen" in e["text"]]
+    assert not [word for word in words if "ncontaminated" in word]
+    assert not [e for e in page.all("h3") if "ontaminated" in e["text"]]
 
 
 def test_the_sample_weighted_mean_is_labelled(one):
     tree, page = one
     rows = {row[0]: row for row in page.table("Other means")}
-    right = np.concatenate([tree.correct["tiny--base", name].reshape(-1) for name in ("sums", "products")])
-    assert float(rows["base (untrained)"][1].split()[0]) == pytest.approx(100 * right.mean(), abs=0.051)
+    correct = np.concatenate([tree.correct["tiny--base", name].reshape(-1) for name in ("sums", "products")])
+    assert float(rows["base (untrained)"][1].split()[0]) == pytest.approx(100 * correct.mean(), abs=0.051)
     assert len(rows["lora 1 training seed"]) == 2  # no IQM
 
 
@@ -132,35 +133,40 @@ def test_iqm_and_probability_of_improvement_need_three_training_seeds(one, three
     assert rows["base (untrained)"][2] == "–"
     pair = (comparisons.method == "full") & (comparisons.baseline == "lora")
     chance = comparisons[pair & (comparisons.benchmark == "overall")].iloc[0]
-    (row,) = page.table("Accuracy minus that of lora, on overall")
+    (row,) = page.table("Accuracy minus that of lora, Overall")
     assert row[-1] == (
         f"{chance.probability_of_improvement:.2f} "
         f"{chance.improvement_ci_low:.2f} to {chance.improvement_ci_high:.2f}"
     )
-    assert len(row) == 7 and len(page.table("Accuracy minus that of base, on overall")[0]) == 6
-    assert not [e for e in one[1].all("th") if e["text"] in ("P(better)", "Interquartile (IQM)")]
+    assert len(row) == 7 and len(page.table("Accuracy minus that of base, Overall")[0]) == 6
+    assert "P (improvement)" in [e["text"] for e in page.all("th")]
+    assert not [e for e in one[1].all("th") if e["text"] in ("P (improvement)", "Interquartile (IQM)")]
 
 
-def test_one_training_seed_is_said_beside_every_number(one):
+def test_one_training_seed_is_mentioned_beside_every_number(one):
     _, page = one
-    captions = ["Accuracy in %", "Seen and unseen", "Other means", "Right if finished", "Tokens of a"]
-    captions += [
-        f"Accuracy minus that of {b}, on {n}," for b in ("base", "lora") for n in ("overall", "sums")
+    captions = [
+        "Accuracy in %",
+        "Contaminated and",
+        "Other means",
+        "Accuracy, untruncated only",
+        "Tokens per",
     ]
+    captions += [f"Accuracy minus that of {b}, {n}," for b in ("base", "lora") for n in ("Overall", "Sums")]
     for caption in captions:
         names = [row[0] for row in page.table(caption)]
         assert all(name.endswith("1 training seed") for name in names if not name.startswith("base")), caption
     for section in ("training", "pass-at-k", "budget"):
         (part,) = [e for e in page.all("section") if e["attributes"]["id"] == section]
         headings = [e["text"] for tag in ("h3", "summary") for e in page.all(tag, part)]
-        assert headings and all(text.endswith("1\xa0training seed a method") for text in headings)
+        assert headings and all(text.endswith("1\xa0training seed per method") for text in headings)
     (scatter,) = [e for e in page.all("section") if e["attributes"]["id"] == "parameters"]
-    assert "1\xa0training seed a method" in scatter["text"]
+    assert "1\xa0training seed per method" in scatter["text"]
 
 
 def test_budget_curves_are_those_of_the_table_and_end_at_the_accuracy(one):
     tree, page = one
-    described = titles(page)["Accuracy of lora within a budget, Products"].replace("\xa0", "")
+    described = titles(page)["Accuracy of lora within a token budget, Products"].replace("\xa0", "")
     shown = {int(b): float(v) for b, v in re.findall(r"(\d+) ([\d.]+)%", described)}
     budget = table(tree, "budget")
     mine = budget[(budget.method == "lora") & (budget.benchmark == "products")].set_index("budget")["value"]
@@ -195,23 +201,23 @@ def test_rows_that_are_not_what_their_name_says_say_so(tmp_path):
     )  # fmt: skip
     assert MORE_METHODS["miss"]
     assert "really" not in build(tree).all("main")[0]["text"].lower()
-    study = json.loads(tree.cell.read_text())
+    study = json.loads(tree.manifest.read_text())
     changes = {"miss": {"trains_as": "lora"}, "pissa": {"faults": ["in_place_merge", "pissa_reload"]}}
     study["runs"] = [run | changes.get(run["method"], {}) for run in study["runs"]]
-    tree.cell.write_text(json.dumps(study))
+    tree.manifest.write_text(json.dumps(study))
     page = build(tree)
     names = [row[0] for row in page.table("Accuracy in %")]
     assert names[2:] == [
         "miss (really lora) 1 training seed",
-        "pissa 1 training seed repeats: in place merge and pissa reload",
+        "pissa 1 training seed reproduces: in place merge and pissa reload",
     ]
-    for caption in ("Accuracy minus that of base, on overall", "Tokens of a", "Right if finished"):
+    for caption in ("Accuracy minus that of base, Overall", "Tokens per", "Accuracy, untruncated only"):
         assert any(row[0].startswith("miss (really lora)") for row in page.table(caption)), caption
     headers = [e["text"].strip() for e in page.all("th") if e["attributes"]["scope"] == "row"]
     assert not [text for text in headers if text.startswith("miss") and "lora" not in text]
     assert "Mean reward of miss (really lora)" in titles(page)
     setup = next(e["text"] for e in page.all("section") if e["attributes"]["id"] == "setup")
-    assert "pissa: in place merge and pissa reload" in setup and "Misnamed rows" in setup
+    assert "pissa: in place merge and pissa reload" in setup and "Misnamed methods" in setup
 
 
 @pytest.mark.parametrize("name", ["budget", "comparisons"])
@@ -224,13 +230,13 @@ def test_a_table_of_an_older_version_is_named(tmp_path: Path, name: str):
         build(tree)
 
 
-def test_another_grader_and_a_shared_seed_are_said(tmp_path):
+def test_another_grader_and_a_shared_seed_are_reported(tmp_path):
     tree = write_tree(tmp_path, methods=("base", "lora"), steps=5, benchmarks={"sums": (20, 2)})
 
     def setup() -> str:
         return next(e["text"] for e in build(tree).all("section") if e["attributes"]["id"] == "setup")
 
-    assert "Judged by" not in setup() and "Seeds of samples" not in setup()
-    study = json.loads(tree.cell.read_text())
-    tree.cell.write_text(json.dumps(study | {"grader": "released-eval", "shared_seed": True}))
-    assert "Judged by" in setup() and "released-eval" in setup() and "are one sample, repeated" in setup()
+    assert "Graded by" not in setup() and "Sampling seed" not in setup()
+    study = json.loads(tree.manifest.read_text())
+    tree.manifest.write_text(json.dumps(study | {"grader": "released-eval", "shared_seed": True}))
+    assert "Graded by" in setup() and "released-eval" in setup() and "copies of one sample" in setup()

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from rlvr.verify import extract_answer
+from rlvr.verify.extract import extract_answer
 
 
 @pytest.mark.parametrize(

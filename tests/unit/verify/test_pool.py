@@ -1,9 +1,7 @@
+"""Verdicts from worker processes: in time, within their memory, from any thread."""
+
 import asyncio
-import json
-import os
-import re
 import resource
-import subprocess
 import sys
 import threading
 import time
@@ -14,15 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlvr.errors import UserError
-from rlvr.verify import VERIFIER_VERSION, Item, Verdict, Verifier, pool, verify_file
-from tests.helpers.paths import REPOSITORY, SHARED_DATA
+from rlvr.verify import pool
+from rlvr.verify.graders import own
+from rlvr.verify.pool import Verifier
+from rlvr.verify.verdict import Item, Verdict
 
 HANGING = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
 """Math-Verify issue #65: hangs in C code, deaf to signals."""
 ALGEBRA = Item(r"\boxed{(x+1)^2}", "x^2+2x+1")
-
-needs_shared_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no shared/data beside the checkout")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def test_equal_questions_are_compared_once(verifier: Verifier, monkeypatch: pyte
 
 
 def test_hanging_worker_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "refusal", lambda answer: None)
+    monkeypatch.setattr(own, "refusal", lambda answer: None)
     with Verifier(deadline=1.0) as verifier:
         verifier.verify_many([ALGEBRA])
         (worker,) = verifier._workers
@@ -138,10 +135,10 @@ def test_worker_that_cannot_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch)
 def test_works_from_threads(verifier: Verifier) -> None:
     verdicts: dict[int, Verdict] = {}
 
-    def judge(index: int) -> None:
+    def grade(index: int) -> None:
         (verdicts[index],) = verifier.verify_many([Item(rf"\boxed{{{index}x+x}}", f"{index + 1}x")])
 
-    threads = [threading.Thread(target=judge, args=(index,)) for index in range(2, 8)]
+    threads = [threading.Thread(target=grade, args=(index,)) for index in range(2, 8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,7 +147,7 @@ def test_works_from_threads(verifier: Verifier) -> None:
 
 
 def test_works_from_asyncio(verifier: Verifier) -> None:
-    async def judge() -> list[list[Verdict]]:
+    async def grade() -> list[list[Verdict]]:
         on_the_loop = verifier.verify_many([Item(r"\boxed{u+u}", "2u")])
         beside_it = await asyncio.gather(
             *(
@@ -160,18 +157,9 @@ def test_works_from_asyncio(verifier: Verifier) -> None:
         )
         return [on_the_loop, *beside_it]
 
-    assert [outcome(verdict) for verdicts in asyncio.run(judge()) for verdict in verdicts] == [
+    assert [outcome(verdict) for verdicts in asyncio.run(grade()) for verdict in verdicts] == [
         (True, "ok")
     ] * 4
-
-
-def test_package_imports_neither_torch_nor_sympy() -> None:
-    code = (
-        "import sys, rlvr.verify; print([m for m in ('torch', 'sympy', 'math_verify') if m in sys.modules])"
-    )
-    root = REPOSITORY
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[]"
 
 
 def test_closed_verifier_says_so() -> None:
@@ -181,62 +169,12 @@ def test_closed_verifier_says_so() -> None:
         verifier.verify_many([ALGEBRA])
 
 
-PIECES = st.sampled_from(
-    [
-        *(
-            r"\frac",
-            r"\sqrt",
-            r"\boxed",
-            "{",
-            "}",
-            "(",
-            ")",
-            "[",
-            "]",
-            "^",
-            "_",
-            "!",
-            "=",
-            "<",
-            ">",
-            ",",
-            ";",
-            ".",
-        ),
-        *(
-            ":",
-            "$",
-            r"\$",
-            "%",
-            r"\\",
-            r"\pm",
-            r"\sum_{k=1}^{9}",
-            r"\int",
-            r"\binom{4}{2}",
-            r"\left",
-            r"\right",
-        ),
-        *(
-            r"\{",
-            r"\}",
-            r"\text{and}",
-            " or ",
-            "x",
-            "y",
-            "e",
-            "i",
-            r"\pi",
-            r"\infty",
-            "0",
-            "1",
-            "7",
-            "99",
-            "1e9",
-        ),
-        *("10^{10}", r"\cup", r"\in", r"\begin{pmatrix}", r"\end{pmatrix}", "&", r"\log", r"\ldots", "°"),
-        *(r"\approx", "__import__('os')"),
-    ]
-)
+TEX = r"""
+\frac \sqrt \boxed { } ( ) [ ] ^ _ ! = < > , ; . : $ \$ % \\ \pm \sum_{k=1}^{9} \int \binom{4}{2}
+\left \right \{ \} \text{and} x y e i \pi \infty 0 1 7 99 1e9 10^{10} \cup \in
+\begin{pmatrix} \end{pmatrix} & \log \ldots ° \approx __import__('os')
+"""
+PIECES = st.sampled_from([*TEX.split(), " or "])
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -260,88 +198,3 @@ def test_nothing_is_executed(verifier: Verifier, tmp_path: Path) -> None:
         for verdict in verifier.verify_many([Item(rf"\boxed{{{code}}}", gold) for code in codes]):
             assert not verdict.correct
     assert not trace.exists()
-
-
-def test_verify_file(tmp_path: Path) -> None:
-    cases = tmp_path / "cases.jsonl"
-    lines = [
-        {"prediction": r"\boxed{5}", "gold": "5", "note": "carried over"},
-        {"prediction": "Answer: \ud800", "gold": "5", "finish_reason": "stop"},
-    ]
-    cases.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    verify_file(cases, tmp_path / "out.jsonl")
-    judged = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert judged[0] | {"seconds": 0} == {
-        "prediction": r"\boxed{5}",
-        "gold": "5",
-        "note": "carried over",
-        "correct": True,
-        "status": "ok",
-        "extracted": "5",
-        "seconds": 0,
-    }
-    assert judged[1]["prediction"] == "Answer: \ud800"
-    assert judged[1]["correct"] is False
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        "{",
-        "[1]",
-        '{"prediction": "x"}',
-        '{"prediction": "x", "gold": 5}',
-        '"\\',
-        '{"prediction": 1, "gold": "1"}',
-    ],
-)
-def test_damaged_line_names_file_and_line(tmp_path: Path, damaged: str) -> None:
-    cases = tmp_path / "cases.jsonl"
-    cases.write_text('{"prediction": "1", "gold": "1"}\n\n' + damaged + "\n")
-    with pytest.raises(UserError, match=r"cases\.jsonl, line 3"):
-        verify_file(cases, tmp_path / "out.jsonl")
-    assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"missing\.jsonl"):
-        verify_file(tmp_path / "missing.jsonl", tmp_path / "out.jsonl")
-
-
-def test_version_names_both_rule_sets() -> None:
-    assert VERIFIER_VERSION.endswith("+math-verify-0.9.0")
-
-
-@needs_shared_data
-def test_shared_cases(tmp_path: Path) -> None:
-    verify_file(SHARED_DATA / "verifier_cases.jsonl", tmp_path / "out.jsonl", workers=1)
-    judged = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [case for case in judged if case["correct"] != case["expected"]] == []
-    assert max(case["seconds"] for case in judged) <= 2.0
-    assert not os.path.exists("/tmp/hacked_by_verifier")
-
-
-@needs_shared_data
-@pytest.mark.parametrize(
-    "path", sorted((SHARED_DATA / "benchmarks").glob("*.jsonl")), ids=lambda path: path.stem
-)
-def test_every_gold_verifies_against_itself(verifier: Verifier, path: Path) -> None:
-    golds = {json.loads(line)["answer"] for line in path.read_text(encoding="utf-8").splitlines()}
-    items = [Item(rf"\boxed{{{gold}}}", gold) for gold in sorted(golds)]
-    verdicts = verifier.verify_many(items)
-    assert [item.gold for item, verdict in zip(items, verdicts, strict=True) if not verdict.correct] == []
-
-
-@needs_shared_data
-@pytest.mark.slow
-def test_every_gold_verifies_against_itself_by_algebra() -> None:
-    """The same without the shortcut for equal texts, for golds that are single expressions."""
-    golds = set()
-    for path in (SHARED_DATA / "benchmarks").glob("*.jsonl"):
-        golds |= {json.loads(line)["answer"] for line in path.read_text(encoding="utf-8").splitlines()}
-    no_expression = re.compile(r"=|,|text|matrix|\\[a-z]+$")
-    symbolic = sorted(gold for gold in golds if "\\" in gold and not no_expression.search(gold))[::4]
-    assert len(symbolic) > 50
-    with Verifier(workers=2, deadline=10.0) as verifier:
-        verdicts = verifier.verify_many([Item(rf"\boxed{{0+{gold}}}", gold) for gold in symbolic])
-    assert [gold for gold, verdict in zip(symbolic, verdicts, strict=True) if not verdict.correct] == []

@@ -19,30 +19,30 @@ from rlvr.analysis.stats.estimators import (
 from rlvr.analysis.stats.uncertainty import FRACTION, LENGTH, clustered_se, wilson_interval
 
 
-def verdicts(samples: int, right: int) -> np.ndarray:
-    """One problem with ``right`` of ``samples`` right."""
-    return np.arange(samples)[None, :] < right
+def outcomes(samples: int, correct: int) -> np.ndarray:
+    """One problem with ``correct`` of ``samples`` correct."""
+    return np.arange(samples)[None, :] < correct
 
 
 @pytest.mark.parametrize(
-    ("samples", "right", "k", "expected"),
+    ("samples", "correct", "k", "expected"),
     [(4, 1, 2, 0.5), (10, 3, 5, 11 / 12), (5, 0, 1, 0.0), (5, 5, 5, 1.0)],
 )
-def test_pass_at_k_known_answers(samples: int, right: int, k: int, expected: float) -> None:
-    assert pass_at_k(verdicts(samples, right), k).item() == pytest.approx(expected, abs=1e-12)
+def test_pass_at_k_known_answers(samples: int, correct: int, k: int, expected: float) -> None:
+    assert pass_at_k(outcomes(samples, correct), k).item() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [0, 3])
 def test_pass_at_k_refuses_more_tries_than_samples(k: int) -> None:
-    with pytest.raises(ValueError, match=f"pass@{k} needs between 1 and 2"):
-        pass_at_k(verdicts(2, 1), k)
+    with pytest.raises(ValueError, match=f"pass@{k}: .* k must be between 1 and 2"):
+        pass_at_k(outcomes(2, 1), k)
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_pass_at_k_is_the_ratio_of_binomials(case: tuple[int, int, int]) -> None:
-    samples, right, k = case
-    expected = 1 - math.comb(samples - right, k) / math.comb(samples, k)
-    assert pass_at_k(verdicts(samples, right), k).item() == pytest.approx(expected, abs=1e-12)
+    samples, correct, k = case
+    expected = 1 - math.comb(samples - correct, k) / math.comb(samples, k)
+    assert pass_at_k(outcomes(samples, correct), k).item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_pass_at_1_is_the_average_for_every_training_seed() -> None:
@@ -53,7 +53,7 @@ def test_pass_at_1_is_the_average_for_every_training_seed() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0])
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize("problems", [1, 12])
-def test_all_wrong_and_all_right_get_wilsons_interval(value: float, runs: int, problems: int) -> None:
+def test_all_incorrect_and_all_correct_get_wilsons_interval(value: float, runs: int, problems: int) -> None:
     estimate = estimate_mean(np.full((runs, problems), value), seed=0)
     assert estimate.value == value
     assert math.isnan(estimate.se) if problems == 1 else estimate.se == 0
@@ -176,14 +176,14 @@ def test_a_ratio_that_is_always_one_gets_wilsons_interval_of_the_problems_that_c
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_the_interval_of_a_ratio_covers_the_truth(runs: int) -> None:
-    """Tokens of right answers: hard problems have longer answers, and fewer right ones."""
+    """Tokens of correct samples: hard problems have longer completions, and fewer correct ones."""
     generator = np.random.default_rng(8)
 
     def draw(problems: int) -> tuple[np.ndarray, np.ndarray]:
         ease = generator.normal(0, 1.5, (1, problems))
-        right = generator.binomial(4, 1 / (1 + np.exp(-ease)), (runs, problems)) / 4
+        correct = generator.binomial(4, 1 / (1 + np.exp(-ease)), (runs, problems)) / 4
         lengths = 100 - 20 * ease + generator.normal(0, 20, (runs, problems))
-        return lengths * right, right
+        return lengths * correct, correct
 
     large = [draw(200_000) for _ in range(3)]
     truth = sum(y.mean() for y, _ in large) / sum(x.mean() for _, x in large)

@@ -102,7 +102,7 @@ def test_methods_that_never_differ_are_not_known_to_be_equal(runs: int) -> None:
     assert math.isnan(result.minimum_detectable)
 
 
-def test_all_right_against_all_wrong() -> None:
+def test_all_correct_against_all_incorrect() -> None:
     result = compare([np.ones((1, 12))], [np.zeros((1, 12))], seed=0)
     assert result.difference == result.ci_high == 1
     assert 0 < result.ci_low < 1

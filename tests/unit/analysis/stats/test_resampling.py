@@ -97,7 +97,7 @@ def test_benchmarks_share_the_training_seeds_of_a_group() -> None:
     assert four == pytest.approx(one, rel=0.05)
 
 
-def test_problems_of_different_benchmarks_are_drawn_apart() -> None:
+def test_problems_of_different_benchmarks_are_resampled_separately() -> None:
     values_RN = generator(5).random((1, 40))
     one = hierarchical_bootstrap([[values_RN]], 0, [1], replicates=20_000)[0].std()
     four = hierarchical_bootstrap([[values_RN] * 4], 0, [0.25] * 4, replicates=20_000)[0].std()

@@ -22,7 +22,7 @@ def test_clustered_se_is_the_standard_error_over_problems() -> None:
     assert math.isnan(clustered_se(values[:1]))
 
 
-def test_fixed_set_se_is_the_formula_for_verdicts() -> None:
+def test_fixed_set_se_is_the_formula_for_correctness() -> None:
     correct_NK = np.random.default_rng(1).random((6, 4)) < 0.5
     m = correct_NK.mean(axis=1)
     assert fixed_set_se(correct_NK) == pytest.approx(math.sqrt(np.mean(m * (1 - m) / 3) / 6))
@@ -49,7 +49,7 @@ def test_wilson_known_answers(successes: int, trials: int, low: float, high: flo
 
 
 def test_wilsons_interval_of_a_mean_at_the_edge_is_that_of_the_problems_where_there_is_one_sample() -> None:
-    """One of 30 right: the SE is that of n - 1 trials, the quantile that of t with 29 degrees of freedom."""
+    """One of 30 correct: SE of n - 1 trials, quantile of t with 29 degrees of freedom."""
     values = np.arange(30) < 1
     low, high = confidence_interval(1 / 30, clustered_se(values), 29, 30, FRACTION)
     quantile = stats.t.ppf(0.975, 29)

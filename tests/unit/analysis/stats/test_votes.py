@@ -30,34 +30,34 @@ def test_a_sample_without_an_answer_does_not_vote() -> None:
 def test_majority_draws_agree_with_all_subsets_and_with_themselves() -> None:
     answers = ["7"] * 5 + ["8"] * 4 + ["9"] * 3 + [None]
     exact = majority(answers, "7", 5, draws=math.comb(13, 5))
-    drawn = majority(answers, "7", 5, draws=1_000)
-    assert drawn == majority(answers, "7", 5, draws=1_000)
-    assert drawn != exact
-    assert drawn == pytest.approx(exact, abs=4 * 0.5 / math.sqrt(1_000))
+    sampled = majority(answers, "7", 5, draws=1_000)
+    assert sampled == majority(answers, "7", 5, draws=1_000)
+    assert sampled != exact
+    assert sampled == pytest.approx(exact, abs=4 * 0.5 / math.sqrt(1_000))
 
 
 def test_majority_refuses_more_voters_than_samples() -> None:
-    with pytest.raises(ValueError, match="maj@4 needs between 1 and 3"):
+    with pytest.raises(ValueError, match=r"maj@4: .* k must be between 1 and 3"):
         majority(["7", "8", "8"], "7", 4)
 
 
-def test_right_answers_vote_together_however_they_are_written() -> None:
+def test_correct_answers_vote_together_however_they_are_written() -> None:
     answers = np.array([["1/2", "0.5", r"\frac12", "7", "7"]], dtype=object)
     correct = np.array([[True, True, True, False, False]])
     assert majority_at_k(answers, correct, 5, seed=0).item() == 1.0
-    # three of five are right: of the ten pairs three are all right, six are ties, one is all wrong
+    # three of five are correct: of the ten pairs three are all correct, six are ties, one is all incorrect
     assert majority_at_k(answers, correct, 2, seed=0).item() == pytest.approx((3 + 6 / 2) / 10)
 
 
-def test_wrong_answers_vote_together_where_they_have_the_same_notation() -> None:
+def test_incorrect_answers_vote_together_where_they_have_the_same_notation() -> None:
     answers = np.array([["5", "5", "7.0", "$7$"]], dtype=object)
     correct = np.array([[True, True, False, False]])
-    assert vote_classes(list(answers[0]), list(correct[0])) == ["right"] * 2 + ["wrong: 7"] * 2
+    assert vote_classes(list(answers[0]), list(correct[0])) == ["correct"] * 2 + ["incorrect: 7"] * 2
     assert majority_at_k(answers, correct, 4, seed=0).item() == 0.5
 
 
-def test_an_answer_that_was_right_votes_even_where_its_text_is_unknown() -> None:
-    assert vote_classes([None, None, "3"], [True, False, False]) == ["right", None, "wrong: 3"]
+def test_a_correct_answer_votes_even_where_its_text_is_unknown() -> None:
+    assert vote_classes([None, None, "3"], [True, False, False]) == ["correct", None, "incorrect: 3"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_answers_of_one_notation(answers: list[str], notation: str) -> None:
 
 
 def test_the_vote_is_the_expected_value_of_a_random_tie_break() -> None:
-    """Every subset by itself: the share of right answers among those that were given most often."""
+    """Every subset by itself: the share of correct answers among the most frequent ones."""
     generator = np.random.default_rng(4)
     answers = generator.choice(["5", "6", "7", "8", None], size=(6, 9))
     expected = []

@@ -40,7 +40,7 @@ def test_elements_escape_and_paths_break_where_a_value_is_missing():
     assert 'd="M0.0,0.0L1.0,1.0M3.0,3.0"' in svg.path([0, 1, 2, 3], [0, 1, math.nan, 3], "smooth")
 
 
-def test_dot_and_whisker_stand_where_the_numbers_are():
+def test_dot_and_whisker_are_where_the_numbers_are():
     estimate = Estimate(0.5, 0.4, 0.7)
     scale = domain_of([estimate, Estimate(0.2, 0.1, 0.3)], 0.0, 1.0)
     drawn = dot_and_whisker(estimate, scale, 0.2, "t")
@@ -55,7 +55,7 @@ def test_an_unknown_interval_is_not_drawn():
     assert "whisker" not in drawn and "n/a" in drawn and "nan" not in drawn
 
 
-def test_labels_of_equal_methods_do_not_lie_on_each_other():
+def test_labels_of_equal_methods_do_not_overlap():
     marks = [Mark(f"method{i}", 36_864, Estimate(0.6 + i / 500, 0.5, 0.7)) for i in range(16)]
     drawn = accuracy_against_parameters(marks, Estimate(0.45, 0.4, 0.5), "t")
     found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="label" text-anchor="start">([^<]+)<', drawn)
@@ -83,9 +83,9 @@ def test_training_curves_average_seeds_and_thin_long_runs():
 
 def test_a_curve_with_missing_values_is_drawn_with_gaps():
     log = pd.DataFrame({"step": range(1, 31), "reward": [math.nan] * 10 + [0.5] * 20})
-    (panel,) = training_panels({"lora": training_curve([log], "reward")}, None, "Mean reward")
+    (panel,) = training_panels({"lora": training_curve([log], "reward")}, {}, "Mean reward")
     assert "nan" not in panel and "Smoothed, from 0.5" in panel
-    (empty,) = training_panels({"lora": training_curve([log.head(5)], "reward")}, None, "Mean reward")
+    (empty,) = training_panels({"lora": training_curve([log.head(5)], "reward")}, {}, "Mean reward")
     assert "Nothing was logged." in empty
 
 

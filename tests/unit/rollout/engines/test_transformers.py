@@ -34,7 +34,7 @@ def test_a_completion_is_the_same_in_any_batch(tiny_folder):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_no_bit_depends_on_the_batch(tiny_folder, dtype):
-    """Equal draws could be luck; equal log-probabilities are not."""
+    """Equal tokens could be chance; equal log-probabilities are not."""
     wanted = [Request(tuple(range(3, 6 + 3 * (i % 11))), seed=i) for i in range(40)]
     together = engine_on(tiny_folder, 40, dtype).generate(wanted, SAMPLING)
     for batch_size in (1, 3, 7, 39):
@@ -79,29 +79,31 @@ def test_finish_reason_and_end_token(tiny_folder):
     assert {c.finish_reason for c in completions} == {"stop", "length"}
 
 
-def draw(logits: list[float], sampling: Sampling, count: int = 4000) -> torch.Tensor:
+def frequencies_of(logits: list[float], sampling: Sampling, count: int = 4000) -> torch.Tensor:
     """Frequencies of each token over many seeds."""
-    draws = SeededSampling(list(range(count)), sampling, prompt_width=1, device=torch.device("cpu"))
-    chosen = draws(torch.zeros(count, 1, dtype=torch.long), torch.tensor([logits]).repeat(count, 1)).argmax(1)
+    chooser = SeededSampling(list(range(count)), sampling, prompt_width=1, device=torch.device("cpu"))
+    chosen = chooser(torch.zeros(count, 1, dtype=torch.long), torch.tensor([logits]).repeat(count, 1)).argmax(
+        1
+    )
     return torch.bincount(chosen, minlength=len(logits)) / count
 
 
-def test_draws_follow_the_distribution():
+def test_samples_follow_the_distribution():
     logits = [0.0, 1.0, 2.0, -3.0]
     expected = torch.tensor(logits).softmax(0)
-    assert (draw(logits, SAMPLING) - expected).abs().max() < 4 * (0.25 / 4000) ** 0.5
+    assert (frequencies_of(logits, SAMPLING) - expected).abs().max() < 4 * (0.25 / 4000) ** 0.5
 
 
-def test_temperature_and_nucleus_shape_the_draws():
+def test_temperature_and_nucleus_shape_the_samples():
     logits = [0.0, 1.0, 2.0, -3.0]
-    cold = draw(logits, Sampling(max_new_tokens=1, temperature=0.5))
+    cold = frequencies_of(logits, Sampling(max_new_tokens=1, temperature=0.5))
     assert abs(cold[2] - (torch.tensor(logits) / 0.5).softmax(0)[2]) < 0.03
-    nucleus = draw(logits, Sampling(max_new_tokens=1, top_p=0.6))
+    nucleus = frequencies_of(logits, Sampling(max_new_tokens=1, top_p=0.6))
     assert nucleus.tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
-def test_an_impossible_token_is_never_drawn():
-    frequencies = draw([-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf], SAMPLING)
+def test_an_impossible_token_is_never_sampled():
+    frequencies = frequencies_of([-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf], SAMPLING)
     assert frequencies[[0, 2, 4]].sum() == 0
 
 
@@ -115,7 +117,7 @@ def test_loading_weights_replaces_the_served_model(tiny_folder):
         engine.load_weights([("nonsense.weight", torch.zeros(1))])
 
 
-def test_a_models_own_generation_defaults_do_not_change_the_draws(tiny_folder):
+def test_a_models_own_generation_defaults_do_not_change_the_samples(tiny_folder):
     model = load_model(tiny_folder, "float32")
     model.generation_config.repetition_penalty = 5.0
     model.generation_config.suppress_tokens = [5, 6, 7]
@@ -131,7 +133,7 @@ def test_a_shared_prompt_is_computed_once_and_changes_nothing(tiny_folder):
     engine.model.model.register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(kwargs["input_ids"].shape), with_kwargs=True
     )
-    drawn = engine.generate(mixed, SAMPLING)
+    together = engine.generate(mixed, SAMPLING)
     assert tuple(rows[0]) == (2, 3), "two different prompts, all but their last token"
     alone = engine_on(tiny_folder, 1).generate(mixed, SAMPLING)
-    assert [c.token_ids for c in drawn] == [c.token_ids for c in alone]
+    assert [c.token_ids for c in together] == [c.token_ids for c in alone]

@@ -1,13 +1,8 @@
-import random
-from functools import lru_cache
+"""The whole comparison of a gold answer with an extracted one: outer form, then algebra."""
 
 import pytest
-from math_verify import parse, verify
 
 from rlvr.verify.equivalence.algebra import compare
-from rlvr.verify.equivalence.normalize import normalize
-from rlvr.verify.equivalence.numerals import decimal_value, integer_text, numerals_agree
-from rlvr.verify.equivalence.precheck import digits_bound, refusal
 from rlvr.verify.equivalence.structure import Outcome
 
 EQUAL = [
@@ -164,113 +159,3 @@ def test_alternates_count_and_an_unreadable_gold_says_so() -> None:
     assert compare([r"\mho(", "5"], "6") is Outcome.DIFFERENT
     assert compare([r"\mho("], "6") is Outcome.UNPARSED_GOLD
     assert compare([r"\mho("], r"\mho (") is Outcome.EQUAL
-
-
-@pytest.mark.parametrize(
-    ("written", "plain"),
-    [
-        (" $ 5 $ ", "5"),
-        ("**73**", "73"),
-        (r"\(x\)", "x"),
-        ("2e^{x}", "2e^{x}"),
-        ("1 000 000", "1000000"),
-        ("=5.", "5"),
-    ],
-)
-def test_normalize(written: str, plain: str) -> None:
-    assert normalize(written) == plain
-
-
-@lru_cache
-def _math_verify_number(text: str) -> list[object]:
-    return parse(f"${text}$", parsing_timeout=None)
-
-
-def _written_integer(rng: random.Random) -> str:
-    number = rng.choice([rng.randrange(-20, 20), rng.randrange(-(10**7), 10**7)])
-    text = f"{number:,}" if rng.random() < 0.3 else str(number)
-    return "0" + text if rng.random() < 0.1 and number >= 0 and "," not in text else text
-
-
-def test_plain_integers_agree_with_math_verify() -> None:
-    rng = random.Random(0)
-    verdicts = []
-    for _ in range(400):
-        gold = _written_integer(rng)
-        answer = rng.choice(
-            [_written_integer(rng), gold.replace(",", ""), "0" + gold.lstrip("-").replace(",", "")]
-        )
-        expected = verify(_math_verify_number(gold), _math_verify_number(answer), timeout_seconds=None)
-        assert numerals_agree(gold, answer) == expected, (gold, answer)
-        verdicts.append(expected)
-    assert 50 < sum(verdicts) < 350, "the sample must hold right and wrong answers"
-
-
-def test_plain_numerals() -> None:
-    assert integer_text("-007") == "-7"
-    assert integer_text("-0") == "0"
-    assert integer_text("12,34") is None
-    assert integer_text("٣") is None
-    assert integer_text("9" * 100_000) == "9" * 100_000
-    assert decimal_value("1,234.50") == decimal_value("1234.5")
-    assert decimal_value(".") is None
-    assert numerals_agree("46", "46.0") is True
-    assert numerals_agree("46", "46.1") is False
-    assert numerals_agree("46", "x") is None
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        r"5^{(5^{(5^{(5^5)})} - 4)} - 5",
-        "2^{10000000000}",
-        "10^{10^{10}}",
-        "9^9^9",
-        "(10^{10})!",
-        "((100!)!)!",
-        "9!!!!",
-        r"\binom{1000000000}{500000000}",
-        r"\sum_{k=1}^{1000000000} \frac{1}{k}",
-        r"\prod_{k=1}^{10000000} k",
-        "(1+x)^{1000000}",
-        r"x > 2^{2^{2^{2^{2^{2}}}}}",
-        "^".join("2" * 700),
-        "(" * 40 + ")" * 40,
-        "9" * 501 + "x",
-        "x+" * 1000,
-    ],
-)
-def test_bombs_are_refused(answer: str) -> None:
-    assert refusal(normalize(answer))
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "2024^{4046}",
-        "2^{25}\\cdot 26!",
-        "\\frac{1}{2006!}",
-        "2^{2^{10}}",
-        "100!!",
-        "e^{x^{2}}",
-        "4.5e33",
-        "\\binom{2n}{n}",
-    ],
-)
-def test_real_answers_are_not_refused(answer: str) -> None:
-    assert refusal(normalize(answer)) is None
-
-
-@pytest.mark.parametrize("piece", ["~", r"\ ", "%"])
-def test_runs_of_spaces_and_signs_become_one(piece: str) -> None:
-    assert len(normalize("1,234" + piece * 700 + "x")) < 12, "later rules would take the square of the run"
-
-
-def test_digits_bound_is_an_upper_bound() -> None:
-    for answer, value in [
-        ("2^{1009}", 2**1009),
-        ("26!", 403291461126605635584000000),
-        ("3^2^5", 3**32),
-        ("12345", 12345),
-    ]:
-        assert len(str(value)) - 1 <= digits_bound(answer) <= 4 * len(str(value))

@@ -1,0 +1,126 @@
+"""Which values a column may hold."""
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from rlvr.artifacts.tables import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Place = Callable[[int], str]
+"""Name a row by its position: ``row 7``, ``line 9``."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its name.
+        type: str, bool, int or float.
+        optional: whether cells may be empty.
+        values: checks a single text where only some are allowed; None where all are.
+    """
+
+    name: str
+    type: type
+    optional: bool
+    values: TypeAdapter[Any] | None
+
+    @property
+    def noun(self) -> str:
+        """What a cell holds, for messages."""
+        return {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}[self.type]
+
+
+@cache
+def columns_of(kind: type[Row]) -> tuple[Column, ...]:
+    """Return the columns of a table, in order."""
+    return tuple(_column(name, field) for name, field in kind.model_fields.items())
+
+
+def fault_in(kind: type[Row], frame: "pd.DataFrame", place: Place) -> str | None:
+    """Return the first value of a table that its column may not hold, described; None where there is none.
+
+    Columns are checked as a whole, so that this is fast for hundreds of thousands of rows.
+    """
+    for column in columns_of(kind):
+        if fault := _fault(column, frame[column.name], place):
+            return fault
+    return None
+
+
+def from_text(column: Column, texts: "pd.Series[str]", place: Place) -> "pd.Series[Any]":
+    """Convert the cells of a CSV file to the type of their column; an empty one is NaN or None.
+
+    Raises:
+        ValueError: a cell is of another type.
+    """
+    import pandas as pd
+
+    if column.type is str:
+        return texts.where(texts != "", None)
+    if column.type is bool:
+        values = texts.str.lower().map({"true": True, "false": False})
+    else:
+        values = pd.to_numeric(texts, errors="coerce")
+    faulty = (texts != "") & values.isna()
+    if column.type is int:
+        faulty |= values % 1 != 0
+    if not column.optional:
+        faulty |= texts == ""
+    if faulty.any():
+        row = int(faulty.to_numpy().argmax())
+        cell = repr(texts.iloc[row]) if texts.iloc[row] else "empty"
+        raise ValueError(f"{place(row)}: {column.name} is {cell}, not {column.noun}")
+    return values.astype(column.type)
+
+
+def _fault(column: Column, values: "pd.Series[Any]", place: Place) -> str | None:
+    empty = values.isna()
+    if not column.optional and empty.any():
+        return f"{place(int(empty.to_numpy().argmax()))}: {column.name} is empty, not {column.noun}"
+    if not (empty.all() or _holds(column.type, values)):
+        return f"column {column.name!r} holds {values.dtype}, not {column.noun}"
+    if column.values is not None:
+        for value in values.dropna().unique():
+            try:
+                column.values.validate_python(value)
+            except ValidationError as error:
+                row = int((values == value).to_numpy().argmax())
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                return f"{place(row)}: {column.name} is {value!r}: {reason}"
+    return None
+
+
+def _holds(kind: type, values: "pd.Series[Any]") -> bool:
+    from pandas.api import types as dtypes
+
+    if kind is str:
+        return dtypes.infer_dtype(values, skipna=True) == "string"
+    if kind is bool:
+        return dtypes.is_bool_dtype(values)
+    if kind is int:
+        return dtypes.is_integer_dtype(values)
+    return dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values)
+
+
+def _column(name: str, field: FieldInfo) -> Column:
+    options = typing.get_args(field.annotation) if _is_union(field.annotation) else (field.annotation,)
+    (kind,) = (option for option in options if option is not type(None))
+    literal = typing.get_origin(kind) is Literal
+    checked: Any = Annotated[field.annotation, field]
+    values: TypeAdapter[Any] | None = TypeAdapter(checked) if literal or field.metadata else None
+    return Column(name, str if literal else kind, len(options) > 1, values)
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

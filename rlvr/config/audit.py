@@ -1,0 +1,131 @@
+"""The differences between the paper and its released code, as data: `config/audit.yaml`."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from rlvr.config.choices import Grader
+from rlvr.config.schema import Fault, Name, Settings
+
+RELEASE = "a5ec6c3"
+"""The release of the paper's code (2025-12-29)."""
+
+
+class Place(Settings):
+    """A file, or lines of one, in a repository at a commit."""
+
+    path: str
+    """File or folder in the repository."""
+    lines: Annotated[str, Field(pattern=r"^[1-9]\d*(-[1-9]\d*)?$")] | None = None
+    """A line, or the first and the last of a range."""
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{7,40}|v[0-9.]+)$")] = RELEASE
+    """Commit or version tag."""
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] = "MikaStars39/PeRL"
+    """Repository on GitHub."""
+
+
+class PresetUse(Settings):
+    """A preset that reproduces a difference."""
+
+    method: Name
+    """The method it belongs to."""
+    preset: Name = "released"
+    """Its name in `config/methods/METHOD.yaml`."""
+    trains_as: Name | None = None
+    """The method that it really trains."""
+    faults: tuple[Fault, ...] = ()
+    """The faults that reproduce this difference."""
+
+
+class Difference(Settings):
+    """One difference between the text of the paper and its code."""
+
+    id: Annotated[str, Field(pattern=r"^D[1-9]\d*$")]
+    """Number by which presets and documents cite it."""
+    title: str
+    """What it is, in a few words."""
+    paper: str = ""
+    """What the text says; empty where it says nothing."""
+    code: str
+    """What the code does."""
+    where: list[Place] = Field(min_length=1)
+    """Where the code does it."""
+    effect: str
+    """What follows for the numbers of the paper."""
+    presets: tuple[PresetUse, ...] = ()
+    """Presets of methods that reproduce it."""
+    faults: tuple[Fault, ...] = ()
+    """Faults that every `released` adapter shares."""
+    evaluations: tuple[Name, ...] = ()
+    """Presets of `config/evaluations.yaml` that reproduce it."""
+    prompts: tuple[Name, ...] = ()
+    """Prompts of `config/prompts.yaml` that reproduce it."""
+    graders: tuple[Grader, ...] = ()
+    """Graders that reproduce it."""
+    here: str = ""
+    """What else to know about reproducing it, or why it is not reproduced."""
+    noticed_by: str
+    """The check or test of ours that would have stopped it."""
+
+    @model_validator(mode="after")
+    def _says_how_to_reproduce_it(self) -> "Difference":
+        if not (self.presets or self.faults or self.evaluations or self.prompts or self.graders or self.here):
+            raise ValueError("name what reproduces it, or say under `here` why nothing does")
+        return self
+
+
+class Section(Settings):
+    """Differences of one kind."""
+
+    title: str
+    """Heading of the section."""
+    differences: list[Difference] = Field(min_length=1)
+    """Its differences, numbered across all sections."""
+
+
+class MeasuredRow(Settings):
+    """What each preset of a method reaches in the miniature."""
+
+    method: str
+    """Name of the method."""
+    recommended: str = ""
+    """The method as its authors define it."""
+    paper: str = ""
+    """As the text of the paper describes it."""
+    released: str = ""
+    """As the released code ran it."""
+
+
+class Measured(Settings):
+    """What the study `audit` measured."""
+
+    setup: str
+    """How it was measured."""
+    rows: list[MeasuredRow]
+    """One row per method."""
+    reading: str
+    """What the numbers say."""
+
+
+class Audit(Settings):
+    """`config/audit.yaml`."""
+
+    sections: list[Section] = Field(min_length=1)
+    """Differences by kind."""
+    measured: Measured
+    """What of them was measured."""
+
+    @property
+    def differences(self) -> list[Difference]:
+        """All differences in order."""
+        return [difference for section in self.sections for difference in section.differences]
+
+    @model_validator(mode="after")
+    def _numbers_run_on(self) -> "Audit":
+        ids = [difference.id for difference in self.differences]
+        expected = [f"D{number}" for number in range(1, len(ids) + 1)]
+        if ids != expected:
+            raise ValueError(
+                f"the ids are {', '.join(ids)}; number them {expected[0]} to {expected[-1]} in order"
+            )
+        return self

@@ -1,0 +1,18 @@
+"""Fixed choices that configuration, artifacts and verifier share.
+
+This file imports no library, so that the verifier's worker can import it.
+"""
+
+from typing import Literal
+
+AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
+"""Where a completion gives its answer (`rlvr/verify/extract.py`)."""
+
+Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
+"""Grader used for evaluation: this project's, or a foreign one (`rlvr/verify/graders/registry.py`)."""
+
+FinishReason = Literal["stop", "length"]
+"""`stop`: the model ended the completion; `length`: truncated at `max_new_tokens`."""
+
+Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
+"""How a verdict came about (`rlvr/verify/verdict.py`); all but `ok` count as incorrect."""

@@ -1,0 +1,67 @@
+"""Write what a finished run leaves behind: trained tensors, training log, record."""
+
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from rlvr.artifacts import (
+    MetaInfo,
+    RunFolder,
+    RunInfo,
+    RunRecord,
+    TrainInfo,
+    write_record,
+    write_train_log,
+)
+from rlvr.dapo.setup import Run
+from rlvr.environment import peak_memory_bytes
+from rlvr.files import content_hash, replacing
+from rlvr.methods.policy import trainable_parameters, trained_state
+
+
+def write_results(run: Run, output: Path) -> None:
+    """Write the files of a finished run; `run.json` comes last and marks the run as complete."""
+    folder = RunFolder(output)
+    with replacing(folder.trained) as temporary:
+        state = trained_state(run.learner.method, run.learner.policy)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
+    write_train_log(folder.train_log, run.log)
+    write_record(folder.record, run_record(run))
+
+
+def run_record(run: Run) -> RunRecord:
+    """Return what was run, what came out of it, and where it comes from."""
+    config = run.config
+    rewards = pd.DataFrame(run.log)["reward/mean"].dropna()
+    seconds = run.seconds
+    return RunRecord(
+        run_info=RunInfo(
+            run=config.run,
+            study=config.study,
+            model=config.model,
+            method=config.method,
+            preset=config.preset,
+            trains_as=config.trains_as,
+            faults=config.faults,
+            setting=config.setting,
+            train_seed=config.train_seed,
+            config=config,
+            config_sha256=content_hash(config.model_dump()),
+            status="finished",
+            seconds=seconds,
+            devices=run.devices,
+            device_seconds=seconds * run.devices,
+            attempts=run.attempts,
+        ),
+        train_info=TrainInfo(
+            trainable_parameters=trainable_parameters(run.learner.policy),
+            total_parameters=run.learner.total_parameters,
+            steps=len(run.log),
+            dropped_prompts=run.dropped_prompts,
+            reward_first=float(rewards.iloc[0]),
+            reward_last=float(rewards.tail(5).mean()),
+            peak_memory_bytes=peak_memory_bytes(),
+        ),
+        meta_info=MetaInfo(**dict(run.environment), earlier_git_commits=run.earlier_commits, **run.inputs),
+    )

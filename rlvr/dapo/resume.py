@@ -1,0 +1,88 @@
+"""Save the state of a run, and continue from it."""
+
+import logging
+from typing import Any
+
+import torch
+
+from rlvr.artifacts import Environment
+from rlvr.config.loading import parse
+from rlvr.dapo.checkpoints import TrainingState, read_checkpoint, write_checkpoint
+from rlvr.dapo.sampling import group_from_json, group_to_json
+from rlvr.dapo.setup import Run
+from rlvr.dapo.update import Learner
+from rlvr.methods.policy import load_trained_state, trained_state
+
+logger = logging.getLogger(__name__)
+
+
+def save_checkpoint(run: Run) -> None:
+    """Write everything that the next step depends on."""
+    learner, sampler = run.learner, run.sampler
+    state = TrainingState(
+        step=len(run.log),
+        trained=trained_state(learner.method, learner.policy),
+        optimizer=learner.optimizer.state_dict(),
+        scheduler={
+            key: value for key, value in learner.scheduler.state_dict().items() if key != "lr_lambdas"
+        },
+        progress={
+            "cursor": sampler.stream.cursor,
+            "surplus": [group_to_json(group) for group in sampler.surplus],
+            "log": [
+                {key: None if value != value else value for key, value in row.items()} for row in run.log
+            ],
+            "seconds": run.seconds,
+            "attempts": run.attempts,
+            "environment": run.environment.model_dump(),
+            "earlier_commits": run.earlier_commits,
+        },
+    )
+    write_checkpoint(run.folder, state)
+
+
+def resume(run: Run) -> None:
+    """Continue from the last checkpoint, if there is one."""
+    state = read_checkpoint(run.folder)
+    if state is None:
+        return
+    logger.info("%s: resuming after %d steps", run.config.run, state.step)
+    learner, sampler, progress = run.learner, run.sampler, state.progress
+    load_trained_state(learner.method, learner.policy, state.trained, str(run.folder))
+    load_optimizer_state(learner, state.optimizer)
+    keep_functions = [None] * len(learner.optimizer.param_groups)  # the scheduler then keeps its own
+    learner.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": keep_functions})
+    sampler.stream.cursor = progress["cursor"]
+    sampler.surplus = [group_from_json(group) for group in progress["surplus"]]
+    run.log = [
+        {key: float("nan") if value is None else value for key, value in row.items()}
+        for row in progress["log"]
+    ]
+    run.earlier_seconds = progress["seconds"]
+    run.attempts = progress["attempts"] + 1
+    _restore_environment(run, progress)
+
+
+def _restore_environment(run: Run, progress: dict[str, Any]) -> None:
+    """Attribute the run to the code that trains it: this attempt's, unless no step is left."""
+    before = parse(Environment, progress["environment"], str(run.folder))
+    if len(run.log) >= run.config.training.steps:
+        logger.info("%s: already trained (commit %s); writing its results", run.config.run, before.git_commit)
+        run.environment, run.earlier_commits = before, progress["earlier_commits"]
+    else:
+        commits = dict.fromkeys([*progress["earlier_commits"], before.git_commit])
+        run.earlier_commits = [c for c in commits if c and c != run.environment.git_commit]
+
+
+def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
+    """Restore an optimizer's state on the device of its parameters.
+
+    PyTorch moves the state that belongs to a parameter; LoRA-FA's optimizer keeps its state under names.
+    """
+    learner.optimizer.load_state_dict(state)
+    device = next(learner.policy.parameters()).device
+    states: dict[Any, dict[str, Any]] = learner.optimizer.state
+    for owner, values in states.items():
+        if isinstance(owner, str):
+            for key, value in values.items():
+                values[key] = value.to(device) if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,164 @@
+"""The answer of the study in one sentence per model, with the numbers of the tables and no others."""
+
+from dataclasses import dataclass
+
+from rlvr.artifacts import OVERALL
+from rlvr.config.resolved import BASE
+from rlvr.report.charts.intervals import Estimate
+from rlvr.report.inputs import Inputs
+from rlvr.report.queries import (
+    accuracies,
+    benchmark_title,
+    estimate_of,
+    headline_benchmark,
+    variant_noun,
+    variant_of,
+)
+from rlvr.report.section import Section
+from rlvr.report.text import SPACE, listing, p_value, percent, points
+
+SIGNIFICANT = 0.05
+NAMED = 3  # up to this many methods are named with their numbers; of more, only the two ends
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One paired difference on the headline benchmark."""
+
+    label: str
+    estimate: Estimate
+    p_holm: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is significant for these trained models (p) and for the method (interval).
+
+        p is corrected by Holm and is about the trained models at hand; with several training seeds the
+        interval also covers other training runs.
+        """
+        return self.p_holm < SIGNIFICANT and not self.estimate.low <= 0 <= self.estimate.high
+
+    def __str__(self) -> str:
+        """The method with its difference and interval."""
+        low, high = points(self.estimate.low, ""), points(self.estimate.high, "")
+        return f"{self.label} by {points(self.estimate.value)} (95{SPACE}% interval {low} to {high})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelAnswer:
+    """The answer for one model."""
+
+    sentence: str
+    caveats: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Context of the section."""
+
+    answers: list[ModelAnswer]
+
+
+def build(inputs: Inputs) -> Answer:
+    """Return the answer for every model."""
+    models = inputs.study.models
+    return Answer(
+        answers=[
+            ModelAnswer(sentence=answer(inputs, model), caveats=caveats(inputs, model)) for model in models
+        ]
+    )
+
+
+def answer(inputs: Inputs, model: str) -> str:
+    """Return one sentence: which methods differ from the untrained model and from LoRA, and by how much."""
+    benchmark = headline_benchmark(inputs)
+    gains = _differences(inputs, model, BASE, benchmark)
+    untrained = accuracies(inputs).get((inputs.untrained(model), benchmark))
+    if not gains or untrained is None:
+        return f"No method has been compared with the untrained {model} yet."
+    title = OVERALL if benchmark == OVERALL else benchmark_title(inputs, benchmark)
+    where = f"the untrained model ({model}: {percent(untrained.estimate.value)}, {title} {untrained.metric})"
+    better = [gain for gain in gains if gain.significant and gain.estimate.value > 0]
+    worse = [gain for gain in gains if gain.significant and gain.estimate.value < 0]
+    noun = variant_noun(inputs, model)
+    sentence = f"{_beat(len(better), len(gains), noun)} {where}" + _named(better)
+    if worse:
+        sentence += f"; {len(worse)} {'is' if len(worse) == 1 else 'are'} below it" + _named(worse)
+    return sentence + _against_lora(_differences(inputs, model, "lora", benchmark)) + "."
+
+
+def caveats(inputs: Inputs, model: str) -> list[str]:
+    """Return what limits the answer: too few training seeds, and what has not been run."""
+    trained = inputs.trained_of(model)
+    measured = accuracies(inputs)
+    benchmark = headline_benchmark(inputs)
+    missing = [inputs.label(variant) for variant in trained if (variant, benchmark) not in measured]
+    seeds = [
+        measured[variant, benchmark].train_seeds for variant in trained if (variant, benchmark) in measured
+    ]
+    sentences = []
+    if seeds and min(seeds) == 1:
+        noun = variant_noun(inputs, model)
+        who = f"Each {noun} was" if max(seeds) == 1 else f"Some {noun}s were"
+        sentences.append(
+            f"{who} trained with 1 training seed: the intervals cover the choice of problems and samples, "
+            "not the variation between training runs."
+        )
+    if missing:
+        sentences.append(f"Not run: {listing(missing)}.")
+    return sentences
+
+
+def _differences(inputs: Inputs, model: str, baseline: str, benchmark: str) -> list[Difference]:
+    """Return the differences from one baseline, the smallest first."""
+    frame = inputs.comparisons
+    here = frame[
+        (frame["model"] == model)
+        & (frame["method"] != baseline)  # not the settings of the baseline's own method
+        & (frame["baseline"] == baseline)
+        & (frame["benchmark"] == benchmark)
+    ]
+    differences = [
+        Difference(
+            label=inputs.label(variant_of(row)),
+            estimate=estimate_of(row, "difference"),
+            p_holm=row["p_holm"],
+        )
+        for row in here.to_dict("records")
+    ]
+    return sorted(differences, key=lambda difference: difference.estimate.value)
+
+
+def _beat(some: int, of: int, noun: str) -> str:
+    if of == 1:
+        return f"The only trained {noun} " + ("beats" if some else "is not shown to beat")
+    if some == of:
+        return f"All {of} trained {noun}s beat"
+    if some == 0:
+        return f"None of the {of} trained {noun}s is shown to beat"
+    return f"{some} of the {of} trained {noun}s beat{'s' if some == 1 else ''}"
+
+
+def _named(differences: list[Difference]) -> str:
+    if not differences:
+        return ""
+    if len(differences) <= NAMED:
+        return f": {listing([str(difference) for difference in differences])}"
+    return f", from {differences[0]} to {differences[-1]}"
+
+
+def _against_lora(differences: list[Difference]) -> str:
+    if not differences:
+        return ""
+    significant = [difference for difference in differences if difference.significant]
+    if significant:
+        verb = "differs" if len(significant) == 1 else "differ"
+        return f"; {len(significant)} of {len(differences)} {verb} from lora{_named(significant)}"
+    smallest = min(difference.p_holm for difference in differences)
+    why = f"smallest Holm p = {p_value(smallest).replace('<', 'below ')}"
+    if smallest < SIGNIFICANT:
+        why += ", but other training seeds might show no difference"
+    return f"; none differs significantly from lora ({why})"
+
+
+SECTION = Section(order=10, id="answer", title="Answer", template="answer.html", build=build)

@@ -1,0 +1,76 @@
+"""Sections of the page: found by themselves, each with a template of its own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import rlvr
+from rlvr.report.sections import all_sections
+from tests.helpers.report_page import Page
+from tests.helpers.report_tree import write_tree
+
+MODULE = """
+from dataclasses import dataclass
+
+from rlvr.report.inputs import Inputs
+from rlvr.report.section import Section
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    claims: list[str]
+
+
+def build(inputs: Inputs) -> Claims | None:
+    claims = [f"{variant.method} & co" for variant in inputs.trained]
+    return Claims(claims=claims) if len(claims) > 1 else None
+
+
+SECTION = Section(order=15, id="claims", title="Claims <new>", template="claims.html", build=build)
+"""
+TEMPLATE = "{% for claim in claims %}<p>{{ study.study }}: {{ claim }}</p>{% endfor %}"
+BUILD = """
+import sys
+from pathlib import Path
+from rlvr.report import build_report
+build_report(*map(Path, sys.argv[1:]))
+"""
+
+
+def test_sections_differ_in_order_anchor_and_template():
+    sections = all_sections()
+    assert len(sections) >= 12
+    for values in zip(*((s.order, s.id, s.title, s.template) for s in sections), strict=True):
+        assert len(set(values)) == len(sections)
+    folder = Path(rlvr.__file__).parent / "report" / "templates" / "sections"
+    assert {section.template for section in sections} == {path.name for path in folder.glob("*.html")}
+
+
+def test_a_new_module_and_its_template_are_a_new_section(tmp_path):
+    """In a copy of the package, so that nothing else can know of the section."""
+    package = Path(rlvr.__file__).parent
+    copy = tmp_path / "copy" / "rlvr"
+    for name in ("report", "artifacts", "config"):
+        shutil.copytree(package / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in package.glob("*.py"):
+        shutil.copy(path, copy)
+    (copy / "report" / "sections" / "claims.py").write_text(MODULE)
+    (copy / "report" / "templates" / "sections" / "claims.html").write_text(TEMPLATE)
+
+    def build(methods: tuple[str, ...]) -> Page:
+        tree = write_tree(tmp_path / methods[-1], methods=methods, benchmarks={"sums": (12, 2)}, steps=5)
+        output = tree.root / "page.html"
+        command = [sys.executable, "-c", BUILD, tree.manifest, tree.results, tree.resources, output]
+        subprocess.run(command, cwd=copy.parent, env={"PYTHONPATH": str(copy.parent)}, check=True)
+        return Page(output.read_text(encoding="utf-8"))
+
+    page = build(("base", "lora", "dora"))
+    links = {e["attributes"]["href"]: e["text"] for e in page.all("a")}
+    assert list(links)[1:4] == ["#answer", "#claims", "#setup"] and links["#claims"] == "Claims <new>"
+    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "claims"]
+    assert [e["text"] for e in page.all("h2", section)] == ["Claims <new>"]
+    assert [e["text"] for e in page.all("p", section)] == ["demo: lora & co", "demo: dora & co"]
+    without = build(("base", "lora"))
+    assert "claims" not in [e["attributes"].get("id") for e in without.elements]
+    assert "#claims" not in [e["attributes"]["href"] for e in without.all("a")]
