@@ -99,8 +99,8 @@ or `avg` where the benchmarks differ in K. `comparisons.csv` has the first two o
 """
 
 _TRAIN_LOG = f"""\
-`{_STUDY.run("RUN").train_log}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers. What a
-step without training lacks is NaN. A method may add columns of its own, `method/NAME`.
+`{_STUDY.run("RUN").train_log}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers. What
+a step without training lacks is NaN. A method may add columns of its own, `method/NAME`.
 """
 
 
