@@ -1,4 +1,4 @@
-"""Turn a run's trained tensors into what people download."""
+"""Turn a run's trained tensors into an adapter or a model that can be loaded elsewhere."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from rlvr.methods.policy import build_policy, load_trained_state
 
 
 def export(config_path: Path, model: Path, trained: Path, output: Path) -> None:
-    """Write the adapter folder of a run; it appears whole or not at all.
+    """Write the adapter folder of a run, whole or not at all.
 
     Args:
         config_path: the run's :class:`~rlvr.config.resolved.TrainConfig`.
         model: prepared model folder that the run started from.
         trained: `trained.safetensors` of the run.
-        output: folder to make.
+        output: folder to write.
     """
     from rlvr.models.load import load_model
 

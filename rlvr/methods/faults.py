@@ -1,9 +1,9 @@
-"""The faults of the authors' released code: their effect can be measured, and nothing else meets them.
+"""Faults of the authors' released code, reproduced on request so that their effect can be measured.
 
-Most of what that code did differently is configuration and stands in the presets `released`: another method
-under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class
-a fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets
-`released` name a fault (:class:`rlvr.config.schema.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
+Most of what that code did differently is configuration, in the presets `released`: another method under the
+name (``trains_as``), other targets, ranks and rates. What no setting can express is here: one class per
+fault, mixed into a method in one place, :func:`trained_method`. Only presets `released` can name a fault
+(:class:`rlvr.config.schema.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
 """
 
 from pathlib import Path
@@ -34,14 +34,14 @@ def trained_method(config: TrainConfig) -> Method:
 class InPlaceMerge(PeftMethod):
     """Weights were merged into the frozen base for each sync and subtracted again, in the base's precision.
 
-    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`). As there, the
-    drift is in no checkpoint: a resumed run starts again from a sound base.
+    In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`). As there, no
+    checkpoint holds the drift: a resumed run starts again from the original base.
     """
 
     changes_base = True
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
-        """Merge in place, read, unmerge: what is left is no longer quite the base."""
+        """Merge in place, read, unmerge; rounding leaves another base."""
         import torch
 
         tuner = cast(Any, layer)
@@ -67,13 +67,13 @@ class _Reload(PeftMethod):
 
 
 class PissaReload(_Reload):
-    """Loading drew a new randomised SVD to subtract from the base: PEFT repeats it, differently each time."""
+    """Loading subtracted a new randomised SVD from the base; PEFT computes another one every time."""
 
     saved_settings: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa_niter_4"}
 
 
 class MiloraReload(_Reload):
-    """A and B were loaded as plain LoRA: on the original base the minor components count twice."""
+    """A and B were loaded as plain LoRA on the original base, where the minor components then count twice."""
 
 
 class Bf16Magnitude(PeftMethod):

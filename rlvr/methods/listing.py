@@ -16,7 +16,7 @@ from rlvr.methods.presets import PRESETS, method_presets, model_size
 from rlvr.models.architecture import find_architecture
 
 DEFAULT_MODEL = "deepseek-r1-distill-qwen-1.5b"
-"""Whose parameters the table of methods counts unless another model is asked for: the paper's."""
+"""Model of the table of methods by default: the paper's."""
 
 
 def describe_methods(config: Path, architecture: Architecture | None = None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 METHOD_STATE = "method_state/"
-"""Prefix of what a method remembers outside its model, among the saved tensors."""
+"""Prefix of a method's own state among the saved tensors."""
 SIGNATURE = "check/update"
 """Name of the update's signature among the saved tensors."""
 LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
@@ -21,7 +21,7 @@ LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
 
 
 def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
-    """Wrap ``model`` by ``method`` and prove that what is trained is what was declared.
+    """Wrap ``model`` by ``method`` and check that what is trained is what was declared.
 
     Trainable parameters become float32, whatever the precision of the base: Adam's small steps vanish
     in bfloat16. ``total_steps`` is the number of optimizer steps of the run.
@@ -48,7 +48,7 @@ def _wrapped(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.
     except ValueError as error:
         raise UserError(
             f"method {method!r} does not fit the model: {error}\n"
-            "Change what does not fit, or leave the layers that it does not fit out of target_modules."
+            "Change the setting, or leave the layers that it does not fit out of target_modules."
         ) from error
 
 
@@ -58,7 +58,7 @@ def trainable_parameters(policy: "nn.Module") -> int:
 
 
 def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
-    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once.
+    """Return every tensor that is trained or that the method added, and its own state; shared tensors once.
 
     With them goes a signature of the update, by which :func:`load_trained_state` checks what it rebuilds.
     """
@@ -91,7 +91,7 @@ def load_trained_state(method: Method, policy: "nn.Module", state: dict[str, "Te
     if state.keys() != expected:
         odd = sorted(state.keys() ^ expected)[0]
         raise UserError(
-            f"{place}: tensor {odd!r} has no partner; the file belongs to another method or model"
+            f"{place}: tensor {odd!r} is unknown or missing; the file belongs to another method or model"
         )
     tensors = {name: state[name] for name in state if not name.startswith((METHOD_STATE, SIGNATURE))}
     policy.load_state_dict(tensors, strict=False)

@@ -1,4 +1,4 @@
-"""The presets of a method, resolved: what is really trained under its name, and how much of it."""
+"""The presets of a method, resolved to what they really train."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 PRESETS: tuple[Literal["paper", "released", "recommended"], ...] = ("paper", "released", "recommended")
-"""In the order in which they are shown."""
+"""In the order of tables."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +75,5 @@ def model_size(architecture: Architecture) -> int:
 
 
 def _as_config(architecture: Architecture) -> "PretrainedConfig":
-    """Return the sizes as what they are read as: they have the names of a Transformers configuration."""
+    """Return the sizes as a Transformers configuration, whose names they share."""
     return cast("PretrainedConfig", architecture)

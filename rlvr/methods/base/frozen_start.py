@@ -1,4 +1,4 @@
-"""A method whose trained adapter does not start at zero: a second, frozen one takes the start out again.
+"""A trained adapter that does not start at zero: a second, frozen one subtracts its start.
 
 W = W0 + D - D0,  D trained, D0 = D at the start.
 """
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TRAINED, INITIAL = "default", "initial"
-"""How PEFT names the two adapters."""
+"""Names of the two adapters in PEFT."""
 
 
 def add_frozen_start(policy: "PeftModel", config: "PeftConfig") -> None:
-    """Add a second adapter, active and frozen; the caller sets it to the opposite of the trained one."""
+    """Add a second adapter, active and frozen; the caller sets it to the negative of the trained one."""
     policy.add_adapter(INITIAL, config)
     cast(Any, policy.base_model).set_adapter([TRAINED, INITIAL])
     for name, parameter in policy.named_parameters():

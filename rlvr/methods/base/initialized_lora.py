@@ -1,13 +1,13 @@
-"""LoRA that starts from a part of the base weight and takes that part out of the base (PiSSA, MiLoRA, OLoRA).
+"""LoRA that starts from a part of the base weight and subtracts it from the base (PiSSA, MiLoRA, OLoRA).
 
-Published code replaces the base by what is left, W0 - s B0 A0. Here the base stays as it is and the part
-taken out is a second, frozen adapter, so that
+Published code replaces the base by the rest, W0 - s B0 A0. Here the base is not changed, and the subtracted
+part is a second, frozen adapter, so that
 
     W = W0 + s B A - s B0 A0 .
 
-It is the same function and the same gradient. But nothing is rounded when the base is in bfloat16, the base
-needs no restoring, a saved run holds A0 and B0 and so means the same in any process, and what users download
-is an ordinary LoRA of rank 2 r on the original base.
+The function and the gradient are the same, but nothing is rounded on a bfloat16 base, the base needs no
+restoring, a saved run holds A0 and B0 and is the same in any process, and the export is an ordinary LoRA of
+rank 2 r on the original base.
 """
 
 from abc import abstractmethod
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 class InitializedLora(ExportedAsLora, Lora):
-    """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
+    """LoRA that starts from B0 A0, a part of the base weight that the subclass chooses."""
 
     category: ClassVar[Category] = "Initialization"
     requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
     @abstractmethod
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
-        """Return (A [r, in], B [out, r]), B A being the part of ``weight`` [out, in] to start from."""
+        """Return (A [r, in], B [out, r]) with B A the part of ``weight`` [out, in] to start from."""
 
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
-        """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
+        """Inject the trained adapter and its frozen start with the opposite sign."""
         policy = cast("PeftModel", super().wrap(model, total_steps))
         add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         for _, layer in self.adapted_layers(policy):

@@ -31,8 +31,8 @@ class LayerMethod(Method):
         """Return the layer that takes the place of ``linear`` and trains an update of it."""
 
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
-        """Replace every target layer."""
-        for name in self.declared_modules(model.config):
+        """Replace every target layer, in an order that is the same in any process."""
+        for name in linear_layers(model.config, self.parameters.target_modules):
             parent, _, child = name.rpartition(".")
             linear = cast("nn.Linear", model.get_submodule(name))
             setattr(model.get_submodule(parent), child, self.make_layer(linear, total_steps))

@@ -1,4 +1,4 @@
-"""PEFT's layers, as every method that is a PEFT tuner needs them: found, read, merged out of place."""
+"""PEFT's layers: found, read, merged out of place, and written as a plain LoRA."""
 
 import copy
 from collections.abc import Iterator

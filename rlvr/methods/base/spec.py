@@ -32,7 +32,7 @@ class Method(ABC):
     category: ClassVar[Category]
     citation: ClassVar[str]
     formula: ClassVar[str]
-    """How the method's weight W follows from the base weight W0, in one line."""
+    """How the trained weight W follows from the base weight W0, in one line."""
     parameters: Settings
     """The method's settings; a subclass narrows the type to its own class."""
     Parameters: ClassVar[type[Settings]] = Settings
@@ -42,7 +42,7 @@ class Method(ABC):
     changes_base: ClassVar[bool] = False
     """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
     stochastic: ClassVar[bool] = False
-    """Whether its forward pass in training draws noise of its own, besides dropout."""
+    """Whether its forward pass in training has noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
     requirements: ClassVar[dict[str, Requirement]] = {}
@@ -112,12 +112,12 @@ class Method(ABC):
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
         """Return the float32 tensors (``weight``, perhaps ``bias``) that a plain model would need here.
 
-        Computed out of place: the layer and its base weights are not touched.
+        Computed out of place: the layer and its base weights are not changed.
         """
 
     @abstractmethod
     def export(self, model: "nn.Module", directory: Path) -> None:
-        """Write what a user downloads: a PEFT adapter, or merged weights where PEFT cannot express it."""
+        """Write the result of a run: a PEFT adapter, or merged weights where PEFT cannot express it."""
 
     @property
     def rate_factors(self) -> frozenset[float]:
@@ -146,11 +146,11 @@ class Method(ABC):
         return None
 
     def method_state(self, model: "nn.Module") -> dict[str, "Tensor"]:
-        """Return what the method must remember besides its tensors in the model (AdaLoRA's importances)."""
+        """Return the method's state besides its tensors in the model (AdaLoRA's importances)."""
         return {}
 
     def load_method_state(self, model: "nn.Module", state: dict[str, "Tensor"]) -> None:
-        """Put back what :meth:`method_state` returned."""
+        """Restore what :meth:`method_state` returned."""
         return None
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":
@@ -158,7 +158,7 @@ class Method(ABC):
         return None
 
     def metrics(self, model: "nn.Module") -> dict[str, float]:
-        """Return what the training log shows of the method's own state (AdaLoRA's ranks), ``method/...``."""
+        """Return columns ``method/...`` of the training log about its own state (AdaLoRA's ranks)."""
         return {}
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":

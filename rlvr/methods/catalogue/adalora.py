@@ -28,11 +28,11 @@ class AdaLoraParameters(DropoutParameters):
     initial_rank: PositiveInt = 48
     """Rank of every layer at the start; one and a half times the target (AdaLoRA, section 3.3)."""
     target_rank: PositiveInt = 32
-    """Mean rank that is left at the end."""
+    """Mean rank at the end."""
     alpha: PositiveFloat = 64
     """The update is scaled by alpha / initial_rank."""
     warmup_fraction: Fraction = 0.04
-    """Share of the steps before ranks are taken away."""
+    """Share of the steps before ranks are removed."""
     final_fraction: Fraction = 0.1
     """Share of the steps at the end with the ranks settled."""
     interval: PositiveInt = 1
@@ -45,13 +45,13 @@ class AdaLoraParameters(DropoutParameters):
         if self.target_rank > self.initial_rank:
             raise ValueError(f"target_rank {self.target_rank} is above initial_rank {self.initial_rank}")
         if self.warmup_fraction + self.final_fraction >= 1:
-            raise ValueError("warmup_fraction and final_fraction leave no step to allocate ranks in")
+            raise ValueError("warmup_fraction and final_fraction together leave no steps to allocate ranks")
         return self
 
 
 @register
 class AdaLora(PeftMethod):
-    """W0 + s P E Q with a diagonal E whose unimportant entries are set to zero on the way."""
+    """W0 + s P E Q with a diagonal E whose unimportant entries are set to zero during training."""
 
     name = "adalora"
     category = "Structural"
@@ -104,8 +104,8 @@ class AdaLora(PeftMethod):
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Update importances and allocate ranks; PEFT counts steps from 1.
 
-        PEFT settles the ranks at one step of the schedule. A step without gradient is no step to it, so that
-        one may never come; the next one then stands for it.
+        PEFT settles the ranks at one step of the schedule. If that step has no gradient, the
+        next one takes its place.
         """
         tuner = _tuner(model)
         config = cast(Any, tuner.peft_config["default"])
@@ -147,7 +147,7 @@ class AdaLora(PeftMethod):
         return {**state, **{f"rank_pattern/{name}": torch.tensor(kept) for name, kept in pattern.items()}}
 
     def load_method_state(self, model: "nn.Module", state: "dict[str, Tensor]") -> None:
-        """Give the allocator its memory back, on the policy's device: a saved state comes from the CPU."""
+        """Restore the allocator's state on the policy's device: a saved state comes from the CPU."""
         device = next(model.parameters()).device
         tables: dict[str, dict[str, Any]] = {kind: {} for kind in (*IMPORTANCES, "rank_pattern")}
         for key, tensor in state.items():

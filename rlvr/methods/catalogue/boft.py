@@ -22,7 +22,7 @@ class BoftParameters(TargetedParameters):
     """Settings of BOFT."""
 
     block_size: Annotated[int, Field(ge=2, multiple_of=2)] = 4
-    """Input features that are turned together; must divide the inputs of every adapted layer."""
+    """Input features that are rotated together; must divide the inputs of every adapted layer."""
     target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = (
         "q_proj",
         "k_proj",
@@ -39,7 +39,7 @@ class BoftParameters(TargetedParameters):
 class Boft(PeftMethod):
     """diag(s) W0 R^T with R of one butterfly factor.
 
-    PEFT has more factors only where it can compile for CUDA, and elsewhere takes one without an error.
+    PEFT has more factors only where it can compile for CUDA; elsewhere it silently uses one.
     """
 
     name = "boft"
@@ -81,7 +81,7 @@ class Boft(PeftMethod):
 
 @contextmanager
 def _nothing_compiled() -> Iterator[None]:
-    """Keep PEFT from compiling its CUDA extension for every layer, of no use for one factor."""
+    """Keep PEFT from compiling its CUDA extension for every layer, which one factor does not use."""
     from peft.tuners.boft import layer
 
     compile_extension = layer.get_fbd_cuda

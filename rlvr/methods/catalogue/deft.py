@@ -1,4 +1,4 @@
-"""DEFT: a subspace is taken out of the base and filled anew."""
+"""DEFT: a subspace of the base is projected out and replaced by a trained one."""
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -23,12 +23,12 @@ class DeftParameters(DropoutParameters):
     rank: PositiveInt = 32
     """Dimension r of the subspace."""
     alpha: PositiveFloat = 128
-    """What is put in is scaled by alpha / rank."""
+    """The replacement is scaled by alpha / rank."""
 
 
 @register
 class Deft(PeftMethod):
-    """(I - P relu(P)^T) W0 + (alpha/r) P R, where R starts at what is taken out."""
+    """(I - P relu(P)^T) W0 + (alpha/r) P R, where R starts at the part projected out."""
 
     name = "deft"
     category = "Structural"
@@ -55,13 +55,13 @@ class Deft(PeftMethod):
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter and set R again, in float32.
 
-        PEFT rounds R to the base's precision; in bfloat16 the policy would start as far from the base as a
-        training step goes.
+        PEFT rounds R to the base's precision: in bfloat16 the policy would start a training step away from
+        the base.
         """
         policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeftLayer", layer)
-            tuner.deft_R["default"].data = self._taken_out(tuner) / tuner.deft_scaling["default"]
+            tuner.deft_R["default"].data = self._projected_out(tuner) / tuner.deft_scaling["default"]
         return policy
 
     def expected_parameters(self, model_config: "PretrainedConfig") -> int:
@@ -72,8 +72,8 @@ class Deft(PeftMethod):
         """Return (alpha/r) R - relu(P)^T W0 and P."""
         tuner = cast("DeftLayer", layer)
         filled = tuner.deft_scaling["default"] * tuner.deft_R["default"].detach()
-        return filled - self._taken_out(tuner), tuner.deft_P["default"].detach()
+        return filled - self._projected_out(tuner), tuner.deft_P["default"].detach()
 
-    def _taken_out(self, layer: "DeftLayer") -> "Tensor":
+    def _projected_out(self, layer: "DeftLayer") -> "Tensor":
         weight = self.base_weights(cast("nn.Module", layer))["weight"]
         return layer.deft_P["default"].detach().float().relu().T @ weight.float()

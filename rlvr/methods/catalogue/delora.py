@@ -1,4 +1,4 @@
-"""DeLoRA: LoRA whose strength is one trained number, apart from its directions."""
+"""DeLoRA: LoRA whose strength is one trained number, separate from its directions."""
 
 from typing import TYPE_CHECKING, cast
 

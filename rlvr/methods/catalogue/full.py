@@ -55,7 +55,7 @@ class Full(Method):
             yield name, model.get_submodule(name)
 
     def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
-        """Return the module's own weights: the base is what is trained."""
+        """Return the module's own weights, which are trained themselves."""
         return {name: weight.detach() for name, weight in layer.named_parameters(recurse=False)}
 
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:

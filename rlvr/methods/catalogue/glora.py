@@ -1,4 +1,4 @@
-"""GLoRA: weights and biases are scaled and shifted at once."""
+"""GLoRA: weights and biases are scaled and shifted together."""
 
 from typing import TYPE_CHECKING
 

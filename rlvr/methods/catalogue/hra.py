@@ -1,4 +1,4 @@
-"""HRA: the base is turned by a chain of reflections."""
+"""HRA: the input is transformed by a chain of reflections."""
 
 from types import MethodType
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -86,7 +86,7 @@ def reflection_factors(directions: "Tensor", weight: "Tensor") -> "tuple[Tensor,
 
 
 def _forward(layer: Any, x: "Tensor") -> "Tensor":
-    """Map x [..., in] to W0 x + B A x; only x is kept for the backward pass, and the rest computed again."""
+    """Map x [..., in] to W0 x + B A x; only x is kept for the backward pass, the rest is recomputed."""
     from torch.utils.checkpoint import checkpoint
 
     base = layer.get_base_layer()
@@ -98,7 +98,7 @@ def _forward(layer: Any, x: "Tensor") -> "Tensor":
 
 
 def _update(x: "Tensor", directions: "Tensor", weight: "Tensor") -> "Tensor":
-    """Return B A x in float32: in bfloat16 two directions of a pair, soon after the start, would be one."""
+    """Return B A x in float32: in bfloat16 the two directions of a pair would long remain equal."""
     import torch
 
     with torch.autocast(x.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""LoRA-FA: A stays as it was drawn; the gradient of B is corrected for that."""
+"""LoRA-FA: A is frozen at its random start, and the gradient of B is corrected for that."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LoraFaParameters(LoraParameters):
-    """LoRA's settings and the choice of the update."""
+    """LoRA's settings, and whether the update is corrected."""
 
     projected_update: bool = True
     """Correct the gradient of B for the frozen A (LoRA-FA, Eq. 4); without it plain AdamW steps on B."""

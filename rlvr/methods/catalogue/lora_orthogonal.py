@@ -1,4 +1,4 @@
-"""LoRA that starts from two factors at right angles to each other."""
+"""LoRA that starts from two factors orthogonal to each other."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LoraOrthogonalParameters(LoraParameters):
-    """LoRA's settings; half of the rank goes to each factor."""
+    """LoRA's settings with an even rank: half of it for each factor."""
 
     rank: Annotated[int, Field(gt=0, multiple_of=2)] = 32
     """Inner dimension r; even."""
@@ -23,10 +23,10 @@ class LoraOrthogonalParameters(LoraParameters):
 
 @register
 class LoraOrthogonal(Lora):
-    """LoRA with neither A nor B zero at the start, but B A: they are built on different rows of a rotation.
+    """LoRA with B A = 0 at the start, but neither A nor B: they use different rows of an orthogonal matrix.
 
     PEFT's own initialisation rounds A and B to the base's precision, and then B A is no longer zero: on a
-    bfloat16 base it is noise of the size of a training step. So the factors are drawn here, in float32.
+    bfloat16 base it is noise of the size of a training step. So the factors are sampled here, in float32.
     """
 
     name = "lora_orthogonal"
@@ -36,7 +36,7 @@ class LoraOrthogonal(Lora):
     parameters: LoraOrthogonalParameters
 
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
-        """Inject LoRA and draw its factors."""
+        """Inject LoRA and sample its factors."""
         policy = super().wrap(model, total_steps)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("LoraLayer", layer)

@@ -21,7 +21,7 @@ class MissParameters(DropoutParameters):
     """Settings of MiSS."""
 
     rank: PositiveInt = 64
-    """Rows of the shared matrix D; the input is cut into shards of this width."""
+    """Rows of the shared matrix D; the input is split into shards of this width."""
 
 
 @register

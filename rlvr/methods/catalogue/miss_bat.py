@@ -24,7 +24,7 @@ class MissBatParameters(TargetedParameters):
 
 @register
 class MissBat(PeftMethod):
-    """W0 cut into r x r blocks; all blocks of a row of blocks share one matrix, which starts at zero."""
+    """W0 in r x r blocks; all blocks of a row of blocks share one matrix, which starts at zero."""
 
     name = "miss_bat"
     category = "Structural"

@@ -1,4 +1,4 @@
-"""OFT: the base is turned by rotations of small blocks of its input."""
+"""OFT: small blocks of the input are rotated."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -19,7 +19,7 @@ class OftParameters(TargetedParameters):
     """Settings of OFT."""
 
     block_size: Annotated[int, Field(ge=2)] = 32
-    """Input features that are turned together; must divide the inputs of every adapted layer."""
+    """Input features that are rotated together; must divide the inputs of every adapted layer."""
 
 
 @register

@@ -1,4 +1,4 @@
-"""PVeRA: VeRA whose hidden activations are drawn at random while it is trained."""
+"""PVeRA: VeRA with random hidden activations in training."""
 
 from typing import TYPE_CHECKING
 
@@ -59,5 +59,5 @@ class Pvera(PeftMethod):
         return sum(2 * self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
-        """Return diag(d) A and diag(b) B of the mean, the shared matrices cut to the layer's size."""
+        """Return diag(d) A and diag(b) B of the mean, the shared matrices restricted to the layer's size."""
         return scaled_projections(layer, "pvera")

@@ -1,4 +1,4 @@
-"""RoAd: outputs are turned and stretched in pairs."""
+"""RoAd: outputs are rotated and scaled in pairs."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
@@ -55,16 +55,16 @@ class Road(PeftMethod):
         return total_outputs(model_config, self.parameters.target_modules)
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
-        """Turn the rows in pairs; PEFT multiplies by a dense R [out, out], gigabytes for a 7B model."""
+        """Rotate the rows in pairs; PEFT multiplies by a dense R [out, out], gigabytes for a 7B model."""
         import torch
 
         tuner = cast("RoadLayer", layer)
         half = tuner.group_size["default"] // 2
         theta, alpha = (part["default"].detach().float() for part in (tuner.road_theta, tuner.road_alpha))
         along, across = ((alpha * part).reshape(-1, half, 1) for part in (theta.cos(), theta.sin()))
-        turned = {}
+        rotated = {}
         for name, tensor in self.base_weights(layer).items():
             first, second = tensor.float().reshape(len(along), 2, half, -1).unbind(1)
             pair = (along * first - across * second, across * first + along * second)
-            turned[name] = torch.stack(pair, dim=1).reshape(tensor.shape)
-        return turned
+            rotated[name] = torch.stack(pair, dim=1).reshape(tensor.shape)
+        return rotated

@@ -28,8 +28,8 @@ class ShiraParameters(TargetedParameters):
 class Shira(PeftMethod):
     """W0 + S, S zero but for trained entries at random places that start at zero (SHiRA-Rand).
 
-    On a bfloat16 base PEFT adds S to the weight before it multiplies, so that the policy is rounded as the
-    engine's merged weights are.
+    On a bfloat16 base PEFT adds S to the weight before it multiplies, so the policy is rounded as
+    the engine's merged weights are.
     """
 
     name = "shira"

@@ -27,10 +27,10 @@ class UniLoraParameters(DropoutParameters):
 
 @register
 class UniLora(ExportedAsLora, PeftMethod):
-    """LoRA whose entries are entries of one vector, n_k times repeated and scaled by 1 / sqrt(n_k).
+    """LoRA whose entries are entries of one vector, repeated n_k times and scaled by 1 / sqrt(n_k).
 
-    The vector cannot start at zero, for then all gradients vanish, so PEFT's policy does not start as the
-    base. Here what it starts with is taken out again by a second, frozen adapter, as for PiSSA.
+    The vector cannot start at zero, where all gradients vanish, so PEFT's policy does not start as the base.
+    Here a second, frozen adapter subtracts the start, as for PiSSA.
     """
 
     name = "unilora"
@@ -41,7 +41,7 @@ class UniLora(ExportedAsLora, PeftMethod):
     parameters: UniLoraParameters
 
     def peft_config(self) -> "UniLoraConfig":
-        """Return the configuration; which entry goes where follows from its seed."""
+        """Return the configuration; its seed decides which entry goes where."""
         from peft import UniLoraConfig
 
         return UniLoraConfig(
@@ -53,7 +53,7 @@ class UniLora(ExportedAsLora, PeftMethod):
         )
 
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
-        """Inject the trained adapter and, with opposite sign and frozen, what it starts from."""
+        """Inject the trained adapter and its frozen start with the opposite sign."""
         policy = cast("PeftModel", super().wrap(model, total_steps))
         add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         vectors = cast(Any, policy.base_model).unilora_theta_d

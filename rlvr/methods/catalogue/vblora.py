@@ -109,7 +109,7 @@ class Vblora(PeftMethod):
 def _select_pairs(logits: "Tensor") -> None:
     """Make the likeliest vector of every piece and its opposite the two that are chosen, in equal shares.
 
-    On a 16-bit base PEFT rounds the logits, so that a third one may equal these two: they are raised above it.
+    On a 16-bit base PEFT rounds the logits, so that a third one may equal these two: raise them above it.
     """
     import torch
 

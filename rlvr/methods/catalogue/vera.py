@@ -1,4 +1,4 @@
-"""VeRA: two vectors a layer scale random matrices that all layers share."""
+"""VeRA: two vectors per layer scale random matrices that all layers share."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -54,15 +54,15 @@ class Vera(PeftMethod):
         return sum(self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
-        """Return diag(d) A and diag(b) B, the shared matrices cut to the layer's size."""
+        """Return diag(d) A and diag(b) B, the shared matrices restricted to the layer's size."""
         return scaled_projections(layer, "vera")
 
 
 def scaled_projections(layer: Any, kind: str) -> "tuple[Tensor, Tensor]":
     """Return diag(d) A and diag(b) B of a layer of the ``kind`` vera or pvera.
 
-    The matrices that all layers share are cut to the layer's size, and d to the rank, behind which PVeRA has
-    its variances.
+    The shared matrices are restricted to the layer's size, and d to its first r entries, after which PVeRA
+    has its variances.
     """
     down, up, d, b = (
         getattr(layer, f"{kind}_{part}")["default"].detach() for part in ("A", "B", "lambda_d", "lambda_b")

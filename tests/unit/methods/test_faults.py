@@ -1,4 +1,4 @@
-"""The mistakes of the authors' released code: ours would notice each, and repeats them only when asked to."""
+"""Faults of the authors' released code: each would be noticed, and is reproduced only on request."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def config_of(
     )  # fmt: skip
 
 
-# --- what ours would notice -----------------------------------------------------------------------
+# --- what would be noticed -----------------------------------------------------------------------
 
 
 class MissesModules(get_method("miss")):
@@ -113,7 +113,7 @@ def test_a_folder_without_an_export_is_never_taken_for_the_untrained_model(tmp_p
         list(exported_weights(base_model(), tmp_path))
 
 
-# --- what is repeated on request ------------------------------------------------------------------
+# --- what is reproduced on request ------------------------------------------------------------------
 
 
 def faulty(name: str, *faults: str) -> Method:
@@ -178,7 +178,7 @@ def test_the_released_merge_corrupts_the_frozen_base_and_ours_does_not():
 @pytest.mark.parametrize("field", [{"faults": ["in_place_merge"]}, {"trains_as": "lora"}])
 @pytest.mark.parametrize("preset", ["paper", "recommended"])
 def test_only_the_preset_released_may_be_wrong(preset, field):
-    with pytest.raises(ValidationError, match="preset `released` alone"):
+    with pytest.raises(ValidationError, match="only the preset `released` may have trains_as or faults"):
         MethodFile(presets={preset: field})
 
 
@@ -254,5 +254,5 @@ def test_an_adapter_sync_is_refused_for_a_study_with_a_method_that_has_no_such_f
 
 
 def test_a_preset_leaves_the_sync_to_the_study():
-    with pytest.raises(ValidationError, match="belongs to the study"):
+    with pytest.raises(ValidationError, match="is a setting of the study"):
         MethodFile(presets={"recommended": {"training": {"rollout_dtype": "float16"}}})

@@ -102,14 +102,22 @@ def test_3_syncs_leave_the_base_bit_identical(name, dtype):
             assert torch.equal(tensor, plain[f"{layer_name}.{key}"])
 
 
-def in_a_new_process(task: str, folder: Path) -> None:
-    """Run ``task`` for all methods and precisions; what goes wrong lands in a file `.error`."""
-    code = f"from {__name__} import {task}, attempt; attempt({task}, {str(folder)!r})"
+def selected(request: pytest.FixtureRequest) -> list[str]:
+    """The methods whose tests run: all, or those that `-k` leaves."""
+    parameters = [getattr(item, "callspec", None) for item in request.session.items]
+    return sorted(
+        {found.params["name"] for found in parameters if found and found.params.get("name") in NAMES}
+    )
+
+
+def in_a_new_process(task: str, folder: Path, names: list[str]) -> None:
+    """Run ``task`` for methods in all precisions; an error is written to a file `.error`."""
+    code = f"from {__name__} import {task}, attempt; attempt({task}, {str(folder)!r}, {names!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-def attempt(task, folder: str) -> None:
-    for name in NAMES:
+def attempt(task, folder: str, names: list[str]) -> None:
+    for name in names:
         for dtype in DTYPES:
             try:
                 task(name, dtype, Path(folder) / f"{name}-{dtype}")
@@ -127,16 +135,16 @@ def load_and_merge(name: str, dtype: str, path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def merged_elsewhere(tmp_path_factory):
+def merged_elsewhere(tmp_path_factory, request):
     """Trained policies, saved here, and what another process merged from the files."""
-    folder, here = tmp_path_factory.mktemp("merged"), {}
-    for name in NAMES:
+    folder, here, names = tmp_path_factory.mktemp("merged"), {}, selected(request)
+    for name in names:
         for dtype in DTYPES:
             method, policy = method_of(name), moved(name, dtype)
             state = {key: value.contiguous() for key, value in trained_state(method, policy).items()}
             save_file(state, folder / f"{name}-{dtype}.trained")
             here[name, dtype] = dict(merged_weights(method, policy))
-    in_a_new_process("load_and_merge", folder)
+    in_a_new_process("load_and_merge", folder, names)
     return folder, here
 
 
@@ -208,15 +216,15 @@ def load_with_peft(name: str, dtype: str, path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def loaded_elsewhere(tmp_path_factory):
+def loaded_elsewhere(tmp_path_factory, request):
     """Exported policies, and the logits of plain PEFT in another process."""
-    folder, here = tmp_path_factory.mktemp("exported"), {}
-    for name in NAMES:
+    folder, here, names = tmp_path_factory.mktemp("exported"), {}, selected(request)
+    for name in names:
         for dtype in DTYPES:
             policy = moved(name, dtype)
             here[name, dtype] = logits(policy, dtype)
             method_of(name).export(policy, folder / f"{name}-{dtype}")
-    in_a_new_process("load_with_peft", folder)
+    in_a_new_process("load_with_peft", folder, names)
     return folder, here
 
 

@@ -1,4 +1,4 @@
-"""What a method means must not hang on a base in bfloat16, nor on the machine that decomposed the base."""
+"""Methods do not depend on the precision of the base, nor on the machine that decomposed it."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def test_untrained_weights_are_the_base_in_every_precision(name, dtype):
 
 @pytest.fixture
 def other_machine(monkeypatch):
-    """Another LAPACK: singular vectors are unique but for their sign, and here every second one is turned."""
+    """Another LAPACK: singular vectors are unique up to their sign; here every second one differs."""
     svd = torch.linalg.svd
 
     def turned(matrix, full_matrices=True):

@@ -1,4 +1,4 @@
-"""The trap of each method: what others got wrong, and what would not show otherwise."""
+"""The pitfalls of each method: mistakes of other implementations, and what no invariant shows."""
 
 from itertools import pairwise
 
