@@ -26,6 +26,7 @@ from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
+from rlvr.models.precision import rounds, stored_precision
 from rlvr.rollout.engines.base import Completion, Engine, Tokens
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.sync import WeightSync
@@ -155,14 +156,14 @@ def check_precision(config: TrainConfig, model: Path) -> None:
     The adapter is evaluated on the base as stored; trained on a rounded base, it would be another model.
 
     Raises:
-        UserError: the base is stored in float32, training is in 16 bits, and the method keeps the base.
+        UserError: training would round the stored weights, and the method keeps the base.
     """
-    stored = read_json(model / "config.json").get("dtype", "float32")
-    if stored == "float32" and config.training.dtype != "float32" and trained_method(config).keeps_base:
+    stored = stored_precision(model)
+    if rounds(stored, config.training.dtype) and trained_method(config).keeps_base:
         raise UserError(
-            f"{config.run}: training.dtype is {config.training.dtype}, which would round the float32 weights "
-            f"of {model}; store the model in {config.training.dtype} (dtype in models.yaml) or set "
-            "training.dtype: float32"
+            f"{config.run}: training.dtype is {config.training.dtype}, which would round the {stored} "
+            f"weights of {model}; set training.dtype: {stored}, or store the model in "
+            f"{config.training.dtype} (dtype in models.yaml)"
         )
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Dora(Lora):
     """W = m (W0 + s B A) / ||W0 + s B A||, the norm taken over each output row (DoRA, Eq. 5).
 
-    m starts as ||W0|| in float32. PEFT computes it in the precision of the base, in bfloat16 with errors up to
-    2^-8 per row: the untrained policy is then not the base, and the errors act as dither when updates are
+    m starts as ||W0|| in float32. PEFT computes it in the precision of the base, in bfloat16 with errors up
+    to 2^-8 per row: the untrained policy is then not the base, and the errors act as dither when updates are
     merged into bfloat16 (the fault `bf16_magnitude`).
     """
 

@@ -1,0 +1,111 @@
+"""The precision of a model is that of its tensors, whatever its `config.json` says or does not say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rlvr.dapo.setup import check_precision
+from rlvr.errors import UserError
+from rlvr.models.precision import rounds, stored_precision
+from tests.helpers.records import train_config
+
+PUBLISHED = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "attention_dropout": 0.0,
+    "hidden_act": "silu",
+    "initializer_range": 0.02,
+    "max_window_layers": 21,
+    "model_type": "qwen2",
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 10000,
+    "sliding_window": 4096,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.44.0",
+    "use_cache": True,
+    "use_mrope": False,
+    "use_sliding_window": False,
+}
+"""Keys of the published `config.json` of DeepSeek-R1-Distill-Qwen-1.5B, sizes and ids aside."""
+
+SIZES = [
+    "hidden_size",
+    "intermediate_size",
+    "max_position_embeddings",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "tie_word_embeddings",
+    "vocab_size",
+    "eos_token_id",
+]
+
+
+@pytest.fixture
+def published(tiny_folder: Path, tmp_path: Path) -> Path:
+    """The tiny model in the shape of a folder that transformers 4.44 wrote in bfloat16."""
+    folder = tmp_path / "published"
+    shutil.copytree(tiny_folder, folder)
+    own = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**PUBLISHED, **{key: own[key] for key in SIZES}}))
+    store(folder, torch.bfloat16)
+    return folder
+
+
+def store(folder: Path, dtype: torch.dtype) -> None:
+    """Write the weights in another precision; the configuration stays as it is."""
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight.to(dtype) for name, weight in weights.items()}, folder / "model.safetensors")
+
+
+def config(dtype: str, **changes):
+    run = train_config(**changes)
+    return run.model_copy(update={"training": run.training.model_copy(update={"dtype": dtype})})
+
+
+def test_a_published_folder_may_be_trained_in_its_own_precision(published):
+    assert "dtype" not in json.loads((published / "config.json").read_text())
+    assert stored_precision(published) == "bfloat16"
+    check_precision(config("bfloat16"), published)
+    check_precision(config("float32"), published)
+
+
+@pytest.mark.parametrize("stored", ["float32", "bfloat16", "float16"])
+def test_the_tensors_count_and_not_the_configuration(published, stored):
+    store(published, getattr(torch, stored))
+    assert stored_precision(published) == stored
+
+
+def test_a_precision_that_would_round_the_base_is_refused(published):
+    store(published, torch.float32)
+    with pytest.raises(UserError, match=r"which would round the float32 weights .* training\.dtype: float32"):
+        check_precision(config("bfloat16"), published)
+    check_precision(config("bfloat16", method="full", trains_as="full", parameters={}), published)
+
+
+def test_the_precision_of_most_parameters_counts(published):
+    weights = load_file(published / "model.safetensors")
+    norms = {name: weight.float() for name, weight in weights.items() if "norm" in name}
+    save_file({**weights, **norms}, published / "model.safetensors")
+    assert stored_precision(published) == "bfloat16"
+
+
+def test_a_quantised_model_is_refused(published):
+    save_file({"weight": torch.zeros(64, 64, dtype=torch.int8)}, published / "model.safetensors")
+    with pytest.raises(UserError, match="stored as I8; quantised models cannot be trained"):
+        stored_precision(published)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x08\x00\x00\x00\x00\x00\x00\x00not json"])
+def test_a_damaged_weight_file_is_refused(published, content):
+    (published / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
+        stored_precision(published)
+
+
+def test_only_a_wider_precision_or_the_same_keeps_every_bit():
+    assert [rounds("bfloat16", dtype) for dtype in ("float32", "bfloat16", "float16")] == [False, False, True]
+    assert [rounds("float32", dtype) for dtype in ("float32", "bfloat16")] == [False, True]
