@@ -99,8 +99,8 @@ or `avg` where the benchmarks differ in K. `comparisons.csv` has the first two o
 """
 
 _TRAIN_LOG = f"""\
-`{_STUDY.run("RUN").train_log}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers. What
-a step without training lacks is NaN. A method may add columns of its own, `method/NAME`.
+`{_STUDY.run("RUN").train_log}`, format version {TRAIN_LOG_VERSION}: one row per step, all columns numbers.
+Values that a step without training lacks are NaN. A method may add columns of its own, `method/NAME`.
 """
 
 
@@ -111,7 +111,7 @@ def reference_text() -> str:
         "## Files\n",
         _files(),
         "## Tables\n",
-        "One row of a table each. Null is an empty cell in CSV; pandas reads it as NaN or None.\n",
+        "Each section describes the rows of one table. An empty CSV cell is NaN or None in pandas.\n",
         *(_table(path, kind) for path, kind in TABLES.items()),
         "## Metrics\n",
         _METRICS,

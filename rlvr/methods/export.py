@@ -1,4 +1,4 @@
-"""Turn a run's trained tensors into what people download."""
+"""Turn a run's trained tensors into a folder to download."""
 
 from pathlib import Path
 

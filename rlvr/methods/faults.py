@@ -1,8 +1,8 @@
-"""The faults of the authors' released code: their effect can be measured, and nothing else meets them.
+"""The faults of the authors' released code, to measure their effect; only presets `released` can use them.
 
-Most of what that code did differently is configuration and stands in the presets `released`: another method
+Most of what that code did differently is configuration, in the presets `released`: another method
 under the name (``trains_as``), other targets, ranks and rates. What no setting can express is here, one class
-a fault, mixed into a method at the one seam :func:`trained_method`. Configuration lets only presets
+per fault, mixed into a method by :func:`trained_method` alone. Configuration lets only presets
 `released` name a fault (:class:`rlvr.config.schema.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
 """
 
@@ -35,7 +35,7 @@ class InPlaceMerge(PeftMethod):
     """Weights were merged into the frozen base for each sync and subtracted again, in the base's precision.
 
     In bfloat16 the base drifts a little with every step (TRL 0.25.1, `_move_model_to_vllm`). As there, the
-    drift is in no checkpoint: a resumed run starts again from a sound base.
+    drift is in no checkpoint: a resumed run starts again from an intact base.
     """
 
     changes_base = True
@@ -67,7 +67,7 @@ class _Reload(PeftMethod):
 
 
 class PissaReload(_Reload):
-    """Loading drew a new randomised SVD to subtract from the base: PEFT repeats it, differently each time."""
+    """Loading subtracted another part from the base: PEFT repeats the randomised SVD, with another result."""
 
     saved_settings: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa_niter_4"}
 

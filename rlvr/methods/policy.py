@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 METHOD_STATE = "method_state/"
-"""Prefix of what a method remembers outside its model, among the saved tensors."""
+"""Prefix of the state that a method keeps outside its model, among the saved tensors."""
 SIGNATURE = "check/update"
 """Name of the update's signature among the saved tensors."""
 LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
@@ -58,9 +58,9 @@ def trainable_parameters(policy: "nn.Module") -> int:
 
 
 def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
-    """Return every tensor that is trained, that the method added, or that it remembers; shared ones once.
+    """Return all tensors that are trained, added by the method, or kept as its state; shared ones once.
 
-    With them goes a signature of the update, by which :func:`load_trained_state` checks what it rebuilds.
+    A signature of the update is added, with which :func:`load_trained_state` checks what it rebuilds.
     """
     return {**_saved_tensors(method, policy), SIGNATURE: update_signature(method, policy)}
 
@@ -91,7 +91,8 @@ def load_trained_state(method: Method, policy: "nn.Module", state: dict[str, "Te
     if state.keys() != expected:
         odd = sorted(state.keys() ^ expected)[0]
         raise UserError(
-            f"{place}: tensor {odd!r} has no partner; the file belongs to another method or model"
+            f"{place}: tensor {odd!r} is in only one of file and policy; "
+            "the file belongs to another method or model"
         )
     tensors = {name: state[name] for name in state if not name.startswith((METHOD_STATE, SIGNATURE))}
     policy.load_state_dict(tensors, strict=False)

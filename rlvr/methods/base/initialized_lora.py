@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class InitializedLora(ExportedAsLora, Lora):
-    """LoRA with B0 A0 taken from the base; a subclass says which part of a weight that is."""
+    """LoRA with B0 A0 taken from the base; a subclass defines which part of a weight that is."""
 
     category: ClassVar[Category] = "Initialization"
     requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}

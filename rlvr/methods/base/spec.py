@@ -42,7 +42,7 @@ class Method(ABC):
     changes_base: ClassVar[bool] = False
     """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
     stochastic: ClassVar[bool] = False
-    """Whether its forward pass in training draws noise of its own, besides dropout."""
+    """Whether its forward pass in training adds noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
     requirements: ClassVar[dict[str, Requirement]] = {}
@@ -78,10 +78,10 @@ class Method(ABC):
         return type(self)(self.Parameters(**{**self.parameters.model_dump(), **values}))
 
     def check_fit(self, model_config: "PretrainedConfig") -> None:
-        """Refuse settings that do not fit a model; overridden where `requirements` cannot say it.
+        """Refuse settings that do not fit a model; overridden where `requirements` cannot express it.
 
         Raises:
-            UserError: they do not; the message says what to change.
+            UserError: they do not; the message names what to change.
         """
         check_requirements(self, model_config)
 
@@ -146,11 +146,11 @@ class Method(ABC):
         return None
 
     def method_state(self, model: "nn.Module") -> dict[str, "Tensor"]:
-        """Return what the method must remember besides its tensors in the model (AdaLoRA's importances)."""
+        """Return what the method must save besides its tensors in the model (AdaLoRA's importances)."""
         return {}
 
     def load_method_state(self, model: "nn.Module", state: dict[str, "Tensor"]) -> None:
-        """Put back what :meth:`method_state` returned."""
+        """Restore what :meth:`method_state` returned."""
         return None
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":

@@ -105,7 +105,7 @@ class AdaLora(PeftMethod):
         """Update importances and allocate ranks; PEFT counts steps from 1.
 
         PEFT settles the ranks at one step of the schedule. A step without gradient is no step to it, so that
-        one may never come; the next one then stands for it.
+        one may never come; the next one then takes its place.
         """
         tuner = _tuner(model)
         config = cast(Any, tuner.peft_config["default"])
@@ -147,7 +147,7 @@ class AdaLora(PeftMethod):
         return {**state, **{f"rank_pattern/{name}": torch.tensor(kept) for name, kept in pattern.items()}}
 
     def load_method_state(self, model: "nn.Module", state: "dict[str, Tensor]") -> None:
-        """Give the allocator its memory back, on the policy's device: a saved state comes from the CPU."""
+        """Restore the allocator's state on the policy's device: a saved state comes from the CPU."""
         device = next(model.parameters()).device
         tables: dict[str, dict[str, Any]] = {kind: {} for kind in (*IMPORTANCES, "rank_pattern")}
         for key, tensor in state.items():

@@ -1,4 +1,4 @@
-"""DEFT: a subspace is taken out of the base and filled anew."""
+"""DEFT: a subspace of the base is removed and replaced by a trained one."""
 
 from typing import TYPE_CHECKING, ClassVar, cast
 

@@ -1,4 +1,4 @@
-"""LoRA-FA: A stays as it was drawn; the gradient of B is corrected for that."""
+"""LoRA-FA: A stays as initialised; the gradient of B is corrected for that."""
 
 from typing import TYPE_CHECKING, cast
 

@@ -40,7 +40,7 @@ class Psoft(ExportedAsLora, PeftMethod):
     parameters: PsoftParameters
 
     def peft_config(self) -> "PsoftConfig":
-        """Return the configuration; its alpha cancels out and stands at the rank, as the authors have it."""
+        """Return the configuration; its alpha cancels out and is set to the rank, as by the authors."""
         from peft import PsoftConfig
 
         return PsoftConfig(
@@ -54,7 +54,7 @@ class Psoft(ExportedAsLora, PeftMethod):
     def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
         """Inject the adapter, save its subspace with it, and keep small rotations from being rounded away.
 
-        PEFT computes A and B anew whenever a run is loaded, but the signs of an SVD differ between machines,
+        PEFT computes A and B again whenever a run is loaded, but the signs of an SVD differ between machines,
         and the trained R means nothing in another basis.
         """
         policy = super().wrap(model, total_steps)

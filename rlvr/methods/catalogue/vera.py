@@ -1,4 +1,4 @@
-"""VeRA: two vectors a layer scale random matrices that all layers share."""
+"""VeRA: two vectors per layer scale random matrices that all layers share."""
 
 from typing import TYPE_CHECKING, Any
 
