@@ -177,8 +177,8 @@ def test_the_released_merge_corrupts_the_frozen_base_and_ours_does_not():
 
 @pytest.mark.parametrize("field", [{"faults": ["in_place_merge"]}, {"trains_as": "lora"}])
 @pytest.mark.parametrize("preset", ["paper", "recommended"])
-def test_only_the_preset_released_may_be_wrong(preset, field):
-    with pytest.raises(ValidationError, match="preset `released` alone"):
+def test_only_the_preset_released_may_have_faults(preset, field):
+    with pytest.raises(ValidationError, match="only the preset `released` may have"):
         MethodFile(presets={preset: field})
 
 
@@ -254,5 +254,5 @@ def test_an_adapter_sync_is_refused_for_a_study_with_a_method_that_has_no_such_f
 
 
 def test_a_preset_leaves_the_sync_to_the_study():
-    with pytest.raises(ValidationError, match="belongs to the study"):
+    with pytest.raises(ValidationError, match="is a setting of the study"):
         MethodFile(presets={"recommended": {"training": {"rollout_dtype": "float16"}}})
