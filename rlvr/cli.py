@@ -34,7 +34,7 @@ RESULT_VERBS = {"agreement", "methods", "plan"}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb and return the exit code; errors that a person can fix are printed without a traceback."""
+    """Run one verb and return the exit code; errors that the user can fix are printed without a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is written
@@ -187,7 +187,7 @@ def train(
     config: Config,
     model: ModelFolder,
     data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
-    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder of the training state.")],
+    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
 ) -> None:
     """Train one run with DAPO.
@@ -225,7 +225,7 @@ def generate(
     config: Config,
     model: ModelFolder,
     data: Benchmark,
-    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder of the samples so far.")],
+    checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for finished samples.")],
     output: Annotated[Path, output("Parquet file to write.")],
     adapter: Annotated[
         Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
@@ -233,7 +233,7 @@ def generate(
 ) -> None:
     """Sample completions for every problem of a benchmark.
 
-    A run that was stopped continues from the samples so far.
+    A run that was stopped continues after its last finished sample.
     """
     from rlvr.evaluate.generate import generate
 

@@ -1,9 +1,9 @@
-"""The errors that a person can act on."""
+"""The error that a user can fix."""
 
 
 class UserError(Exception):
-    """Something in the input is wrong and a person can mend it.
+    """Something in the input is wrong and the user can fix it.
 
-    The message names the file, the key or line, the value, and the way out. The command line prints
+    The message names the file, the key or line, the value, and the fix. The command line prints
     it without a traceback and exits with 1.
     """

@@ -365,10 +365,7 @@ def _plan_row(plan: Plan, config: TrainConfig) -> list[str]:
         config.setting,
         f"{config.training.learning_rate:g}",
         str(config.training.steps),
-        ", ".join(
-            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in values.items()
-        ),
+        ", ".join(f"{key} {_number(value)}" for key, value in values.items()),
     ]
 
 

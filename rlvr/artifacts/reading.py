@@ -28,7 +28,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         UserError: the file is missing or damaged, of another format version, or a field is missing, unknown
             or of another type.
     """
-    with _way_out(path):
+    with _with_fix(path):
         data = read_json(path)
         if _VERSION in kind.model_fields and isinstance(data, dict):
             _require_version(path, data.get(_VERSION, 1), kind.model_fields[_VERSION].default)
@@ -52,7 +52,7 @@ def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     if path.suffix == ".csv":
         return _read_csv(path, kind)
     frame = read_parquet(path, [])
-    with _way_out(path):
+    with _with_fix(path):
         _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
         _require_columns(path, frame, kind.columns())
         if fault := fault_in(kind, frame, "row {}".format):
@@ -98,7 +98,7 @@ def read_train_log(path: Path) -> "pd.DataFrame":
     from pandas.api.types import is_numeric_dtype
 
     frame = read_parquet(path, [])
-    with _way_out(path):
+    with _with_fix(path):
         _require_version(path, frame.attrs.get(_VERSION, 1), TRAIN_LOG_VERSION)
         _require_columns(path, frame, list(TRAIN_LOG))
         for name, column in frame.items():
@@ -124,8 +124,8 @@ def write_train_log(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 @contextmanager
-def _way_out(path: Path) -> Iterator[None]:
-    """Add to errors what to do about a file that this version cannot read."""
+def _with_fix(path: Path) -> Iterator[None]:
+    """Add the fix to errors about a file that this version cannot read."""
     try:
         yield
     except UserError as error:
@@ -139,7 +139,7 @@ def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
         return f"line {row + 2}"
 
     texts = read_csv(path, [])
-    with _way_out(path):
+    with _with_fix(path):
         _require_columns(path, texts, kind.columns())
         try:
             columns = {

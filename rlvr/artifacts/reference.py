@@ -111,7 +111,7 @@ def reference_text() -> str:
         "## Files\n",
         _files(),
         "## Tables\n",
-        "One row of a table each. Null is an empty cell in CSV; pandas reads it as NaN or None.\n",
+        "Each section describes the rows of one table. An empty CSV cell is NaN or None in pandas.\n",
         *(_table(path, kind) for path, kind in TABLES.items()),
         "## Metrics\n",
         _METRICS,

@@ -165,7 +165,7 @@ class ComparisonRow(_Variant):
     n_samples: int
     """Samples of both sides."""
     train_seeds: int
-    """Training seeds; the smaller number of the two sides, the untrained model aside."""
+    """Training seeds; the smaller number of the two sides, not counting the untrained model."""
     probability_of_improvement: OptionalFloat
     """Probability that a training run of the method beats one of the baseline, over seeds x benchmarks
     (Agarwal et al. 2021); only in `overall` rows with at least three training seeds on both sides."""

@@ -1,10 +1,10 @@
-"""Recognise results of earlier versions, so that an upgrade says what it redoes and why."""
+"""Recognise results of earlier versions and report what an upgrade redoes, and why."""
 
 from rlvr.artifacts.folder import StudyFolder
 
 
 def upgrade_notice(folder: StudyFolder) -> str | None:
-    """Return what becomes of results that another version wrote; None where there are none."""
+    """Return what happens to results of an earlier version; None where there are none."""
     if folder.manifest.exists() or not (folder.root / "cells").exists():
         return None
     return (

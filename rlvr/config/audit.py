@@ -45,7 +45,7 @@ class Difference(Settings):
     title: str
     """What it is, in a few words."""
     paper: str = ""
-    """What the text says; empty where it says nothing."""
+    """What the text states; empty where it states nothing."""
     code: str
     """What the code does."""
     where: list[Place] = Field(min_length=1)
@@ -63,14 +63,14 @@ class Difference(Settings):
     graders: tuple[Grader, ...] = ()
     """Graders that reproduce it."""
     here: str = ""
-    """What else to know about reproducing it, or why it is not reproduced."""
+    """Further notes on reproducing it, or why it is not reproduced."""
     noticed_by: str
     """The check or test of ours that would have stopped it."""
 
     @model_validator(mode="after")
-    def _says_how_to_reproduce_it(self) -> "Difference":
+    def _names_what_reproduces_it(self) -> "Difference":
         if not (self.presets or self.faults or self.evaluations or self.prompts or self.graders or self.here):
-            raise ValueError("name what reproduces it, or say under `here` why nothing does")
+            raise ValueError("name what reproduces it, or explain under `here` why nothing does")
         return self
 
 
@@ -104,7 +104,7 @@ class Measured(Settings):
     rows: list[MeasuredRow]
     """One row per method."""
     reading: str
-    """What the numbers say."""
+    """Interpretation of the numbers."""
 
 
 class Audit(Settings):

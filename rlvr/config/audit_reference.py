@@ -16,13 +16,13 @@ INTRODUCTION = """\
 
 The paper ([arXiv 2512.23165](https://arxiv.org/abs/2512.23165)) and its code
 ([MikaStars39/PeRL](https://github.com/MikaStars39/PeRL)) do not describe the same experiment. This page lists
-every difference that we found, by weight; `make schemas` generates it from `config/audit.yaml`. Links without
+every difference that we found, by kind; `make schemas` generates it from `config/audit.yaml`. Links without
 a commit are to a5ec6c3, the release of 2025-12-29. A repository shows what the code does, not what was on the
-machine when it ran: the surest check of each is the `adapter_config.json` of the published checkpoint.
+machine when it ran; the best evidence is the `adapter_config.json` of the published checkpoint.
 
-*Here* is what of ours reproduces a difference, so that its effect can be measured: a preset `released` in
+*Here* names what reproduces a difference in this project, to measure its effect: a preset `released` in
 `config/methods/`, a fault in `rlvr/methods/faults.py`, or the preset `released` in `config/evaluations.yaml`.
-The study `config/studies/audit.yaml` runs the worst of them beside the methods as their authors define them:
+The study `config/studies/audit.yaml` runs the worst of them next to the methods as their authors define them:
 `snakemake all --config 'studies=[audit]'`. *Noticed by* is our check or test that would have stopped it.
 
 **All released runs** share D13, D14 and D15; every preset `released` of an adapter sets

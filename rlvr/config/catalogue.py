@@ -129,7 +129,7 @@ class ModelCatalogue(Settings):
 
 
 class Columns(Settings):
-    """Names of the source's columns."""
+    """Names of the columns in the data that is read."""
 
     problem: str = "problem"
     """Column with the problem text, without instructions."""
@@ -144,7 +144,7 @@ class Columns(Settings):
 
 
 class Rows(Settings):
-    """A slice of a source, in the order of the source."""
+    """A slice of a data set, in its own order."""
 
     skip: NonNegativeInt = 0
     """Rows skipped at the beginning."""
@@ -168,11 +168,11 @@ class Checks(Settings):
     long_problem: Literal["stop", "drop", "keep"] = "stop"
     """The problem has more than `longest_problem` characters."""
     control_characters: Literal["stop", "drop", "keep"] = "stop"
-    """Problem or answer has control characters besides line feed and tab, often a damaged `frac`."""
+    """Problem or answer has control characters other than line feed and tab, often a damaged `\\frac`."""
     duplicate_id: Literal["stop", "drop"] = "stop"
     """An earlier row has the same id; `drop` keeps the earlier one."""
     duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
-    """An earlier row has the same problem, white space aside; `drop` keeps the earlier one."""
+    """An earlier row has the same problem, ignoring white space; `drop` keeps the earlier one."""
     unparsable_answer: Literal["stop", "drop"] = "stop"
     """The verifier does not accept the gold answer as its own answer."""
     text_answer: Literal["stop", "drop", "keep"] = "keep"
@@ -189,7 +189,7 @@ class ArithmeticData(Settings):
     levels: list[Literal["L1", "L2", "L3", "L4"]] = Field(min_length=1)
     """L1 one digit; L2 0..20 and the times table to 12; L3 two digits; L4 two operations."""
     operations: list[Literal["+", "-", "*"]] = Field(min_length=1)
-    """Operations asked for."""
+    """Operations to use."""
     split: Literal["train", "test"]
     """Side of the split by operand pair."""
     size: PositiveInt

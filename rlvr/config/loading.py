@@ -1,4 +1,4 @@
-"""Read configuration files; messages name file, line, key, value and the way out."""
+"""Read configuration files; messages name file, line, key, value and the fix."""
 
 import difflib
 import re
@@ -70,7 +70,8 @@ def unknown_name(place: str, key: str, name: str, known: typing.Collection[str])
 
 def _nearest_file(path: Path) -> str:
     siblings = [other.name for other in path.parent.glob(f"*{path.suffix}")]
-    return nearest(path.name, siblings) + (f" (there are: {', '.join(sorted(siblings))})" if siblings else "")
+    listed = f" (existing files: {', '.join(sorted(siblings))})" if siblings else ""
+    return nearest(path.name, siblings) + listed
 
 
 def _describe(fault: Any, model: type[BaseModel], data: Any, place: str, node: yaml.Node | None) -> str:

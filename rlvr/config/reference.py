@@ -61,8 +61,8 @@ lists of methods; `methods/` holds the presets of each method.
   Tables and figures show settings side by side. `studies/grid.yaml` holds LoRA at four ranks, three
   learning rates and three algorithms.
 - Train a named set of methods: `methods: {set: paper, preset: paper}`.
-- Work without network: put a data set where `local` of its entry in `datasets.yaml` says (`docs/data.md`);
-  for a model use `source: local` with its `path` in `models.yaml`.
+- Work without network: put a data set at the path under `local` of its entry in `datasets.yaml`
+  (`docs/data.md`); for a model use `source: local` with its `path` in `models.yaml`.
 - An unknown key or a wrong value stops the workflow before the first job; the message names file, line, key
   and the nearest known key.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
@@ -148,7 +148,7 @@ def markdown_table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def type_text(value: dict[str, Any], pages: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the type of a key, with links to blocks; ``pages`` says which of these are on another page."""
+    """Return the type of a key, with links to blocks; ``pages`` maps those on another page to that page."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         return f"[{name}]({pages.get(name, '')}#{name.lower()})"

@@ -54,7 +54,7 @@ class TrainConfig(Settings):
     """The algorithm; `learning_rate` is the rate of this run."""
 
     @model_validator(mode="after")
-    def _only_released_may_be_wrong(self) -> "TrainConfig":
+    def _only_released_has_faults(self) -> "TrainConfig":
         if self.preset != "released" and (self.faults or self.trains_as != self.method):
             raise ValueError(f"preset {self.preset!r} must train {self.method!r}, and without faults")
         return self

@@ -73,7 +73,7 @@ class MethodFile(Settings):
     """`paper`: the paper's text; `released`: its released code; `recommended`: the method's own authors."""
 
     @model_validator(mode="after")
-    def _only_released_may_be_wrong(self) -> "MethodFile":
+    def _only_released_has_faults(self) -> "MethodFile":
         for name, preset in self.presets.items():
             if name != "released" and (preset.trains_as or preset.faults):
                 raise ValueError(f"presets.{name}: only the preset `released` may have trains_as or faults")

@@ -15,7 +15,7 @@ def load_study(path: Path) -> Study:
     """Read a study, over the one that it extends and the evaluation preset that it names.
 
     Raises:
-        UserError: see :func:`rlvr.config.loading.load_yaml`, or studies extend each other in a circle.
+        UserError: see :func:`rlvr.config.loading.load_yaml`, or studies extend each other circularly.
     """
     data, node = _read_extended(path)
     evaluation = data.get("evaluation") if isinstance(data, dict) else None
@@ -34,7 +34,7 @@ def _read_extended(path: Path) -> tuple[Any, yaml.Node | None]:
         layers.append({key: value for key, value in data.items() if key != "extends"})
         place = place.with_name(f"{data['extends']}.yaml")
         if place in visited:
-            raise UserError(f"{path}: extends: {' -> '.join(p.stem for p in [*visited, place])} is a circle")
+            raise UserError(f"{path}: extends: {' -> '.join(p.stem for p in [*visited, place])} is circular")
         visited.append(place)
         data, _ = read_yaml(place)
     for layer in reversed(layers):
@@ -43,7 +43,7 @@ def _read_extended(path: Path) -> tuple[Any, yaml.Node | None]:
 
 
 def _evaluation_preset(study: Path, name: Any) -> dict[str, Any]:
-    """Return the values that a preset of `evaluations.yaml` gives, the reason aside."""
+    """Return the values that a preset of `evaluations.yaml` gives, without its reason."""
     catalogue = load_yaml(study.parent.parent / "evaluations.yaml", EvaluationCatalogue).evaluations
     if name not in catalogue:
         raise unknown_name(str(study), "evaluation.preset", str(name), catalogue.keys())

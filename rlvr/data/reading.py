@@ -54,7 +54,7 @@ class Reading(NamedTuple):
 
 
 class _Unusable(Exception):
-    """A field of a row cannot be used; the message says why."""
+    """A field of a row cannot be used; the message gives the reason."""
 
 
 def read_entry(entry: DataEntry) -> Reading:

@@ -1,6 +1,6 @@
 """What every preset really trains, recorded in `config/methods/fingerprints.json`.
 
-The released code of the paper trained plain LoRA under other names for weeks, because nothing said so. Here
+The released code of the paper trained plain LoRA under other names for weeks, because nothing showed it. Here
 every change of a preset, a method or PEFT's defaults shows in a committed file, which a test compares.
 ``python -m rlvr.methods.reference`` (`make schemas`) writes it.
 """
@@ -19,7 +19,7 @@ from rlvr.methods.registry import methods
 
 SHOWN_ELSEWHERE = {"target_modules"}
 """Settings that the list of modules shows."""
-SAYS_NOTHING = {
+NOT_SHOWN = {
     *SHOWN_ELSEWHERE,
     "peft_type",
     "task_type",
@@ -28,7 +28,7 @@ SAYS_NOTHING = {
     "qalora_group_size",
     "runtime_config",
 }
-"""Fields of a PEFT configuration that say nothing more about the method."""
+"""Fields of a PEFT configuration that add nothing about the method."""
 
 Fingerprints = dict[str, dict[str, Any]]
 """``"METHOD, PRESET"`` -> fingerprint."""
@@ -78,7 +78,7 @@ def changes(known: Fingerprints, found: Fingerprints) -> list[str]:
 
 
 def _peft_configuration(preset: ResolvedPreset) -> str:
-    """Return what PEFT is asked for, defaults included: a new version of PEFT may change them."""
+    """Return the configuration passed to PEFT, defaults included: a new version of PEFT may change them."""
     if not isinstance(preset.trained, PeftMethod):
         return ""
     config: Any = preset.trained.peft_config()
@@ -86,6 +86,6 @@ def _peft_configuration(preset: ResolvedPreset) -> str:
     values = {
         name: sorted(value) if isinstance(value, set) else value
         for name, value in named.items()
-        if value and name not in SAYS_NOTHING
+        if value and name not in NOT_SHOWN
     }
     return f"{type(config).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

@@ -63,13 +63,13 @@ def methods_as_json(config: Path, architecture: Architecture | None = None) -> s
 
 def print_methods(config: Path, model: str, architecture: Architecture) -> None:
     """Print the methods as a table: one line each, trainable parameters by preset."""
-    title = f"trainable parameters of {model}, {model_size(architecture):,} in all"
+    title = f"trainable parameters of {model} ({model_size(architecture):,} in total)"
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", expand=True, padding=(0, 1, 0, 0))
     table.add_column("method", no_wrap=True)
     table.add_column("category", no_wrap=True)
     for preset in PRESETS:
         table.add_column(preset, justify="right", no_wrap=True)
-    table.add_column("citation", no_wrap=True, overflow="ellipsis", ratio=1)  # the one that may be cut
+    table.add_column("citation", no_wrap=True, overflow="ellipsis", ratio=1)  # may be truncated
     others = {}
     for row in describe_methods(config, architecture):
         counts = []

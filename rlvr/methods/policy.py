@@ -60,7 +60,7 @@ def trainable_parameters(policy: "nn.Module") -> int:
 def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
     """Return every tensor that is trained or that the method added, and its own state; shared tensors once.
 
-    With them goes a signature of the update, by which :func:`load_trained_state` checks what it rebuilds.
+    A signature of the update is added, with which :func:`load_trained_state` checks what it rebuilds.
     """
     return {**_saved_tensors(method, policy), SIGNATURE: update_signature(method, policy)}
 

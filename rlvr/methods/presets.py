@@ -64,7 +64,7 @@ def check_fit(method: Method, architecture: Architecture) -> None:
     """Refuse settings of a method that do not fit a model of these sizes.
 
     Raises:
-        UserError: they do not; the message says what to change.
+        UserError: they do not; the message names what to change.
     """
     method.check_fit(_as_config(architecture))
 

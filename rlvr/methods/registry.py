@@ -1,4 +1,4 @@
-"""Every method under its name; a new file in `catalogue/` is found by itself."""
+"""Every method under its name; a new file in `catalogue/` is found automatically."""
 
 import importlib
 import pkgutil
@@ -36,7 +36,7 @@ def methods() -> dict[str, type[Method]]:
 
 
 def get_method(name: str, place: str = "method") -> type[Method]:
-    """Return the class of a method by name; ``place`` says in messages where the name is given.
+    """Return the class of a method by name; ``place`` names in messages where the name is given.
 
     Raises:
         UserError: no such method; the message gives the nearest name.

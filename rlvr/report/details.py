@@ -44,8 +44,8 @@ RATES = [
     ),
     Quantity(metric="avg/lenient", title="Accuracy", below="any answer format", show=percent),
     Quantity(metric="no_answer_rate", title="No answer", show=percent),
-    Quantity(metric="verifier_failure_rate", title="No verdict", show=percent),
-    Quantity(metric="verifier_timeout_rate", title="No verdict", below="timeout", show=percent),
+    Quantity(metric="verifier_failure_rate", title="Not graded", show=percent),
+    Quantity(metric="verifier_timeout_rate", title="Not graded", below="timeout", show=percent),
     Quantity(metric="truncation_rate", title="Truncated", show=percent),
     Quantity(metric="rerun_se", title="Rerun SE", below="points", show=_points),
 ]

@@ -48,7 +48,7 @@ class Inputs:
         summary: `SummaryRow`, one row per variant, benchmark and metric.
         comparisons: `ComparisonRow`, one row per variant, baseline and benchmark.
         budget: `BudgetRow`, one row per variant, benchmark and token budget.
-        contamination: by data set; empty where nobody has looked.
+        contamination: by data set; empty where it has not been computed.
         records: by run; a run that has not finished is absent.
         train_logs: by run.
         pretraining: by model; only built-in models have one.

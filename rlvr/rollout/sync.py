@@ -1,7 +1,7 @@
-"""Weight sync: the engine gets what is trained, and proves that it serves it.
+"""Weight sync: sends the trained weights to the engine and checks that it serves them.
 
 Weights are merged out of place (:mod:`rlvr.methods.weights`), so the policy's base weights are never changed:
-there is nothing to restore and nothing that drifts.
+there is nothing to restore and nothing can drift.
 """
 
 import math
@@ -17,12 +17,12 @@ from rlvr.rollout.engines.base import Engine
 
 
 class WeightSync:
-    """Brings a policy's weights to an engine and measures what arrives."""
+    """Sends a policy's weights to an engine and measures what is lost."""
 
     def __init__(
         self, method: Method, policy: nn.Module, engine: Engine, mode: Literal["merged", "adapter"]
     ) -> None:
-        """Remember the untrained weights; call before anything is trained or resumed."""
+        """Store the untrained weights; call before anything is trained or resumed."""
         self.method, self.policy, self.engine, self.mode = method, policy, engine, mode
         self.untrained = {
             f"{name}.{key}": tensor.cpu().clone() if _moves(method, layer, key) else tensor
@@ -35,7 +35,7 @@ class WeightSync:
 
         Returns:
             ``sync/noise_to_signal``: ||served update - update|| / ||update|| over all weights (Frobenius), 0
-            where nothing is lost on the way and 1 where the engine still serves the untrained model; NaN
+            where nothing is lost and 1 where the engine still serves the untrained model; NaN
             before the first update. ``sync/update_norm``: ||update||.
 
         Raises:
@@ -79,5 +79,6 @@ def _require_equal(name: str, held: Tensor, sent: Tensor) -> None:
     if not torch.equal(held, sent.to(held)):
         raise UserError(
             f"after the sync the engine does not hold the weights of {name!r} that it was sent: it would "
-            "sample from another policy than the one that is trained; a fault of the engine, not of the study"
+            "sample from another policy than the one that is trained; this is a defect of the engine, not of "
+            "the study"
         )

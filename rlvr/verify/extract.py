@@ -38,7 +38,7 @@ _COULD_CONTINUE = re.compile(r"[.,/]?\s?")
 
 
 class _Piece(NamedTuple):
-    """A part of a text: its position and what it says, without box or marks."""
+    """A part of a text: its position and its content, without box or marks."""
 
     start: int
     end: int

@@ -179,10 +179,10 @@ class Verifier:
         ):
             for index in waiting[question]:
                 verdicts[index] = Verdict(*decision, seconds)
-            self._remember(question, decision)
+            self._store(question, decision)
         return [verdict for verdict in verdicts if verdict is not None]
 
-    def _remember(self, question: Question, decision: Decision) -> None:
+    def _store(self, question: Question, decision: Decision) -> None:
         if not self._grader.extracts:
             return  # whole completions would fill the memory, and no two are equal
         with self._lock:

@@ -32,7 +32,7 @@ class Item:
 class Verdict:
     """The verdict on one completion.
 
-    ``status`` says how it came about, and only ``ok`` can be correct:
+    ``status`` tells how it came about, and only ``ok`` can be correct:
 
     - ``ok``: gold and answer were compared;
     - ``no_answer``: the completion has no complete answer in the requested format;

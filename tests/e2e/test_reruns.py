@@ -159,7 +159,7 @@ def test_a_deleted_grade_file_is_really_rebuilt_the_same(checkout):
     assert checkout.planned(*MINI) == {}
 
 
-def test_a_deleted_training_run_is_republished_from_its_checkpoint(checkout):
+def test_a_deleted_training_run_is_restored_from_its_checkpoint(checkout):
     """Minutes of training are not repeated because a file was lost."""
     trained = checkout.folder / LORA / "trained.safetensors"
     content = trained.read_bytes()

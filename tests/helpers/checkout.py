@@ -1,4 +1,4 @@
-"""A throw-away checkout of the workflow, in which tests run Snakemake as a person would."""
+"""A throw-away checkout of the workflow, in which tests run Snakemake as a user would."""
 
 import os
 import re
@@ -41,9 +41,9 @@ def make_checkout(folder: Path) -> Checkout:
     """Copy what Snakemake needs; symbolic links stay links."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
-        source = REPOSITORY / part
-        if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, folder / part, symlinks=True)
+        original = REPOSITORY / part
+        if original.is_dir() and not original.is_symlink():
+            shutil.copytree(original, folder / part, symlinks=True)
         else:
-            shutil.copy(source, folder / part, follow_symlinks=False)
+            shutil.copy(original, folder / part, follow_symlinks=False)
     return Checkout(folder)

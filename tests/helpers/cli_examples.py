@@ -1,4 +1,4 @@
-"""The examples that `rlvr VERB --help` prints, as a person would copy them."""
+"""The examples that `rlvr VERB --help` prints, as a user would copy them."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""Listing and page of methods say what the registry says; our counts are those of the released code."""
+"""Listing and page of methods agree with the registry; our counts are those of the released code."""
 
 import json
 import re

@@ -169,7 +169,7 @@ def test_every_job_rule_has_log_benchmark_and_one_call(repository):
 
 
 def test_results_of_an_earlier_version_are_recognised(checkout):
-    """What an upgrade redoes is said before anything runs, with the reason and the way out."""
+    """What an upgrade redoes is shown before anything runs, with the reason and how to keep the results."""
     earlier = checkout.folder / "results" / "demo" / "cells"
     earlier.mkdir(parents=True)
     done = checkout.snakemake("-n", "all", "--config", "studies=[demo]")

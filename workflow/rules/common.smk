@@ -57,14 +57,14 @@ def catalogue_entries():
 
 
 def entry_of(kind, name):
-    """Return a catalogue entry, or say which there are."""
+    """Return a catalogue entry; a message lists the known ones."""
     return known(
         catalogue_entries(), f"{kind}/{name}", f"config/{'datasets' if kind == 'data' else kind}.yaml"
     )
 
 
 def known(mapping, name, place):
-    """Look a wildcard up, or say which names there are."""
+    """Look up the value of a wildcard; a message lists the known ones."""
     if name not in mapping:
         raise WorkflowError(f"{name!r} is not in {place}; known: {', '.join(mapping)}")
     return mapping[name]

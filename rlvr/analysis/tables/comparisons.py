@@ -45,7 +45,7 @@ class Pair:
 
     @property
     def train_seeds(self) -> int:
-        """The smaller number of training seeds of the two, the untrained model aside."""
+        """The smaller number of training seeds of the two, not counting the untrained model."""
         return min(side.train_seeds for side in (self.method, self.baseline) if side.method != BASE)
 
     @property

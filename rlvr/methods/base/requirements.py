@@ -1,4 +1,4 @@
-"""What a setting asks of the shape of every adapted layer, checked before anything is built."""
+"""What a setting requires of the shape of every adapted layer, checked before anything is built."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,7 +40,7 @@ def check_requirements(method: "Method", model_config: "PretrainedConfig") -> No
     """Compare the settings of a method with the layers that it adapts.
 
     Raises:
-        UserError: a setting does not fit; the message names layer, shape, setting and the way out.
+        UserError: a setting does not fit; the message names layer, shape, setting and the fix.
     """
     shapes = linear_layers(model_config, ALL_LINEAR)
     adapted = method.declared_modules(model_config)

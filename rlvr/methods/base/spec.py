@@ -78,10 +78,10 @@ class Method(ABC):
         return type(self)(self.Parameters(**{**self.parameters.model_dump(), **values}))
 
     def check_fit(self, model_config: "PretrainedConfig") -> None:
-        """Refuse settings that do not fit a model; overridden where `requirements` cannot say it.
+        """Refuse settings that do not fit a model; overridden where `requirements` cannot express it.
 
         Raises:
-            UserError: they do not; the message says what to change.
+            UserError: they do not; the message names what to change.
         """
         check_requirements(self, model_config)
 

@@ -1,1 +1,1 @@
-"""One file per method; a new file is found by itself."""
+"""One file per method; a new file is found automatically."""

@@ -32,7 +32,7 @@ class BoftParameters(TargetedParameters):
         "up_proj",
     )
     """Adapted linear layers of every decoder block; `down_proj` only on small models, as PEFT makes every
-    rotation a dense [in, in] matrix (1.4 GB a layer at 7B)."""
+    rotation a dense [in, in] matrix (1.4 GB per layer at 7B)."""
 
 
 @register

@@ -54,7 +54,7 @@ class TinyLora(ExportedAsLora, PeftMethod):
         )
 
     def expected_parameters(self, model_config: "PretrainedConfig") -> int:
-        """Return u for each vector; tying leaves a fraction 1 - weight_tying of one a layer, at least one."""
+        """Return u for each vector; tying leaves 1 - weight_tying vectors per layer, at least one in all."""
         layers = len(linear_layers(model_config, self.parameters.target_modules))
         return self.parameters.vector_length * max(1, round(layers * (1 - self.parameters.weight_tying)))
 

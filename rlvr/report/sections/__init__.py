@@ -1,7 +1,7 @@
 """The sections of the page, one module and one template each.
 
 To add a section, add a module with a ``SECTION`` (:class:`rlvr.report.section.Section`) and its template in
-`templates/sections/`. Both are found by themselves.
+`templates/sections/`. Both are found automatically.
 """
 
 import importlib

@@ -50,7 +50,7 @@ class Forest:
 
     Attributes:
         baseline: its method, with its setting where settings of that method are compared.
-        open: whether the table is shown at once; the others are folded.
+        open: whether the table is open; the others are collapsed.
         improvements: whether a row has a probability of improvement (three training seeds on both sides).
     """
 

@@ -51,7 +51,7 @@ class Grader(ABC):
     library: ClassVar[str]
     """The package that decides, part of the version."""
     extracts: ClassVar[bool] = True
-    """False where the library gets whole completions; the worker then says which answer it found."""
+    """False where the library gets whole completions; the worker then returns the answer that it found."""
 
     @property
     def version(self) -> str:

@@ -186,7 +186,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, kind: type[Row]) -> None:
         (Grade, "correct", [1, 0], ["'correct'", "int64", "true or false"]),
         (Grade, "sample_index", [0.0, 1.0], ["'sample_index'", "float64", "a whole number"]),
         (Sample, "seconds", [True, False], ["'seconds'", "bool", "a number"]),
-        (SummaryRow, "metric", ["avg@4", "avg@4/cut"], ["line 3", "'avg@4/cut'"]),
+        (SummaryRow, "metric", ["avg@4", "avg@4/other"], ["line 3", "'avg@4/other'"]),
         (SummaryRow, "n_samples", [40, 40.5], ["line 3", "'40.5'", "a whole number"]),
         (SummaryRow, "value", [0.5, "a half"], ["line 3", "'a half'", "a number"]),
         (ContaminatedProblem, "same_answer", [True, "yes"], ["line 3", "'yes'", "true or false"]),

@@ -1,4 +1,4 @@
-"""How a study says how to measure: presets that it names and changes, prompts by name."""
+"""How a study is evaluated: presets that it names and changes, prompts by name."""
 
 import shutil
 from pathlib import Path

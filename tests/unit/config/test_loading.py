@@ -239,5 +239,5 @@ def test_a_wrong_key_in_an_extended_study_is_found_in_its_own_file(config):
 def test_studies_cannot_extend_each_other_in_a_circle(config):
     for name, other in (("a", "b"), ("b", "a")):
         (config / "studies" / f"{name}.yaml").write_text(f"extends: {other}\n")
-    with pytest.raises(UserError, match="a -> b -> a is a circle"):
+    with pytest.raises(UserError, match="a -> b -> a is circular"):
         load_plan("a", config)

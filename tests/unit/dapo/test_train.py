@@ -63,7 +63,7 @@ def config_at(path: Path, method: str = "lora", dropout: float = 0, **training) 
 
 
 class PowerCut(Exception):
-    """Stands for a killed machine."""
+    """Simulates a killed machine."""
 
 
 def fails_at(call: int):
@@ -89,21 +89,21 @@ def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(tiny_folder, tmp_pat
     config = config_at(tmp_path / "config.json", method, dropout)
     train(config, tiny_folder, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
     with pytest.raises(PowerCut):
-        train(config, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=fails_at(5))
+        train(config, tiny_folder, data, tmp_path / "b", tmp_path / "resumed", reward=fails_at(5))
     newest = sorted((tmp_path / "b").glob("*/step-*/state.json"))[-1]
     assert json.loads(newest.read_text())["progress"]["surplus"], "carried groups must be restored too"
-    assert not (tmp_path / "cut").exists(), "nothing is written before the end"
-    train(config, tiny_folder, data, tmp_path / "b", tmp_path / "cut", reward=even_sum)
-    whole, cut = (
+    assert not (tmp_path / "resumed").exists(), "nothing is written before the end"
+    train(config, tiny_folder, data, tmp_path / "b", tmp_path / "resumed", reward=even_sum)
+    whole, resumed = (
         load_file(tmp_path / "whole/trained.safetensors"),
-        load_file(tmp_path / "cut/trained.safetensors"),
+        load_file(tmp_path / "resumed/trained.safetensors"),
     )
-    assert whole.keys() == cut.keys()
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
-    logs = [pd.read_parquet(tmp_path / name / "train_log.parquet") for name in ("whole", "cut")]
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    logs = [pd.read_parquet(tmp_path / name / "train_log.parquet") for name in ("whole", "resumed")]
     stable = [name for name in COLUMNS if not name.startswith(("time/", "memory/"))]
     pd.testing.assert_frame_equal(logs[0][stable], logs[1][stable])
-    assert json.loads((tmp_path / "cut/run.json").read_text())["run_info"]["attempts"] == 2
+    assert json.loads((tmp_path / "resumed/run.json").read_text())["run_info"]["attempts"] == 2
 
 
 def test_log_and_record_describe_the_run(tiny_folder, tmp_path, data):
@@ -144,7 +144,7 @@ def test_the_phases_add_up_to_the_step(tiny_folder, tmp_path, data):
 
 
 class TwoDevices(TransformersEngine):
-    """An engine that says that it also uses a second device."""
+    """An engine that reports a second device."""
 
     devices = property(
         lambda self: frozenset(p.device for p in self.model.parameters()) | {torch.device("meta")}

@@ -80,9 +80,9 @@ def gradient(learner: Learner, batch: list[Group]) -> tuple[float, torch.Tensor]
 @pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
 def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm):
     whole = gradient(learner_on(tiny_folder, algorithm=algorithm), groups())
-    cut = gradient(learner_on(tiny_folder, algorithm=algorithm, tokens_per_microbatch=12), groups())
-    assert whole[0] == pytest.approx(cut[0], abs=1e-6)
-    torch.testing.assert_close(whole[1], cut[1], atol=1e-6, rtol=1e-4)
+    divided = gradient(learner_on(tiny_folder, algorithm=algorithm, tokens_per_microbatch=12), groups())
+    assert whole[0] == pytest.approx(divided[0], abs=1e-6)
+    torch.testing.assert_close(whole[1], divided[1], atol=1e-6, rtol=1e-4)
 
 
 def test_microbatches_hold_every_row_once_within_the_budget():

@@ -143,9 +143,9 @@ HUB_ROWS = {
 
 
 def entry(repository: Path, name: str) -> HubData:
-    source = load_yaml(repository / "config" / "datasets.yaml", DataCatalogue).datasets[name]
-    assert isinstance(source, HubData)
-    return source
+    found = load_yaml(repository / "config" / "datasets.yaml", DataCatalogue).datasets[name]
+    assert isinstance(found, HubData)
+    return found
 
 
 @pytest.fixture
@@ -161,16 +161,14 @@ def offline(tmp_path, monkeypatch):
     return tmp_path / "hub"
 
 
-def put_in_cache(cache: Path, source: HubData, row: dict[str, object], revision: str | None = None) -> None:
+def put_in_cache(cache: Path, found: HubData, row: dict[str, object], revision: str | None = None) -> None:
     """Write a repository as a download leaves it, with one configuration that is not asked for."""
-    folder = (
-        cache / f"datasets--{source.repo.replace('/', '--')}" / "snapshots" / (revision or source.revision)
-    )
-    part = folder / (source.config or "data") / f"{source.split}-00000-of-00001.parquet"
+    folder = cache / f"datasets--{found.repo.replace('/', '--')}" / "snapshots" / (revision or found.revision)
+    part = folder / (found.config or "data") / f"{found.split}-00000-of-00001.parquet"
     part.parent.mkdir(parents=True)
     pd.DataFrame([row]).to_parquet(part, index=False)
-    entries = {source.config or "default": part}
-    if source.config:
+    entries = {found.config or "default": part}
+    if found.config:
         other = folder / "zh" / part.name
         other.parent.mkdir()
         pd.DataFrame([{**row, "question": "another", "prompt": "another"}]).to_parquet(other, index=False)
@@ -178,7 +176,7 @@ def put_in_cache(cache: Path, source: HubData, row: dict[str, object], revision:
     configs = [
         {
             "config_name": name,
-            "data_files": [{"split": source.split, "path": str(path.relative_to(folder))}],
+            "data_files": [{"split": found.split, "path": str(path.relative_to(folder))}],
             "default": path is not part or len(entries) == 1,
         }
         for name, path in entries.items()
@@ -190,49 +188,49 @@ def put_in_cache(cache: Path, source: HubData, row: dict[str, object], revision:
 def test_a_cached_download_is_read_offline_with_the_columns_of_its_repository(
     repository, tmp_path, offline, name
 ):
-    source = entry(repository, name)
-    put_in_cache(offline, source, HUB_ROWS[name])
-    frame = prepare(tmp_path, source)
+    found = entry(repository, name)
+    put_in_cache(offline, found, HUB_ROWS[name])
+    frame = prepare(tmp_path, found)
     assert list(frame["problem"]) == [GOOD["problem"]]
     assert list(frame["answer"]) == ["2"]
-    assert list(frame["origin"]) == [f"{source.repo}@{source.revision[:7]}#1"]
+    assert list(frame["origin"]) == [f"{found.repo}@{found.revision[:7]}#1"]
     origin = read_json(tmp_path / "out.provenance.json")["origin"]
-    assert origin == {"kind": "hub", "repo": source.repo, "revision": source.revision}
+    assert origin == {"kind": "hub", "repo": found.repo, "revision": found.revision}
 
 
 def test_another_cached_revision_is_not_used_instead_of_the_pinned_one(repository, tmp_path, offline):
-    source = entry(repository, "gsm8k")
-    put_in_cache(offline, source, HUB_ROWS["gsm8k"], revision="0" * 40)
+    found = entry(repository, "gsm8k")
+    put_in_cache(offline, found, HUB_ROWS["gsm8k"], revision="0" * 40)
     with pytest.raises(UserError, match="cannot be loaded"):
-        prepare(tmp_path, source)
+        prepare(tmp_path, found)
 
 
 def test_an_incomplete_download_is_refused(repository, tmp_path, offline):
-    source = entry(repository, "brumo25")
-    put_in_cache(offline, source, HUB_ROWS["brumo25"])
+    found = entry(repository, "brumo25")
+    put_in_cache(offline, found, HUB_ROWS["brumo25"])
     (part,) = offline.rglob("*.parquet")
     part.rename(part.with_name("train-00001-of-00002.parquet"))
     with pytest.raises(UserError, match=r"cannot be loaded: only 1 of 2 parts of 'train' are in .*/data; "):
-        prepare(tmp_path, source)
+        prepare(tmp_path, found)
 
 
 def test_offline_the_message_says_where_to_put_which_file_and_then_it_is_read(repository, tmp_path, offline):
-    source = entry(repository, "aime24")
-    assert entry_files(source) == []
+    found = entry(repository, "aime24")
+    assert entry_files(found) == []
     with pytest.raises(
         UserError, match=r"(?s)put its split 'train' at data/aime24\.jsonl, .* columns id, problem, answer"
     ):
-        prepare(tmp_path, source)
+        prepare(tmp_path, found)
     Path("data").mkdir()
     Path("data/aime24.jsonl").write_text(lines_of(GOOD))
-    assert entry_files(source) == ["data/aime24.jsonl"]
-    assert list(prepare(tmp_path, source)["origin"]) == ["aime24.jsonl#1"]
+    assert entry_files(found) == ["data/aime24.jsonl"]
+    assert list(prepare(tmp_path, found)["origin"]) == ["aime24.jsonl#1"]
     assert read_json(tmp_path / "out.provenance.json")["origin"]["kind"] == "file"
 
 
 def test_every_download_has_a_place_for_a_local_file(repository):
     catalogue = load_yaml(repository / "config" / "datasets.yaml", DataCatalogue).datasets
-    hub = {name: source for name, source in catalogue.items() if isinstance(source, HubData)}
-    assert len(hub) == 15 and all(source.local for source in hub.values())
-    whole = {name: source.local.path for name, source in hub.items() if not name.endswith("-slice")}
+    hub = {name: one for name, one in catalogue.items() if isinstance(one, HubData)}
+    assert len(hub) == 15 and all(found.local for found in hub.values())
+    whole = {name: found.local.path for name, found in hub.items() if not name.endswith("-slice")}
     assert whole == {name: f"data/{name}.jsonl" for name in whole}

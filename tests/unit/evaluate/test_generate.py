@@ -159,9 +159,9 @@ def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, 
     before = [json.loads(line) for line in journal.read_bytes().splitlines()[:kept]]
 
     resumed = started(config, tiny_folder, benchmark_file, tmp_path)
-    said = resumed.communicate(timeout=240)[0].decode()
-    assert resumed.returncode == 0, said
-    assert f"continuing: {kept} of 560 samples are in" in said
+    shown = resumed.communicate(timeout=240)[0].decode()
+    assert resumed.returncode == 0, shown
+    assert f"continuing: {kept} of 560 samples are in" in shown
     after = read_rows(tmp_path / "killed.parquet", Sample)
     never_killed = generated(tiny_folder, benchmark_file, tmp_path, **{**size, "batch_size": 64})
     pd.testing.assert_frame_equal(after[DETERMINED], never_killed[DETERMINED])

@@ -64,7 +64,7 @@ def test_adalora_takes_ranks_away_until_the_target_is_reached():
 
 
 def test_adalora_settles_its_ranks_even_if_that_step_has_no_gradient():
-    """A step whose groups were all right or all wrong trains nothing."""
+    """A step whose groups were all correct or all incorrect trains nothing."""
     values = {"initial_rank": 6, "target_rank": 2, "warmup_fraction": 0.1, "final_fraction": 0.2}
     method, policy = built("adalora", steps=20, **values)
     optimizer = method.optimizer(policy, training())

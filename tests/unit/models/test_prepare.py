@@ -51,8 +51,8 @@ def test_a_folder_is_copied_without_pickles_code_and_old_provenance(folder, tmp_
 
 
 def test_every_file_of_a_local_folder_is_an_input_so_that_a_change_is_seen(folder):
-    source = LocalModel(source="local", path=str(folder))
-    assert entry_files(source) == sorted(str(file) for file in folder.iterdir())
+    entry = LocalModel(source="local", path=str(folder))
+    assert entry_files(entry) == sorted(str(file) for file in folder.iterdir())
     assert entry_files(LocalModel(source="local", path="nowhere")) == ["nowhere"]
 
 

@@ -1,4 +1,4 @@
-"""Sections of the page: found by themselves, each with a template of its own."""
+"""Sections of the page: found automatically, each with a template of its own."""
 
 import shutil
 import subprocess

@@ -20,7 +20,7 @@ def test_a_duplicated_sample_is_refused(results: Results, kind: str) -> None:
     fails(results, path, repr(problem), "more than once")
 
 
-def test_fewer_samples_than_the_study_says_are_refused(results: Results) -> None:
+def test_fewer_samples_than_in_the_study_are_refused(results: Results) -> None:
     results.samples["sums"] = 8
     fails(
         results,
@@ -32,7 +32,7 @@ def test_fewer_samples_than_the_study_says_are_refused(results: Results) -> None
     )
 
 
-def test_more_samples_than_the_study_says_are_refused(results: Results) -> None:
+def test_more_samples_than_in_the_study_are_refused(results: Results) -> None:
     results.samples["sums"] = 2
     fails(results, results.folder.grades("run0", "sums"), "'sums-0'", "unexpected [2, 3]")
 

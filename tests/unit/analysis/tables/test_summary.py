@@ -250,8 +250,8 @@ def test_a_benchmark_of_which_every_problem_is_contaminated_is_left_out(results:
         for name in ("overall_uncontaminated", "sums")
     )
     assert overall == sums
-    unseen = pick(summary, method="base", benchmark="products", metric="avg@4/uncontaminated")
-    assert [unseen[key] for key in shown] == ["", "", "", "", "0", "0"]
+    clean = pick(summary, method="base", benchmark="products", metric="avg@4/uncontaminated")
+    assert [clean[key] for key in shown] == ["", "", "", "", "0", "0"]
 
 
 def test_a_study_of_which_every_problem_is_contaminated_has_no_uncontaminated_mean(tmp_path: Path) -> None:
