@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rlvr.config.catalogue import (
     DataCatalogue,
+    HubModel,
     MethodSets,
     ModelCatalogue,
     PromptCatalogue,
@@ -43,6 +44,7 @@ from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
 from rlvr.methods import get_method, make_method
+from rlvr.methods.presets import check_fit
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,9 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.path}: training.sync: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
+    entry = plan.models.models.get(model)
+    if isinstance(entry, HubModel) and entry.architecture:
+        check_fit(method, entry.architecture)
     return TrainConfig(
         study=plan.name,
         run=f"{model}--{planned.method}--{planned.preset_name}--{name}",

@@ -100,3 +100,10 @@ def test_the_printed_plan_shows_what_a_setting_changes(repository, capsys):
     shown = capsys.readouterr().out
     assert "algorithm grpo" in " ".join(shown.split())
     assert "rank16" in shown and "0.001" in shown
+
+
+def test_a_rank_above_the_size_of_a_layer_is_refused_before_the_first_job(config):
+    path = config / "studies" / "paper-1.5b.yaml"
+    path.write_text(path.read_text() + "settings: {huge: {methods: [pissa], parameters: {rank: 4096}}}\n")
+    with pytest.raises(UserError, match=r"pissa.*rank"):
+        load_plan("paper-1.5b", config)
