@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from rlvr.artifacts import Sample, read_rows
 from rlvr.config.resolved import GenerateConfig
@@ -20,6 +21,7 @@ from rlvr.evaluate import generate as module
 from rlvr.evaluate.generate import generate
 from rlvr.evaluate.journal import Journal
 from rlvr.files import write_json, write_parquet
+from rlvr.rollout.engines.factory import make_engine
 from tests.helpers.paths import REPOSITORY
 
 DETERMINED = [name for name in Sample.columns() if name != "seconds"]
@@ -59,6 +61,21 @@ def generated(tiny: Path, data: Path, folder: Path, name: str = "out", **changed
     output = folder / f"{name}.parquet"
     generate(config_file(folder, **changed), tiny, data, None, folder / "journals", output)
     return read_rows(output, Sample)
+
+
+def test_the_engine_has_the_precision_of_the_configuration(
+    tiny_folder, benchmark_file, tmp_path, monkeypatch
+):
+    served = []
+
+    def recorded(*arguments, **options):
+        served.append(make_engine(*arguments, **options))
+        return served[-1]
+
+    monkeypatch.setattr(module, "make_engine", recorded)
+    generated(tiny_folder, benchmark_file, tmp_path, dtype="bfloat16")
+    (engine,) = served
+    assert engine.held_weight("model.norm.weight").dtype == torch.bfloat16
 
 
 def test_a_row_for_every_sample_with_its_own_seed(tiny_folder, benchmark_file, tmp_path):
