@@ -128,10 +128,15 @@ def _read_hub(entry: HubData) -> list[Numbered]:
     Without network, `datasets` alone would accept any cached version.
     """
     from datasets import load_dataset
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import is_offline_mode, snapshot_download
 
     try:
-        folder = snapshot_download(entry.repo, repo_type="dataset", revision=entry.revision)
+        folder = snapshot_download(
+            entry.repo,
+            repo_type="dataset",
+            revision=entry.revision,
+            local_files_only=is_offline_mode(),  # huggingface_hub before 2.2 asks the network even then
+        )
         _require_all_parts(Path(folder))
         data = load_dataset(folder, entry.config, split=entry.split)
     except Exception as error:  # the libraries raise many kinds; all mean that there is no data

@@ -1,5 +1,6 @@
 """The training loop: what it writes, and that a resumed run equals an uninterrupted one."""
 
+import importlib.metadata
 import json
 import re
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_log_and_record_describe_the_run(tiny_folder, tmp_path, data):
     assert 0 < record.train_info.trainable_parameters < total
     assert record.train_info.reward_first == log["reward/mean"].iloc[0]
     assert record.train_info.reward_last == pytest.approx(log["reward/mean"].tail(5).mean())
-    assert record.meta_info.packages["torch"] == torch.__version__
+    assert record.meta_info.packages["torch"] == importlib.metadata.version("torch")
     assert record.meta_info.model_sha256 == "test"
 
 
