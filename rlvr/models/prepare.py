@@ -92,12 +92,17 @@ def _copy_local(entry: LocalModel, folder: Path) -> None:
 
 
 def _download(entry: HubModel, folder: Path) -> None:
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import constants, is_offline_mode, snapshot_download
 
     from rlvr.models.folder import MODEL_FILES, WANTED
 
     try:
-        path = snapshot_download(entry.repo, revision=entry.revision, allow_patterns=MODEL_FILES)
+        path = snapshot_download(
+            entry.repo,
+            revision=entry.revision,
+            allow_patterns=MODEL_FILES,
+            local_files_only=is_offline_mode(),  # huggingface_hub before 2.2 asks the network even then
+        )
     except Exception as error:  # the library raises many kinds; all mean that there are no files
         cached = Path(constants.HF_HUB_CACHE, f"models--{entry.repo.replace('/', '--')}")
         raise UserError(
