@@ -86,7 +86,7 @@ def changed(folder: Path, edit) -> Path:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda rows: rows.pop(1), "number them D1 to D18 in order"),
+        (lambda rows: rows.pop(1), "number them D1 to D19 in order"),
         (lambda rows: rows[2].pop("here"), "name what reproduces it"),
         (lambda rows: rows[0]["where"][0].update(commit="HEAD"), "commit"),
         (lambda rows: rows[3]["presets"][0].update(faults=["no_such"]), "no_such"),

@@ -46,8 +46,8 @@ class Dora(Lora):
         for _, layer in self.adapted_layers(policy):
             tuner = cast(Any, layer)
             weight = tuner.get_base_layer().weight.detach().float()
-            magnitude = tuner.lora_magnitude_vector["default"].weight
-            magnitude.data = torch.linalg.norm(weight, dim=1).to(magnitude.device)
+            for magnitude in tuner.lora_magnitude_vector.parameters():
+                magnitude.data = torch.linalg.norm(weight, dim=1).to(magnitude.device)
 
     def expected_parameters(self, model_config: "PretrainedConfig") -> int:
         """Return LoRA's count and one magnitude per output row."""

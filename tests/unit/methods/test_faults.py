@@ -256,3 +256,31 @@ def test_an_adapter_sync_is_refused_for_a_study_with_a_method_that_has_no_such_f
 def test_a_preset_leaves_the_sync_to_the_study():
     with pytest.raises(ValidationError, match="is a setting of the study"):
         MethodFile(presets={"recommended": {"training": {"rollout_dtype": "float16"}}})
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_pefts_magnitudes_are_off_in_16_bits_and_ours_are_not(dtype):
+    base = dict(base_model(dtype).named_parameters())
+
+    def largest_error(faults: tuple[str, ...]) -> float:
+        method = trained_method(config_of("dora", faults=faults, parameters={"rank": 4, "alpha": 8}))
+        merged = merged_weights(method, untrained(method, dtype))
+        return max(
+            float((weight.detach() / base[name].detach().float() - 1).abs().max()) for name, weight in merged
+        )
+
+    assert largest_error(()) < 1e-6
+    assert largest_error(("bf16_magnitude",)) > (1e-3 if dtype == "bfloat16" else 1e-4)
+
+
+def test_in_float32_pefts_magnitudes_are_ours():
+    ours, pefts = (
+        policy.state_dict()
+        for faults in ((), ("bf16_magnitude",))
+        for method in [trained_method(config_of("dora", faults=faults, parameters={"rank": 4, "alpha": 8}))]
+        for policy in [untrained(method)]
+    )
+    magnitudes = [name for name in ours if "magnitude" in name]
+    assert magnitudes
+    for name in magnitudes:
+        assert torch.equal(ours[name], pefts[name]), name
