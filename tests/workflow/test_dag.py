@@ -174,6 +174,7 @@ def test_results_of_an_earlier_version_are_recognised(checkout):
     earlier.mkdir(parents=True)
     done = checkout.snakemake("-n", "all", "--config", "studies=[demo]")
     earlier.rmdir()
-    assert "results/demo was written by an earlier version" in done.stderr
-    assert "move results/demo away first" in done.stderr
+    shown = done.stdout + done.stderr  # a dry run logs to stdout
+    assert "results/demo was written by an earlier version" in shown
+    assert "move results/demo away first" in shown
     assert "train_run" in done.stdout
