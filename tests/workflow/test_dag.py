@@ -1,5 +1,6 @@
 """The DAG of every study, the profiles, and what a wrong configuration does to `snakemake`."""
 
+import os
 import re
 import subprocess
 import sys
@@ -137,8 +138,16 @@ def test_a_value_rewrites_the_configurations_that_hold_it(checkout, resolved, ol
 
 
 def tool(*arguments: str, repository: Path) -> subprocess.CompletedProcess[str]:
-    binary = Path(sys.executable).parent / arguments[0]
-    return subprocess.run([str(binary), *arguments[1:]], cwd=repository, capture_output=True, text=True)
+    """Run a tool of this environment; snakefmt needs another one, shfmt, on the path."""
+    folder = Path(sys.executable).parent
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [str(folder / arguments[0]), *arguments[1:]],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
 
 
 def test_snakemake_lint_is_clean(repository):
