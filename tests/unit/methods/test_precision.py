@@ -21,6 +21,17 @@ def test_untrained_weights_are_the_base_in_every_precision(name, dtype):
         assert (weight - before).norm() <= 1e-6 * before.norm()
 
 
+@pytest.mark.parametrize("name", sorted(methods()))
+def test_a_saved_state_means_the_same_on_a_float16_base_under_another_generator(name):
+    method, policy = method_of(name), policy_of(name, "float16")
+    state = {key: tensor.clone() for key, tensor in trained_state(method, policy).items()}
+    elsewhere = untrained(method, "float16", seed=77)
+    load_trained_state(method, elsewhere, state, "test")
+    here = dict(merged_weights(method, policy))
+    for key, weight in merged_weights(method, elsewhere):
+        assert torch.equal(weight, here[key]), key
+
+
 @pytest.fixture
 def other_machine(monkeypatch):
     """Another LAPACK: singular vectors are unique up to their sign; here every second one differs."""
