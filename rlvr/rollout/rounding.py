@@ -24,8 +24,10 @@ def stochastically_rounded(weight: Tensor, dtype: torch.dtype, generator: torch.
     if dtype == torch.float32:
         return weight
     step = grid_step(weight, dtype)
+    exact = weight / step
+    lower = exact.floor()
     uniform = torch.rand(weight.shape, generator=generator, device=weight.device)
-    return (torch.floor(weight / step + uniform) * step).to(dtype)
+    return ((lower + (uniform < exact - lower)) * step).to(dtype)
 
 
 def grid_step(weight: Tensor, dtype: torch.dtype) -> Tensor:
