@@ -65,14 +65,14 @@ def write_whole(
         name: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
         for name, tensor in (plain | dict(merged_weights(method, policy))).items()
     }
+    present = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
+    widest = max(present, key=lambda precision: precision.itemsize)
     kept, model.generation_config = model.generation_config, GenerationConfig()
     try:  # not the base's generation config: published ones are refused on saving (transformers#29988)
         model.save_pretrained(str(directory), state_dict=weights)
     finally:
         model.generation_config = kept
     (directory / "generation_config.json").unlink(missing_ok=True)
-    present = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
-    widest = max(present, key=lambda precision: precision.itemsize)
     path = directory / "config.json"
     write_json(path, {**read_json(path), "dtype": str(widest).removeprefix("torch.")})
 

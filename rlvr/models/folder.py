@@ -80,7 +80,7 @@ def weight_files(folder: Path) -> list[Path]:
     index, single = folder / INDEX, folder / WEIGHTS
     if not index.exists():
         if not single.exists():
-            raise UserError(f"{folder}: no weights ({_what_is_there(folder)})")
+            raise UserError(f"{folder}: no weights {_what_is_there(folder)}")
         _names(single)
         return [single]
     shards = _weight_map(index)
@@ -124,10 +124,10 @@ def _what_is_there(folder: Path) -> str:
         indices = sorted(file.name for file in folder.glob("*.index*.json"))
         found = f"{others[0]} and {indices[0]}" if indices else others[0]
         return (
-            f"neither {WEIGHTS} nor {INDEX} is there, but {found}; name the single file {WEIGHTS}, or the "
+            f"(neither {WEIGHTS} nor {INDEX} is there, but {found}); name a single file {WEIGHTS}, or the "
             f"index of several files {INDEX}"
         )
-    return f"{WEIGHTS} is missing; pickled weights are not read, convert them with `model.save_pretrained`"
+    return f"({WEIGHTS} is missing); pickled weights are not read, convert them with `model.save_pretrained`"
 
 
 def tensor_headers(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
