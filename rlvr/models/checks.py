@@ -61,13 +61,7 @@ def check_folder(folder: Path) -> None:
     model = load_on_meta(folder)
     check_vocabulary(folder, tokenizer, cast(nn.Embedding, model.get_input_embeddings()).num_embeddings)
     render(tokenizer, Prompt(), "1 + 1")  # a template that fails, fails here
-    end_ids = end_token_ids(model, tokenizer)
-    if not end_ids:
-        raise UserError(
-            f"{folder}: no token ends a completion; set eos_token in tokenizer_config.json, or "
-            "eos_token_id in generation_config.json"
-        )
-    warn_of_endless_turns(tokenizer, end_ids, str(folder))
+    check_end_of_turn(tokenizer, end_token_ids(model, tokenizer), str(folder))
 
 
 def refuse_quantised(folder: Path, found: dict[str, Any], files: list[Path]) -> None:
@@ -177,16 +171,24 @@ def check_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerBase, rows: int
     )
 
 
-def warn_of_endless_turns(tokenizer: PreTrainedTokenizerBase, end_ids: list[int], place: str) -> None:
+def check_end_of_turn(tokenizer: PreTrainedTokenizerBase, end_ids: list[int], place: str) -> None:
     """Warn if the token with which the chat template ends a turn does not end a completion.
 
     Such a model writes the end of its turn and goes on to the length limit (QwenLM/Qwen3#927).
+
+    Raises:
+        UserError: no token ends a completion.
     """
+    if not end_ids:
+        raise UserError(
+            f"{place}: no token ends a completion; set eos_token in tokenizer_config.json, or eos_token_id "
+            "in generation_config.json"
+        )
     token = end_of_turn(tokenizer)
     index = None if token is None else tokenizer.convert_tokens_to_ids(token)
     if token is None or index in end_ids:
         return
-    ends = ", ".join(f"{tokenizer.convert_ids_to_tokens(i)!r} ({i})" for i in end_ids) or "none"
+    ends = ", ".join(f"{tokenizer.convert_ids_to_tokens(i)!r} ({i})" for i in end_ids)
     logger.warning(
         "%s: the chat template ends a turn with %r (%s), which is not an end token (%s): completions will "
         "run to max_new_tokens. Add %s to eos_token_id in generation_config.json of the model folder",
