@@ -174,5 +174,5 @@ def write(path: Path, value: Any) -> None:
 
 def change(path: Path, **values: Any) -> None:
     """Replace keys of a JSON file; None removes one."""
-    merged = {**json.loads(path.read_text()), **values}
-    write(path, {key: value for key, value in merged.items() if value is not None})
+    kept = {key: value for key, value in json.loads(path.read_text()).items() if key not in values}
+    write(path, kept | {key: value for key, value in values.items() if value is not None})

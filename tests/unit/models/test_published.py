@@ -167,6 +167,7 @@ def generation(value):
         (config(model_type="mine", auto_map={"AutoConfig": "mine.Config"}), r"code of its own: auto_map"),
         (config(architectures=["Qwen2ForRewardModel"]), r"ForRewardModel is not a causal language model"),
         (generation([]), r"generation_config\.json: not usable \(not a JSON object\)"),
+        (generation({"num_return_sequences": 4}), r"generation_config\.json: not usable \(Greedy methods"),
         (generation({"max_new_tokens": -1}), r"generation_config\.json: not usable \(.*max_new_tokens"),
         (
             lambda folder: (folder / "generation_config.json").write_text("{"),
