@@ -79,13 +79,13 @@ class Plan:
     """The study's file, for messages."""
 
 
-def selected_studies(values: dict[str, Any]) -> list[str]:
-    """Return the studies that `snakemake all` runs, from `config/config.yaml` and `--config`.
+def selection(values: dict[str, Any]) -> Selection:
+    """Return what `snakemake all` runs, from `config/config.yaml` and `--config`.
 
     Raises:
         UserError: an unknown key or a wrong value.
     """
-    return parse(Selection, values, "config/config.yaml or --config").studies
+    return parse(Selection, values, "config/config.yaml or --config")
 
 
 def load_plan(name: str, config: Path = Path("config")) -> Plan:
@@ -260,7 +260,7 @@ def _prompt(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
     named = plan.prompts.prompts.get(choice)
     if named is None:
         raise unknown_name(plan.path, key, choice, plan.prompts.prompts.keys())
-    return Prompt(system=named.system, user=named.user)
+    return Prompt(**named.model_dump(include=set(Prompt.model_fields)))
 
 
 def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedMethod]:

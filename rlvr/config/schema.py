@@ -5,10 +5,13 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 """
 
 from collections import Counter
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,6 +22,7 @@ from pydantic import (
 )
 
 from rlvr.config.choices import AnswerFormat, Grader
+from rlvr.config.choices import DType as DType
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that is safe in a path and in a table."""
@@ -27,8 +31,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-DType = Literal["float32", "bfloat16", "float16"]
 Rounding = Literal["nearest", "stochastic"]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a date that YAML has recognised as the text that it was."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _checked_day(day: str) -> str:
+    return date.fromisoformat(day).isoformat()
+
+
+Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_day)]
+"""A date such as `2025-01-01`."""
 
 
 class Settings(BaseModel):
@@ -129,18 +145,38 @@ class Sampling(Settings):
     """Completions are truncated at this length (finish reason `length`)."""
 
 
+RESERVED_ARGUMENTS = frozenset(
+    {"add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents"}
+    | {"max_length", "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors"}
+    | {"sanitize_control_tokens", "strftime_now", "tokenize", "tokenizer_kwargs", "tools", "truncation"}
+)
+"""Names that chat templates and `apply_chat_template` use for themselves."""
+
+
 class Prompt(Settings):
-    """How a problem becomes a chat."""
+    """How a problem becomes a chat, and the chat a text."""
 
     system: str | None = None
     """System message; none by default."""
     user: str = "{problem}"
     """User message; `{problem}` is replaced by the problem."""
+    template: dict[str, str | bool | int | float | None] = {}
+    """Arguments of the model's chat template, such as `{enable_thinking: false}` of Qwen3."""
+    date: Day = "2025-01-01"
+    """What the chat template takes for today, so that a prompt is the same on any day."""
 
     @model_validator(mode="after")
     def _names_the_problem(self) -> "Prompt":
         if "{problem}" not in self.user:
             raise ValueError("user must contain {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_reserved_names(self) -> "Prompt":
+        if "date_string" in self.template:
+            raise ValueError("template.date_string: set `date` instead")
+        if reserved := sorted(RESERVED_ARGUMENTS & self.template.keys()):
+            raise ValueError(f"template.{reserved[0]}: this name is not an argument of a template")
         return self
 
 
@@ -302,7 +338,7 @@ class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
 
     gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job."""
+    """Devices per training or generation job; Kubernetes also wants a resource `gpu_manufacturer`."""
     threads: PositiveInt = 1
     """CPU threads per job; with 1, two small jobs share two cores."""
     memory_mb: PositiveInt = 4000
@@ -370,3 +406,5 @@ class Selection(Settings):
 
     studies: list[Name] = Field(min_length=1)
     """Names of files in `config/studies/`, without `.yaml`."""
+    checkpoints: Annotated[str, Field(min_length=1)] = "checkpoints"
+    """Folder for the state of unfinished jobs, on a file system that all machines share and keep."""

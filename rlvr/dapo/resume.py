@@ -45,8 +45,14 @@ def resume(run: Run) -> None:
     """Continue from the last checkpoint, if there is one."""
     state = read_checkpoint(run.folder)
     if state is None:
+        logger.info("%s: no checkpoint in %s; starting at step 0", run.config.run, run.folder.absolute())
         return
-    logger.info("%s: resuming after %d steps", run.config.run, state.step)
+    logger.info(
+        "%s: resuming after %d steps, from the checkpoint in %s",
+        run.config.run,
+        state.step,
+        run.folder.absolute(),
+    )
     learner, sampler, progress = run.learner, run.sampler, state.progress
     load_trained_state(learner.method, learner.policy, state.trained, str(run.folder))
     load_optimizer_state(learner, state.optimizer)

@@ -24,7 +24,8 @@ from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy
-from rlvr.models.load import load_model, load_tokenizer
+from rlvr.models.checks import check_end_of_turn
+from rlvr.models.load import end_token_ids, load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.models.precision import rounds, stored_precision
 from rlvr.rollout.engines.base import Completion, Engine, Tokens
@@ -108,6 +109,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
     )
+    check_end_of_turn(tokenizer, end_token_ids(learner.policy, tokenizer), str(model))
     verifier = Verifier()
     sampler = GroupSampler(
         engine=engine,

@@ -60,6 +60,6 @@ class LayerMethod(Method):
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write the whole model with the updates merged in float32."""
-        from rlvr.methods.weights import write_merged
+        from rlvr.methods.weights import write_whole
 
-        write_merged(self, cast("PreTrainedModel", model), directory)
+        write_whole(self, model, directory)

@@ -26,6 +26,7 @@ from transformers import (
 
 from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
+from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 
 LEAST_ROWS = 4
@@ -219,10 +220,3 @@ def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) ->
         ids[row, width - len(sequence) :] = torch.tensor(sequence)
         mask[row, width - len(sequence) :] = 1
     return ids, mask
-
-
-def end_token_ids(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the ids that end a completion: those of the tokenizer and of the generation config."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return list(dict.fromkeys(i for i in [tokenizer.eos_token_id, *ids] if i is not None))

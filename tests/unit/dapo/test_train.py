@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -161,13 +162,17 @@ def test_device_seconds_count_the_devices_of_trainer_and_engine(tiny_folder, tmp
     assert info.device_seconds == 2 * info.seconds
 
 
-def test_results_of_a_finished_run_are_written_again_without_training(tiny_folder, tmp_path, data):
+def test_results_of_a_finished_run_are_written_again_without_training(tiny_folder, tmp_path, data, caplog):
+    caplog.set_level(logging.INFO, logger="rlvr")
     config = config_at(tmp_path / "config.json")
     train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    assert f"run-lora: no checkpoint in {tmp_path / 'state'}/" in caplog.text
+    assert "starting at step 0" in caplog.text
     content = (tmp_path / "run/trained.safetensors").read_bytes()
     (tmp_path / "run/trained.safetensors").unlink()
     train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=fails_at(0))
     assert (tmp_path / "run/trained.safetensors").read_bytes() == content
+    assert f"run-lora: resuming after 6 steps, from the checkpoint in {tmp_path / 'state'}/" in caplog.text
 
 
 def test_another_setting_never_continues_old_state(tiny_folder, tmp_path, data):
