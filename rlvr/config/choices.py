@@ -11,6 +11,9 @@ AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
 Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
 """Grader used for evaluation: this project's, or a foreign one (`rlvr/verify/graders/registry.py`)."""
 
+RewardGrader = Literal["rlvr", "released-reward"]
+"""Grader that gives the rewards in training: this project's, or the authors'."""
+
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended the completion; `length`: truncated at `max_new_tokens`."""
 

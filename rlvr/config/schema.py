@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from rlvr.config.choices import AnswerFormat, Grader
+from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that is safe in a path and in a table."""
@@ -49,7 +49,7 @@ class Preset(Settings):
     parameters: dict[str, Any] = {}
     """Settings of the method."""
     learning_rate_factor: PositiveFloat = 1.0
-    """Learning rate of this method as a multiple of the study's, which is LoRA's."""
+    """Learning rate of this method as a multiple of the study's, which is LoRA's; with a published source."""
     training: dict[str, Any] = {}
     """Keys of the study's `training` to replace; `settings` of the study take precedence."""
     trains_as: Name | None = None
@@ -91,13 +91,16 @@ class MethodChoice(Settings):
     """Preset to run."""
     parameters: dict[str, Any] = {}
     """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
+    learning_rate_factor: PositiveFloat | None = None
+    """Replaces the preset's, for a factor that was found on this study's own task; not with `set`."""
 
     @model_validator(mode="after")
     def _names_a_method_or_a_set(self) -> "MethodChoice":
         if (self.method is None) == (self.set is None):
             raise ValueError("give either `method` or `set`")
-        if self.set and self.parameters:
-            raise ValueError("`parameters` need `method`; the methods of a set differ in their settings")
+        if self.set and (self.parameters or self.learning_rate_factor):
+            key = "parameters" if self.parameters else "learning_rate_factor"
+            raise ValueError(f"`{key}` needs `method`; the methods of a set differ in their settings")
         return self
 
 
@@ -333,6 +336,8 @@ class Study(Settings):
     """Training prompt: written out, or the name of one in `prompts.yaml`."""
     answer_format: AnswerFormat = "boxed"
     """Where the answer is in a completion; the same rule for reward and evaluation."""
+    reward: RewardGrader = "rlvr"
+    """Grader that gives the rewards; `released-reward`: the authors', to measure what theirs changes."""
     training: Training
     """The algorithm."""
     evaluation: Evaluation

@@ -107,7 +107,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
     )
-    verifier = Verifier()
+    verifier = Verifier(grader=config.reward)
     sampler = GroupSampler(
         engine=engine,
         stream=PromptStream(problems, config.train_seed),
