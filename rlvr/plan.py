@@ -186,6 +186,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             prompt=_prompt(plan, "evaluation.prompt", prompt),
             batch_size=evaluation.batch_size,
             dtype=evaluation.dtype,
+            merged_dtype=benchmark.merged_dtype or evaluation.merged_dtype,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
         )
@@ -292,7 +293,7 @@ def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedM
                 f"{place}: {choice.method} with preset {choice.preset} is listed twice; for other parameters "
                 f"add a setting: `settings: {{NAME: {{methods: [{choice.method}], parameters: ...}}}}`"
             )
-        preset = _preset(config, choice, place)
+        preset = _with_faults(_preset(config, choice, place), choice, place)
         _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
         yield PlannedMethod(choice.method, choice.preset, preset, choice, place)
 
@@ -324,6 +325,19 @@ def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:
             f"(known: {', '.join(sorted(presets))})"
         )
     return presets[choice.preset]
+
+
+def _with_faults(preset: Preset, choice: MethodChoice, place: str) -> Preset:
+    """Return the preset with those of its faults that the study chooses."""
+    if choice.faults is None:
+        return preset
+    for fault in choice.faults:
+        if fault not in preset.faults:
+            raise UserError(
+                f"{place}: faults: preset {choice.preset} of {choice.method} does not have {fault!r} "
+                f"(it has: {', '.join(preset.faults) or 'none'})"
+            )
+    return preset.model_copy(update={"faults": choice.faults})
 
 
 def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:

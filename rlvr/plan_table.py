@@ -52,7 +52,8 @@ def _name(title: str, config: TrainConfig) -> str:
 def _settings(config: TrainConfig, factor: RateFactor, own: Words) -> list[str]:
     """Return the learning rate with its origin, and the method's settings with what else departs."""
     rate = config.training.learning_rate
-    settings = [method_words(config.parameters), *(f"{title}: {value}" for title, value in own.items())]
+    faults = f"reproduces {', '.join(config.faults)}" if config.faults else ""
+    settings = [method_words(config.parameters), faults, *(f"{title}: {text}" for title, text in own.items())]
     return [
         " = ".join(filter(None, [f"{rate:g}", rate_words(rate, factor)])),
         "; ".join(filter(None, settings)),

@@ -23,6 +23,7 @@ _TITLED = {
     *("algorithm", "clip_low", "clip_high", "dynamic_sampling", "soft_overlong", "importance_cap"),
     *("prompts_per_step", "group_size", "steps", "updates_per_step", "warmup_steps", "learning_rate"),
     *("weight_decay", "betas", "max_grad_norm", "sampling", "dtype", "rollout_dtype", "sync"),
+    *("rollout_compute_dtype", "rounding"),
 }
 
 
@@ -44,7 +45,7 @@ def training_words(config: TrainConfig) -> Words:
         "Updates per step": str(training.updates_per_step),
         "Rollouts": sampling_words(training.sampling),
         "Training precision": training.dtype,
-        "Rollout precision": training.rollout_dtype,
+        "Rollout precision": _rollout_precision(training),
         "Weight sync": training.sync,
         "Optimizer": f"AdamW, betas {plain(training.betas)}, weight decay {plain(training.weight_decay)}, "
         f"gradient norm at most {plain(training.max_grad_norm)}",
@@ -56,7 +57,10 @@ def training_words(config: TrainConfig) -> Words:
 def evaluation_words(configs: Sequence[GenerateConfig]) -> Words:
     """Return how all benchmarks are sampled; where they differ, the value of each."""
     titles = ("Evaluation sampling", "Evaluation precision", "Evaluation prompt")
-    rows = [(sampling_words(one.sampling), one.dtype, prompt_words(one.prompt)) for one in configs]
+    rows = [
+        (sampling_words(one.sampling), _evaluation_precision(one), prompt_words(one.prompt))
+        for one in configs
+    ]
     words = {}
     for title, values in zip(titles, zip(*rows, strict=True), strict=False):
         each = [f"{one.benchmark}: {value}" for one, value in zip(configs, values, strict=True)]
@@ -118,6 +122,16 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return " and ".join(plain(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _rollout_precision(training: Training) -> str:
+    forward, rounding = training.rollout_compute_dtype, training.rounding
+    words = [training.rollout_dtype, f"forward pass in {forward}" if forward else ""]
+    return ", ".join(filter(None, [*words, "" if rounding == "nearest" else f"{rounding} rounding"]))
+
+
+def _evaluation_precision(config: GenerateConfig) -> str:
+    return config.dtype + (f", weights merged in {config.merged_dtype}" if config.merged_dtype else "")
 
 
 def _block(block: Any) -> str:

@@ -28,6 +28,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 DType = Literal["float32", "bfloat16", "float16"]
+Rounding = Literal["nearest", "stochastic"]
 
 
 class Settings(BaseModel):
@@ -41,6 +42,10 @@ class Settings(BaseModel):
 
 Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_reload"]
 """A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
+
+
+SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
+"""Keys of `training` that decide what of a trained policy the engine serves."""
 
 
 class Preset(Settings):
@@ -61,7 +66,7 @@ class Preset(Settings):
 
     @model_validator(mode="after")
     def _leaves_the_sync_to_the_study(self) -> "Preset":
-        if shared := sorted({"sync", "rollout_dtype"} & self.training.keys()):
+        if shared := sorted(SAMPLED_POLICY & self.training.keys()):
             raise ValueError(f"training.{shared[0]} is a setting of the study: all of its methods share it")
         return self
 
@@ -93,6 +98,8 @@ class MethodChoice(Settings):
     """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
     learning_rate_factor: PositiveFloat | None = None
     """Replaces the preset's, for a factor that was found on this study's own task; not with `set`."""
+    faults: tuple[Fault, ...] | None = None
+    """Those of the preset's faults to reproduce, to measure them one by one; `null`: all of them."""
 
     @model_validator(mode="after")
     def _names_a_method_or_a_set(self) -> "MethodChoice":
@@ -204,6 +211,11 @@ class Training(Settings):
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study."""
+    rollout_compute_dtype: DType | None = None
+    """Precision of the forward pass that samples; `null`: `rollout_dtype`. With `float32` only weights are
+    rounded, which a CPU without 16-bit arithmetic computes several times faster."""
+    rounding: Rounding = "nearest"
+    """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
     sync: Literal["merged", "adapter"] = "merged"
     """What the engine receives: `merged` weights, or the base and each method's exact low-rank `adapter`."""
     mismatch_alarm: PositiveFloat | None = None
@@ -247,6 +259,8 @@ class Benchmark(Settings):
     """Length limit of this benchmark, if it differs from the evaluation's."""
     answer_format: AnswerFormat | None = None
     """Answer format of this benchmark, if it differs from the evaluation's."""
+    merged_dtype: DType | None = None
+    """Precision of the merged weights of this benchmark, if it differs from the evaluation's."""
 
 
 class EvaluationPreset(Settings):
@@ -280,7 +294,9 @@ class Evaluation(EvaluationPreset):
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     dtype: DType = "float32"
-    """Precision of the evaluated weights."""
+    """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
+    merged_dtype: DType | None = None
+    """Evaluate merged weights, rounded to this precision, as engines without adapters serve them."""
     contamination_similarity: Fraction = 0.8
     """A benchmark problem this similar to a training problem is contaminated (docs/data.md)."""
 

@@ -104,7 +104,8 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         "transformers",
         model,
         tokenizer,
-        dtype=training.rollout_dtype,
+        dtype=training.rollout_compute_dtype or training.rollout_dtype,
+        weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
     )
     verifier = Verifier(grader=config.reward)
@@ -119,7 +120,9 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         config=config,
         learner=learner,
         engine=engine,
-        sync=WeightSync(learner.method, learner.policy, engine, training.sync),
+        sync=WeightSync(
+            learner.method, learner.policy, engine, training.sync, training.rounding, config.train_seed
+        ),
         canary=canary_completions(problems, tokenizer),
         sampler=sampler,
         verifier=verifier,

@@ -331,7 +331,9 @@ def _train_log(run: RunEntry, ability: float, steps: int) -> list[dict[Any, Any]
         "sync/noise_to_signal": np.where(step > 1, 0.9 / np.sqrt(step), np.nan),
         "rollout/mismatch_kl": 1e-3 * generator.random(steps),
     }
-    return pd.DataFrame({**dict.fromkeys(TRAIN_LOG, 0.0), **simulated}).to_dict("records")
+    columns = dict.fromkeys(TRAIN_LOG, 0.0)
+    columns |= {"groups/filled_fraction": 1.0} if "groups/filled_fraction" in columns else {}
+    return pd.DataFrame({**columns, **simulated}).to_dict("records")
 
 
 def _config(tree: Tree, run: RunEntry) -> TrainConfig:

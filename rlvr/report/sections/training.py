@@ -20,7 +20,7 @@ CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, lar
     ("Share of informative groups", "groups/informative_fraction", 1.0),
     ("Share of trained groups that were carried over", CARRIED, 1.0),
     ("Share of the batch filled", FILLED, 1.0),
-    ("Completions sampled per step", SPENT, None),
+    ("Completions sampled so far", SPENT, None),
     ("Weight-sync noise-to-signal ratio", "sync/noise_to_signal", None),
     ("Mismatch KL (nats per token)", "rollout/mismatch_kl", None),
 ]
@@ -111,17 +111,17 @@ def spent_sentences(inputs: Inputs) -> list[str]:
     logged = _logged(inputs, SPENT, per_run=True)
     if not logged:
         return []
-    spent = _extremes({label: float(sums.mean()) for label, sums in logged.items()}, number)
+    spent = _extremes({label: float(ends.mean()) for label, ends in logged.items()}, number)
     return [f"Completions sampled per training run: {spent}."]
 
 
 def _logged(inputs: Inputs, column: str, per_run: bool = False) -> dict[str, pd.Series]:
-    """Return the values of a column by label, over all steps and seeds, or their sum in each run."""
+    """Return the values of a column by label, over all steps and seeds, or the last one of each run."""
     found = {}
     for variant in inputs.trained:
         logs = [log[column].dropna() for log in _logs(inputs, variant) if column in log]
         if any(map(len, logs)):
-            values = pd.Series([log.sum() for log in logs]) if per_run else pd.concat(logs)
+            values = pd.Series([log.iloc[-1] for log in logs if len(log)]) if per_run else pd.concat(logs)
             name = f"{inputs.label(variant)}, {variant.model}" if inputs.several_models else None
             found[name or inputs.label(variant)] = values
     return found

@@ -112,7 +112,7 @@ def logged(tmp_path) -> Tree:
     for method, carried, filled in (("lora", 0.5, 1.0), ("dora", 0.0, 1.0), ("full", 0.25, 1.0)):
         shares = {"groups/carried_fraction": [0.0, *[carried] * 19], "groups/filled_fraction": filled}
         path = tree.folder.run(f"tiny--{method}--recommended--main--s0").train_log
-        add_columns(path, **shares, **{"rollouts/completions": 100.0})
+        add_columns(path, **shares, **{"rollouts/completions": [100.0 * step for step in range(1, 21)]})
     return tree
 
 
@@ -140,9 +140,3 @@ def test_batches_that_were_not_full_are_said_and_plotted(logged):
     assert "Batches were smaller than configured in 5.0 % (dora) of the steps" in text
     assert "the smallest was 25.0 % full" in text
     assert "Share of the batch filled of dora" in titles
-
-
-def test_logs_without_these_columns_say_nothing(tmp_path):
-    text, titles = training_text(write_tree(tmp_path, methods=("base", "lora"), **SMALL))
-    assert "on-policy" not in text and "sampled per training run" not in text
-    assert not [title for title in titles if "carried" in title or "filled" in title]
