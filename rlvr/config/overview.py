@@ -40,7 +40,7 @@ def training_words(config: TrainConfig) -> Words:
         "Dynamic sampling": _block(training.dynamic_sampling),
         "Soft overlong punishment": _block(training.soft_overlong),
         "Importance cap": plain(training.importance_cap),
-        "Batch": f"{training.prompts_per_step} prompts x {training.group_size} completions",
+        "Batch": f"{training.prompts_per_step} prompts × {training.group_size} completions",
         "Steps": f"{training.steps:,}",
         "Updates per step": str(training.updates_per_step),
         "Rollouts": sampling_words(training.sampling),
@@ -72,9 +72,10 @@ def compared(rows: Sequence[Words]) -> tuple[Words, list[Words]]:
     """Return the most common value of every title, and for each row where it departs from that.
 
     A value that some row departs from ends in :data:`UNLESS_NOTED`; among equally common values the first
-    counts.
+    counts. A row without a title departs from nothing.
     """
-    counts = {title: Counter(row[title] for row in rows) for title in rows[0]}
+    titles = dict.fromkeys(title for row in rows for title in row)
+    counts = {title: Counter(row[title] for row in rows if title in row) for title in titles}
     usual = {title: counter.most_common(1)[0][0] for title, counter in counts.items()}
     return (
         {title: usual[title] + UNLESS_NOTED * (len(counter) > 1) for title, counter in counts.items()},
@@ -83,8 +84,8 @@ def compared(rows: Sequence[Words]) -> tuple[Words, list[Words]]:
 
 
 def rate_words(rate: float, factor: RateFactor) -> str:
-    """Return the parts of a learning rate: ``0.005 x 10 (preset)``; nothing where the factor is 1."""
-    return "" if factor.value == 1 else f"{rate / factor.value:g} x {factor.value:g} ({factor.given_by})"
+    """Return the parts of a learning rate: ``0.005 × 10 (preset)``; nothing where the factor is 1."""
+    return "" if factor.value == 1 else f"{rate / factor.value:g} × {factor.value:g} ({factor.given_by})"
 
 
 def method_words(parameters: Mapping[str, Any], without: Sequence[str] = ()) -> str:

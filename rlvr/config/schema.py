@@ -54,7 +54,8 @@ class Preset(Settings):
     parameters: dict[str, Any] = {}
     """Settings of the method."""
     learning_rate_factor: PositiveFloat = 1.0
-    """Learning rate of this method as a multiple of the study's, which is LoRA's; with a published source."""
+    """Learning rate of this method as a multiple of the study's, which is LoRA's. Published, or computed from
+    the size of its steps, as `reason` says; what is found on the task of a study belongs into the study."""
     training: dict[str, Any] = {}
     """Keys of the study's `training` to replace; `settings` of the study take precedence."""
     trains_as: Name | None = None

@@ -73,6 +73,7 @@ MORE_METHODS = {
 }
 
 
+RANK_8 = {"rank": 8, "alpha": 16.0, "dropout": 0.05, "target_modules": ["q_proj", "v_proj"]}
 LORAS = RateFactor(value=1, given_by="preset")
 RATE_FACTORS = {
     "base": None,
@@ -341,7 +342,7 @@ def _config(tree: Tree, run: RunEntry) -> TrainConfig:
         study=tree.study,
         **run.model_dump(exclude={"trains_as", "rate_factor"}),
         trains_as=run.method,
-        parameters={} if run.method == "full" else {"rank": 8, "alpha": 16.0, "dropout": 0.05},
+        parameters={} if run.method == "full" else RANK_8,
         dataset="sums-train",
         prompt=Prompt(),
         answer_format="boxed",

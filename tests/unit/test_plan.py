@@ -116,7 +116,7 @@ def test_the_printed_plan_says_once_what_all_runs_share(repository, capsys):
     shown = printed(capsys, "released-1.5b", repository / "config")
     for fact in (
         "Training data dapo-math-17k", "Prompt think-then-answer", "Answer format boxed", "Preset released",
-        "authors' training reward", "Dynamic sampling off", "Batch 16 prompts x 8 completions",
+        "authors' training reward", "Dynamic sampling off", "Batch 16 prompts × 8 completions",
         "Rollout precision bfloat16",
     ):  # fmt: skip
         assert shown.count(fact) == 1, fact
@@ -134,7 +134,7 @@ def test_a_factor_of_the_study_replaces_the_presets_and_is_on_record(config, cap
         "full": (2, "study"), "vera": (10, "preset"), "lora": (1, "preset"),
     }  # fmt: skip
     shown = printed(capsys, "changed", config)
-    assert "0.01 = 0.005 x 2 (study)" in shown and "0.05 = 0.005 x 10 (preset)" in shown
+    assert "0.01 = 0.005 × 2 (study)" in shown and "0.05 = 0.005 × 10 (preset)" in shown
 
 
 def test_the_rates_of_the_shipped_miniatures_are_those_of_their_published_numbers(repository):

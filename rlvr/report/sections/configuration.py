@@ -97,9 +97,8 @@ def _config(inputs: Inputs, variant: Variant) -> TrainConfig | None:
 
 
 def _words(config: TrainConfig) -> Words:
-    words = training_words(config)
     layers = layer_words(config.parameters)
-    return {**words, LAYERS: layers or "chosen by the method"}
+    return training_words(config) | ({LAYERS: layers} if layers else {})
 
 
 def _row(
@@ -113,7 +112,7 @@ def _row(
         label=label,
         model=variant.model,
         rate=rate,
-        origin=rate_words(rate, factor).replace(" x ", " × ") if factor else "origin not recorded",
+        origin=rate_words(rate, factor) if factor else "origin not recorded",
         columns=tuple(plain(parameters[name]) if name in parameters else "–" for name in COLUMNS),
         other=method_words(parameters, without=COLUMNS),
         departs=departs,

@@ -37,13 +37,14 @@ def test_shared_settings_are_shown_once(page):
     for title, value in {
         "Training data": "sums-train",
         "Algorithm": "DAPO, clip range -0.2 to +0.28",
-        "Batch": "16 prompts x 8 completions",
+        "Batch": "16 prompts × 8 completions",
         "Steps": "60",
         "Updates per step": "1",
         "Rollouts": "temperature 1, top-p 1, at most 40 tokens",
         "Training precision": "float32",
         "Rollout precision": "float32",
         "Weight sync": "merged",
+        "Adapted layers": "q, v",
         "Evaluation sampling": "temperature 0.6, top-p 0.95, at most 40 tokens",
         "Evaluation precision": "bfloat16",
     }.items():
@@ -97,8 +98,9 @@ def test_without_a_finished_run_there_is_no_configuration(tmp_path):
 
 
 def test_the_most_common_value_is_the_shared_one():
-    rows = [{"a": "1", "b": "x"}, {"a": "2", "b": "x"}, {"a": "2", "b": "x"}]
-    assert compared(rows) == ({"a": "2 (unless noted)", "b": "x"}, [{"a": "1"}, {}, {}])
+    rows = [{"a": "1", "b": "x"}, {"a": "2", "b": "x"}, {"a": "2", "b": "x"}, {"b": "x", "c": "y"}]
+    usual = {"a": "2 (unless noted)", "b": "x", "c": "y"}
+    assert compared(rows) == (usual, [{"a": "1"}, {}, {}, {}])
 
 
 def add_columns(path: Path, **columns) -> None:
