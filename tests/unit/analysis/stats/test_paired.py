@@ -171,7 +171,7 @@ def wrong_verdicts(runs: int, seed_spread: float, studies: int = 200) -> float:
 
 
 def test_one_run_per_method_does_not_tell_methods_apart() -> None:
-    assert wrong_verdicts(1, seed_spread=0.15) > 0.4
+    assert wrong_verdicts(1, seed_spread=0.15) > 0.25
     assert wrong_verdicts(1, seed_spread=0.0) < 0.08
 
 
