@@ -25,8 +25,9 @@ METRICS = {
     "tokens_mean/correct": "Mean tokens of the correct samples; empty where there are none.",
     "tokens_mean/incorrect": "Mean tokens of the incorrect samples; empty where there are none.",
     "rerun_se": (
-        "Standard error of `avg@K` if the same trained models answered the same problems again, in the "
-        "column `value` (`se` of `avg@K` is for other problems as well). Only where K is at least 2."
+        "Standard error of `avg@K` if the same trained models answered the same problems again with new "
+        "sampling seeds, which training seeds share, in the column `value` (`se` of `avg@K` is for other "
+        "problems as well). Only where K is at least 2 and the samples of a problem have different seeds."
     ),
     "seconds_mean": "Generation time per sample, in seconds.",
     "generation_device_seconds": "Generation time of all samples of all training seeds, in device seconds.",

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from rlvr.config.choices import AnswerFormat, Grader
+from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -70,7 +70,8 @@ class Preset(Settings):
     parameters: dict[str, Any] = {}
     """Settings of the method."""
     learning_rate_factor: PositiveFloat = 1.0
-    """Learning rate of this method as a multiple of the study's, which is LoRA's."""
+    """Learning rate of this method as a multiple of the study's, which is LoRA's. Published, or computed from
+    the size of its steps, as `reason` says; what is found on the task of a study belongs into the study."""
     training: dict[str, Any] = {}
     """Keys of the study's `training` to replace; `settings` of the study take precedence."""
     trains_as: Name | None = None
@@ -112,6 +113,8 @@ class MethodChoice(Settings):
     """Preset to run."""
     parameters: dict[str, Any] = {}
     """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
+    learning_rate_factor: PositiveFloat | None = None
+    """Replaces the preset's, for a factor that was found on this study's own task; not with `set`."""
     faults: tuple[Fault, ...] | None = None
     """Those of the preset's faults to reproduce, to measure them one by one; `null`: all of them."""
 
@@ -119,8 +122,9 @@ class MethodChoice(Settings):
     def _names_a_method_or_a_set(self) -> "MethodChoice":
         if (self.method is None) == (self.set is None):
             raise ValueError("give either `method` or `set`")
-        if self.set and self.parameters:
-            raise ValueError("`parameters` need `method`; the methods of a set differ in their settings")
+        if self.set and (self.parameters or self.learning_rate_factor):
+            key = "parameters" if self.parameters else "learning_rate_factor"
+            raise ValueError(f"`{key}` needs `method`; the methods of a set differ in their settings")
         return self
 
 
@@ -385,6 +389,8 @@ class Study(Settings):
     """Training prompt: written out, or the name of one in `prompts.yaml`."""
     answer_format: AnswerFormat = "boxed"
     """Where the answer is in a completion; the same rule for reward and evaluation."""
+    reward: RewardGrader = "rlvr"
+    """Grader that gives the rewards; `released-reward`: the authors', to measure what theirs changes."""
     training: Training
     """The algorithm."""
     evaluation: Evaluation

@@ -110,7 +110,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         batch_size=training.rollout_batch_size,
     )
     check_end_of_turn(tokenizer, end_token_ids(learner.policy, tokenizer), str(model))
-    verifier = Verifier()
+    verifier = Verifier(grader=config.reward)
     sampler = GroupSampler(
         engine=engine,
         stream=PromptStream(problems, config.train_seed),

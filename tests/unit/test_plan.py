@@ -8,7 +8,8 @@ import yaml
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.plan import load_plan, print_plan, study_manifest, train_configs
+from rlvr.plan import generate_configs, grade_configs, load_plan, study_manifest, train_configs
+from rlvr.plan_table import print_plan
 
 
 @pytest.fixture
@@ -82,7 +83,11 @@ def test_the_set_of_the_paper_is_its_fourteen_rows(repository, config):
         ({"set": "papr"}, r"methods: set: 'papr' is not known; did you mean 'paper'"),
         ([{"set": "paper", "method": "lora"}], r"methods\.0: give either `method` or `set`"),
         ([{}], r"methods\.0: give either `method` or `set`"),
-        ([{"set": "paper", "parameters": {"rank": 1}}], r"methods\.0: `parameters` need `method`"),
+        ([{"set": "paper", "parameters": {"rank": 1}}], r"methods\.0: `parameters` needs `method`"),
+        (
+            [{"set": "paper", "learning_rate_factor": 2}],
+            r"methods\.0: `learning_rate_factor` needs `method`",
+        ),
         (
             [{"set": "paper"}, {"method": "lora"}],
             r"methods\[1\]: lora with preset recommended is listed twice",
@@ -95,11 +100,86 @@ def test_a_wrong_choice_of_methods_is_refused(config, methods, message):
         runs(config, methods=methods)
 
 
+def printed(capsys, name: str, config: Path) -> str:
+    print_plan(load_plan(name, config))
+    return " ".join(capsys.readouterr().out.split())
+
+
 def test_the_printed_plan_shows_what_a_setting_changes(repository, capsys):
-    print_plan(load_plan("grid", repository / "config"))
-    shown = capsys.readouterr().out
-    assert "algorithm grpo" in " ".join(shown.split())
+    shown = printed(capsys, "grid", repository / "config")
+    assert "Algorithm DAPO, clip range -0.2 to +0.28 (unless noted)" in shown
+    assert "Algorithm: GRPO" in shown and "Algorithm: DAPO" not in shown
     assert "rank16" in shown and "0.001" in shown
+
+
+def test_the_printed_plan_says_once_what_all_runs_share(repository, capsys):
+    shown = printed(capsys, "released-1.5b", repository / "config")
+    for fact in (
+        "Training data dapo-math-17k", "Prompt think-then-answer", "Answer format boxed", "Preset released",
+        "authors' training reward", "Dynamic sampling off", "Batch 16 prompts × 8 completions",
+        "Rollout precision bfloat16",
+    ):  # fmt: skip
+        assert shown.count(fact) == 1, fact
+
+
+def test_a_factor_of_the_study_replaces_the_presets_and_is_on_record(config, capsys):
+    chosen = [{"method": "full", "learning_rate_factor": 2}, {"method": "vera"}, {"method": "lora"}]
+    found = runs(config, methods=chosen)
+    rates = {name: one.training.learning_rate for name, one in found.items()}
+    assert rates == {"full/main": 1e-2, "vera/main": 5e-2, "lora/main": 5e-3}
+    plan = load_plan("changed", config)
+    factors = {run.method: run.rate_factor for run in study_manifest(plan).runs}
+    assert factors.pop("base") is None
+    assert {method: (factor.value, factor.given_by) for method, factor in factors.items()} == {
+        "full": (2, "study"), "vera": (10, "preset"), "lora": (1, "preset"),
+    }  # fmt: skip
+    shown = printed(capsys, "changed", config)
+    assert "0.01 = 0.005 × 2 (study)" in shown and "0.05 = 0.005 × 10 (preset)" in shown
+
+
+def test_the_rates_of_the_shipped_miniatures_are_those_of_their_published_numbers(repository):
+    """Factors found on the demo are in the studies that use them, not in the presets of real models."""
+    rates = {
+        name: {
+            f"{one.method}, {one.preset}": float(f"{one.training.learning_rate / 5e-3:.6g}")
+            for one in train_configs(load_plan(name, repository / "config"))
+        }
+        for name in ("demo", "audit")
+    }
+    assert {method.split(",")[0]: rate for method, rate in rates["demo"].items() if rate != 1} == {
+        "full": 0.1, "adalora": 4, "miss": 0.3, "pissa": 0.3, "lora_plus": 0.25, "rslora": 0.5, "vera": 10,
+        "ia3": 30, "ln_tuning": 20,
+    }  # fmt: skip
+    assert {run: rate for run, rate in rates["audit"].items() if rate != 1} == {
+        "pissa, recommended": 0.3, "ia3, recommended": 30, "adalora, recommended": 4,
+    }  # fmt: skip
+
+
+def test_the_audit_repeats_the_released_codes_half_rank_of_lora(repository):
+    """D6: LoRA alone had half of the text's rank and alpha."""
+    found = {
+        (one.method, one.preset): one.parameters
+        for one in train_configs(load_plan("audit", repository / "config"))
+    }
+    ours, theirs = found["lora", "recommended"], found["lora", "released"]
+    assert (theirs["rank"], theirs["alpha"]) == (ours["rank"] / 2, ours["alpha"] / 2)
+    assert found["adalora", "released"]["rank"] == found["pissa", "released"]["rank"] == ours["rank"]
+
+
+def test_the_released_experiment_runs_the_released_code(repository):
+    plan = load_plan("released-1.5b", repository / "config")
+    paper = load_plan("paper-1.5b", repository / "config")
+    trained, described = list(train_configs(plan)), list(train_configs(paper))
+    assert [one.method for one in trained] == [one.method for one in described]
+    for one, text in zip(trained, described, strict=True):
+        assert (one.preset, one.reward, text.reward) == ("released", "released-reward", "rlvr")
+        assert one.prompt.system and "then answer" in one.prompt.system and one.prompt != text.prompt
+        assert one.training.dynamic_sampling is None and one.training.importance_cap == 2
+        assert one.training.steps == text.training.steps == 1024
+    for one in generate_configs(plan):
+        assert (one.sampling.temperature, one.sampling.top_p) == (0.7, 0.9)
+        assert (one.sampling.max_new_tokens, one.seed, one.shared_seed) == (31744, 42, True)
+    assert {one.grader for one in grade_configs(plan)} == {"released-eval"}
 
 
 def test_a_rank_above_the_size_of_a_layer_is_refused_before_the_first_job(config):
