@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.files import replacing_folder
 from rlvr.methods.faults import trained_method
-from rlvr.methods.policy import build_policy, load_trained_state
+from rlvr.methods.policy import load_trained_state, run_policy
 
 
 def export(config_path: Path, model: Path, trained: Path, output: Path) -> None:
@@ -23,7 +23,7 @@ def export(config_path: Path, model: Path, trained: Path, output: Path) -> None:
 
     config = read_config(config_path, TrainConfig)
     method = trained_method(config)
-    policy = build_policy(method, load_model(model, config.training.dtype), config.training.optimizer_steps)
+    policy = run_policy(config, method, load_model(model, config.training.dtype))
     load_trained_state(method, policy, load_file(trained), str(trained))
     with replacing_folder(output) as temporary:
         method.export(policy, temporary)

@@ -7,6 +7,7 @@ and matrix products of very few rows are computed in another order, so no batch 
 choose its kernels by batch size; there, two batch sizes can differ by rounding and, rarely, in a token.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
@@ -141,19 +142,24 @@ class TransformersEngine:
         seconds = (time.perf_counter() - started) / len(batch)
         return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
 
-    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache:
+    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache | None:
         """Run each distinct prompt once, except for its last token, and share its keys and values.
 
-        The completions of a group have the same prompt, which would otherwise be computed G times.
+        The completions of a group have the same prompt, which would otherwise be computed G times. None where
+        the inner model takes no such cache: each completion's prompt is then computed for itself.
         """
+        inner = self.model.base_model
+        accepted = inspect.signature(inner.forward).parameters
+        if "past_key_values" not in accepted:
+            return None
         unique, rows = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
         ids, present = unique[0, :, :-1], unique[1, :, :-1]
         cache = DynamicCache(config=self.model.config)
         if ids.shape[1]:
-            positions = (present.cumsum(dim=1) - 1).clamp(min=0)
-            self.model.model(
-                input_ids=ids, attention_mask=present, position_ids=positions, past_key_values=cache
-            )
+            keywords = {"input_ids": ids, "attention_mask": present, "past_key_values": cache}
+            if "position_ids" in accepted:
+                keywords["position_ids"] = (present.cumsum(dim=1) - 1).clamp(min=0)
+            inner(**keywords)
             cache.reorder_cache(rows)
         return cache
 
