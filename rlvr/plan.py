@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from rlvr.config.algorithms import departures
 from rlvr.config.catalogue import (
     DataCatalogue,
     HubModel,
@@ -126,7 +127,8 @@ def train_configs(plan: Plan) -> Iterator[TrainConfig]:
 def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
     """Return the configuration of one method in one setting, without its seed."""
     preset, place = planned.preset, f"{plan.path}: settings.{name}"
-    changed = merged(merged(plan.study.training.model_dump(), preset.training), setting.training)
+    own = plan.study.training.model_dump(exclude_unset=True)
+    changed = merged(merged(own, preset.training), setting.training)
     training = parse(Training, changed, f"{place}.training")
     rate = training.learning_rate * preset.learning_rate_factor
     values = {**preset.parameters, **planned.parameters, **setting.parameters}
@@ -315,7 +317,8 @@ def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path
     """Refuse a preset whose values do not fit, naming its own file and not the study's."""
     place = f"{path}: presets.{choice.preset}"
     make_method(preset.trains_as or str(choice.method), preset.parameters, place)
-    parse(Training, merged(training.model_dump(), preset.training), f"{place}.training")
+    own = training.model_dump(exclude_unset=True)
+    parse(Training, merged(own, preset.training), f"{place}.training")
 
 
 def _check_names(plan: Plan) -> None:
@@ -351,6 +354,8 @@ def print_plan(plan: Plan) -> None:
         if config.train_seed == plan.study.train_seeds[0]:
             runs.add_row(*_plan_row(plan, config))
     console.print(runs)
+    for line in departures(train_configs(plan)):
+        console.print(line)
     benchmarks = _table("benchmark", "data set", "samples per problem")
     for name, benchmark in plan.study.evaluation.benchmarks.items():
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
@@ -358,10 +363,12 @@ def print_plan(plan: Plan) -> None:
 
 
 def _plan_row(plan: Plan, config: TrainConfig) -> list[str]:
-    """Return one line of the grid: the method's settings, and what its setting changes in the training."""
+    """Return one line of the grid: the method's settings, and where its training is not the study's."""
     values = {key: value for key, value in config.parameters.items() if key != "target_modules"}
-    changed = plan.study.settings[config.setting].training
-    values |= {key: value for key, value in changed.items() if key not in ("learning_rate", "steps")}
+    for key, value in plan.study.training:
+        own = getattr(config.training, key)
+        if key not in ("learning_rate", "steps") and own != value:
+            values[key] = own
     same = config.trains_as == config.method
     return [
         config.model,
@@ -375,6 +382,11 @@ def _plan_row(plan: Plan, config: TrainConfig) -> list[str]:
 
 
 def _number(value: Any) -> str:
+    """Return a value as a line of the grid shows it."""
+    if isinstance(value, BaseModel):
+        return " ".join(f"{key} {_number(one)}" for key, one in value)
+    if value is None:
+        return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -5,19 +5,21 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 """
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
+    ModelWrapValidatorHandler,
     PositiveFloat,
     PositiveInt,
     Tag,
     model_validator,
 )
 
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm
 from rlvr.config.choices import AnswerFormat, Grader
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -33,7 +35,7 @@ DType = Literal["float32", "bfloat16", "float16"]
 class Settings(BaseModel):
     """Base of every block: unknown keys are errors, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 # --- methods ------------------------------------------------------------------------------------
@@ -156,13 +158,15 @@ class DynamicSampling(Settings):
 
     max_rounds: PositiveInt = 4
     """Rounds of sampling per step; after the last one the step trains on the groups it has."""
+    surplus: Literal["carry", "discard"] = "carry"
+    """Groups beyond what a step needs: `carry` them to the next step, or `discard` them (strictly on-policy)."""
 
 
 class Training(Settings):
     """DAPO and its relatives."""
 
-    algorithm: Literal["dapo", "grpo", "dr_grpo"] = "dapo"
-    """Loss and advantage (`rlvr/dapo/losses.py`)."""
+    algorithm: Algorithm = "dapo"
+    """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
     steps: PositiveInt
     """Optimizer steps are `steps` x `updates_per_step`."""
     prompts_per_step: PositiveInt
@@ -179,14 +183,14 @@ class Training(Settings):
     """AdamW betas."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm clipping."""
-    clip_low: PositiveFloat = 0.2
+    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Lower clip range of the probability ratio."""
     clip_high: PositiveFloat = 0.28
-    """Upper clip range (clip-higher)."""
+    """Upper clip range; `dapo` clips higher, the other algorithms bring 0.2."""
     importance_cap: PositiveFloat | None = None
     """Truncated importance sampling: weight each token by trainer over engine probability, capped here."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
-    """Replace groups without signal; `null`: keep them, as in GRPO."""
+    """Replace groups without signal; `null`: keep them, which is what the other algorithms bring."""
     soft_overlong: SoftOverlong | None = None
     """Punish completions near the length limit; `null`: do not."""
     updates_per_step: PositiveInt = 1
@@ -197,7 +201,7 @@ class Training(Settings):
     """Longest prompt, in tokens of the model; see `overlong_prompts`."""
     overlong_prompts: Literal["stop", "drop"] = "stop"
     """Longer prompts: `stop` before training, or `drop` the problem and count it in `run.json`."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study."""
@@ -213,6 +217,37 @@ class Training(Settings):
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_defaults_of_the_algorithm(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Fill in what the algorithm brings along; only what was given counts as set."""
+        if not isinstance(data, dict):
+            return handler(data)
+        brought = ALGORITHM_DEFAULTS.get(data.get("algorithm", "dapo"), {})
+        training = handler({**brought, **data})
+        training.__pydantic_fields_set__.intersection_update(data)
+        return training
+
+    @model_validator(mode="after")
+    def _can_work(self) -> "Training":
+        if self.sampling.top_p < 1:
+            raise ValueError(
+                f"sampling.top_p {self.sampling.top_p:g}: the loss takes probabilities of the whole vocabulary, "
+                "and a token sampled from a nucleus has another one; leave top_p at 1 in training"
+            )
+        if self.warmup_steps >= self.optimizer_steps:
+            raise ValueError(
+                f"warmup_steps {self.warmup_steps} leaves none of the {self.optimizer_steps} optimizer steps "
+                "(steps x updates_per_step) at the full learning rate"
+            )
+        limit = self.sampling.max_new_tokens
+        if self.soft_overlong and self.soft_overlong.buffer_tokens > limit:
+            raise ValueError(
+                f"soft_overlong.buffer_tokens {self.soft_overlong.buffer_tokens} is above "
+                f"sampling.max_new_tokens {limit}, so that every completion would be punished"
+            )
+        return self
 
     @property
     def optimizer_steps(self) -> int:

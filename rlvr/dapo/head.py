@@ -85,7 +85,9 @@ def check_head(model: PreTrainedModel, ids: Sequence[int]) -> None:
         raise _unusable(model, f"its forward fails on hidden states alone ({error})") from error
     difference = float((made - logits).abs().max()) if made.shape == logits.shape else float("inf")
     if not difference <= LARGEST_DIFFERENCE * float(logits.abs().max()):
-        raise _unusable(model, f"its forward makes other logits of the same hidden states (by {difference:.2g})")
+        raise _unusable(
+            model, f"its forward makes other logits of the same hidden states (by {difference:.2g})"
+        )
 
 
 def _unusable(model: PreTrainedModel, reason: str) -> UserError:

@@ -81,7 +81,9 @@ def _noisy_module(model: PreTrainedModel) -> str | None:
             torch.manual_seed(seed)
             found, loud = _traced(model)
             if not _close(found, expected):
-                different = (name for name in quiet if name not in loud or not _close(quiet[name], loud[name]))
+                different = (
+                    name for name in quiet if name not in loud or not _close(quiet[name], loud[name])
+                )
                 name = next(different, "")
                 return f"{name} ({type(model.get_submodule(name)).__name__})"
     return None

@@ -1,8 +1,8 @@
 """SHiRA: a few entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import Requirement

@@ -1,8 +1,8 @@
 """WaveFT: a few wavelet coefficients of the update are trained."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_ENTRIES
