@@ -16,13 +16,13 @@ ALGORITHM_DEFAULTS: dict[Algorithm, dict[str, Any]] = {
 """Keys of `training` that an algorithm sets where the configuration does not.
 
 DAPO: arXiv 2503.14476, sections 3.1, 3.2 and 4.1. GRPO (arXiv 2402.03300, Eq. 3) clips by one range on both
-sides, 0.2 as DAPO's section 3.1 has it, and keeps every group. Dr.GRPO changes loss and advantage of GRPO alone
-(arXiv 2503.20783, section 3.2).
+sides, 0.2 as DAPO's section 3.1 has it, and keeps every group. Dr.GRPO changes only loss and advantage of
+GRPO (arXiv 2503.20783, section 3.2).
 """
 
 
 def departures(configs: "Iterable[TrainConfig]") -> list[str]:
-    """Return a line for every way in which an algorithm is not the one of its paper, with the runs concerned."""
+    """Return a line for every way in which an algorithm is not the one of its paper, with its runs."""
     places: dict[str, dict[str, None]] = {}
     for config in configs:
         training, where = config.training, f"{config.method}--{config.preset}--{config.setting}"

@@ -159,7 +159,7 @@ class DynamicSampling(Settings):
     max_rounds: PositiveInt = 4
     """Rounds of sampling per step; after the last one the step trains on the groups it has."""
     surplus: Literal["carry", "discard"] = "carry"
-    """Groups beyond what a step needs: `carry` them to the next step, or `discard` them (strictly on-policy)."""
+    """Groups that a step does not need: `carry` them to the next, or `discard` them (strictly on-policy)."""
 
 
 class Training(Settings):
@@ -233,8 +233,8 @@ class Training(Settings):
     def _can_work(self) -> "Training":
         if self.sampling.top_p < 1:
             raise ValueError(
-                f"sampling.top_p {self.sampling.top_p:g}: the loss takes probabilities of the whole vocabulary, "
-                "and a token sampled from a nucleus has another one; leave top_p at 1 in training"
+                f"sampling.top_p {self.sampling.top_p:g}: the loss takes probabilities over the whole "
+                "vocabulary, and a token sampled from a nucleus has another one; leave top_p at 1"
             )
         if self.warmup_steps >= self.optimizer_steps:
             raise ValueError(

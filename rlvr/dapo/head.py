@@ -1,8 +1,8 @@
 """From hidden states to logits by the model's own code.
 
-What a model does after its last hidden state is its own affair: Gemma-2 caps the logits, Granite divides and
-Cohere multiplies them, others add a bias. So no layer is called here. The model's own `forward` runs on hidden
-states that are already there, its inner model standing aside.
+Models differ in what follows the last hidden state: Gemma-2 caps the logits, Granite divides and Cohere
+multiplies them, others add a bias. So no layer is called here: the model's own `forward` runs on hidden states
+that are already there, given to it in place of those of its inner model.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from rlvr.errors import UserError
 

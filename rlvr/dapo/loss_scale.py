@@ -1,12 +1,12 @@
 """The loss scale of float16 training.
 
-Gradients of activations are float16 as well. One token among millions weighs less than 6e-8, the smallest number
-above zero, so its gradient would vanish: the loss is multiplied before the backward pass and the gradients of the
-trained weights, which are float32, are divided before they are clipped (Micikevicius et al., Mixed Precision
-Training, arXiv 1710.03740, section 3.2). The scale is a power of two, so that neither rounds.
+Gradients of activations are float16 as well, whose smallest number above zero is 6e-8. One token of a large
+batch weighs about as much, so its gradient would vanish: the loss is multiplied before the backward pass, and
+the gradients of the trained weights, which are float32, are divided before they are clipped (Micikevicius et
+al., Mixed Precision Training, arXiv 1710.03740, section 3.2). The scale is a power of two, so neither rounds.
 
-Where gradients overflow, others skip the step (`torch.amp.GradScaler`). Here the same step is repeated with half
-the scale: a run of a few hundred expensive steps loses none.
+Where gradients overflow, `torch.amp.GradScaler` skips the step. Here the step is repeated with half the scale:
+a run of a few hundred expensive steps loses none.
 """
 
 from dataclasses import dataclass

@@ -1,13 +1,14 @@
-"""Noise in training that sampling does not have: found by experiment, removed from the base or refused.
+"""Noise in training that sampling does not have: found by experiment, then removed from the base or refused.
 
 The engine samples without dropout. A base whose forward pass in training differs from that (dropout of
 attention or embeddings, skipped layers, router jitter, a module of its own) would be trained on
-log-probabilities that no rollout had. Settings are spelled differently in every family, so the decision is by forward passes of a few tokens,
-not by names: does a pass in training mode draw random numbers, do two of them differ, do they differ from one
-in evaluation mode?
+log-probabilities that no rollout had. Settings are spelled differently in every family, so forward passes of a
+few tokens decide, not names: does a pass in training mode draw random numbers, do two of them differ, do they
+differ from one in evaluation mode?
 
-Noise of the *adapter* (its dropout, PVeRA's samples) is part of the method and stays; the trainer then takes the
-log-probabilities of the policy that sampled from a pass without it (:func:`rlvr.dapo.update.store_logprobs`).
+Noise of the *adapter* (its dropout, PVeRA's samples) is part of the method and stays; the trainer then takes
+the log-probabilities of the policy that sampled from a pass without it
+(:func:`rlvr.dapo.update.store_logprobs`).
 """
 
 import logging
@@ -47,10 +48,10 @@ def remove_base_noise(model: PreTrainedModel) -> None:
     removed = _set_rates_to_zero(model)
     if module := _noisy_module(model):
         raise UserError(
-            f"{type(model).__name__} (model_type {model.config.model_type}) cannot be trained: module {module} "
-            "gives other values in training mode than in evaluation mode, as which the engine samples, and no "
-            f"rate that could be set to 0 explains it (tried: {', '.join(removed) or 'none found'}); set what "
-            "makes it random to 0 in the model's config.json, or use another model"
+            f"{type(model).__name__} (model_type {model.config.model_type}) cannot be trained: its module "
+            f"{module} gives other values in training mode than in evaluation mode, in which the engine samples, "
+            f"and still does with every rate of noise set to 0 ({', '.join(removed) or 'none was found'}); "
+            "remove what makes it differ from the model's config.json, or use another model"
         )
     if removed:
         logger.warning(
@@ -72,7 +73,7 @@ def draws_random_numbers(policy: nn.Module) -> bool:
 
 
 def _noisy_module(model: PreTrainedModel) -> str | None:
-    """Return the first module, in order of computation, whose output depends on mode or generator, if any does."""
+    """Return the first module computed whose output depends on mode or generator; None if there is none."""
     with _undisturbed(model):
         model.eval()
         expected, quiet = _traced(model)
@@ -90,9 +91,9 @@ def _noisy_module(model: PreTrainedModel) -> str | None:
 
 
 def _set_rates_to_zero(model: PreTrainedModel) -> list[str]:
-    """Set every rate in the modules and configurations of a model to 0 and return their names."""
+    """Set every rate of noise in the modules and configurations of a model to 0 and return their names."""
     removed: dict[str, None] = {}
-    for module in cast(Iterator[nn.Module], model.modules()):
+    for module in model.modules():
         for owner in (module, getattr(module, "config", None)):
             names = [name for name in vars(owner) if NOISE_NAME.search(name)] if owner is not None else []
             if "Dropout" in type(owner).__name__:
@@ -107,7 +108,7 @@ def _set_rates_to_zero(model: PreTrainedModel) -> list[str]:
 
 
 def _traced(model: PreTrainedModel) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the logits of a pass, and the first tensor of each module's output in the order of computation."""
+    """Return the logits of a pass, and the first tensor of each module's output, in order of computation."""
     outputs: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:

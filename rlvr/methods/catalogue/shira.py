@@ -44,7 +44,7 @@ class Shira(PeftMethod):
     parameters: ShiraParameters
 
     def peft_config(self) -> "ShiraConfig":
-        """Return the configuration; the places follow from the training seed and are saved with the adapter."""
+        """Return the configuration; the places follow from the training seed and are saved."""
         from peft import ShiraConfig
 
         return ShiraConfig(
