@@ -1,8 +1,8 @@
 """From hidden states to logits by the model's own code.
 
 Models differ in what follows the last hidden state: Gemma-2 caps the logits, Granite divides and Cohere
-multiplies them, others add a bias. So no layer is called here: the model's own `forward` runs on hidden states
-that are already there, given to it in place of those of its inner model.
+multiplies them, others add a bias. So no layer is called here: the model's own `forward` runs on hidden
+states that are already there, given to it in place of those of its inner model.
 """
 
 from collections.abc import Sequence

@@ -3,10 +3,10 @@
 Gradients of activations are float16 as well, whose smallest number above zero is 6e-8. One token of a large
 batch weighs about as much, so its gradient would vanish: the loss is multiplied before the backward pass, and
 the gradients of the trained weights, which are float32, are divided before they are clipped (Micikevicius et
-al., Mixed Precision Training, arXiv 1710.03740, section 3.2). The scale is a power of two, so neither rounds.
+al., Mixed Precision Training, arXiv 1710.03740, section 3.2). Powers of two do not round.
 
-Where gradients overflow, `torch.amp.GradScaler` skips the step. Here the step is repeated with half the scale:
-a run of a few hundred expensive steps loses none.
+Where gradients overflow, `torch.amp.GradScaler` skips the step. Here the step is repeated with half the
+scale: a run of a few hundred expensive steps loses none.
 """
 
 from dataclasses import dataclass

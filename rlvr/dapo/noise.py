@@ -2,9 +2,9 @@
 
 The engine samples without dropout. A base whose forward pass in training differs from that (dropout of
 attention or embeddings, skipped layers, router jitter, a module of its own) would be trained on
-log-probabilities that no rollout had. Settings are spelled differently in every family, so forward passes of a
-few tokens decide, not names: does a pass in training mode draw random numbers, do two of them differ, do they
-differ from one in evaluation mode?
+log-probabilities that no rollout had. Settings are spelled differently in every family, so forward passes of
+a few tokens decide, not names: does a pass in training mode draw random numbers, do two of them differ, do
+they differ from one in evaluation mode?
 
 Noise of the *adapter* (its dropout, PVeRA's samples) is part of the method and stays; the trainer then takes
 the log-probabilities of the policy that sampled from a pass without it
@@ -49,8 +49,8 @@ def remove_base_noise(model: PreTrainedModel) -> None:
     if module := _noisy_module(model):
         raise UserError(
             f"{type(model).__name__} (model_type {model.config.model_type}) cannot be trained: its module "
-            f"{module} gives other values in training mode than in evaluation mode, in which the engine samples, "
-            f"and still does with every rate of noise set to 0 ({', '.join(removed) or 'none was found'}); "
+            f"{module} gives other values in training mode than in evaluation mode, in which the engine "
+            f"samples, and still does with all rates of noise at 0 ({', '.join(removed) or 'none found'}); "
             "remove what makes it differ from the model's config.json, or use another model"
         )
     if removed:

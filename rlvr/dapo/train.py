@@ -13,13 +13,13 @@ The algorithm, as published::
 Departures from DAPO or from the paper that is reproduced (the RLVR paper):
 
 1. Groups beyond what a step needs are carried to the next step with their log-probabilities
-   (``dynamic_sampling.surplus: carry``), so that part of a batch is one step old. ``discard`` drops them and is
+   (``dynamic_sampling.surplus: carry``), so that part of a batch is a step old. ``discard`` drops them and is
    strictly on-policy.
-2. The reward is 0/1 (RLVR paper, section 2.4), not -1/1. Group normalisation makes the two equal, but not with
-   soft overlong punishment: beside rewards of 0/1, its -1 weighs twice what it weighs in DAPO.
-3. One update per batch of completions by default (strictly on-policy, as in the RLVR paper), so that the clip
-   acts on carried groups only; ``updates_per_step`` divides the batch among several updates. There is no
-   second epoch on a batch.
+2. The reward is 0/1 (RLVR paper, section 2.4), not -1/1. Group normalisation makes the two equal, but not
+   with soft overlong punishment: beside rewards of 0/1, its -1 weighs twice what it weighs in DAPO.
+3. One update per batch of completions by default (strictly on-policy, as in the RLVR paper), so that the
+   clip acts on carried groups only; ``updates_per_step`` divides the batch among several updates. There is
+   no second epoch on a batch.
 4. There is no KL term and no reference model, as in both papers.
 5. There is no overlong filtering (DAPO, section 3.4): truncated completions are trained on.
 

@@ -141,9 +141,9 @@ class TransformersEngine:
         kl = float((log_ratio.exp() - 1 - log_ratio).mean())  # k3, as in rlvr.dapo.update.mismatch_kl
         if not kl <= (1e-3 if self.model.dtype == torch.float32 else 0.1):
             raise UserError(
-                f"{type(self.model).__name__} (model_type {self.model.config.model_type}) cannot be sampled in "
-                "batches: with a cache and padding on the left it gives other probabilities than without (KL "
-                f"{kl:.2g} nats per token); use a model of another family"
+                f"{type(self.model).__name__} (model_type {self.model.config.model_type}) cannot be sampled "
+                "in batches: with a cache and padding on the left it gives other probabilities than without "
+                f"(KL {kl:.2g} nats per token); use a model of another family"
             )
         self.checked = True
 
