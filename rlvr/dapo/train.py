@@ -150,10 +150,17 @@ def sync_weights(run: Run) -> dict[str, float]:
 
 
 def warn_of_short_batch(run: Run, batch: StepGroups) -> None:
-    """Warn in the first step in which the rounds of sampling did not fill the batch."""
+    """Warn in the first step in which the rounds of sampling did not fill the batch.
+
+    An empty first step has a warning of its own.
+    """
+
+    def short(step: int, groups: int) -> bool:
+        return groups < wanted and (step > 0 or groups > 0)
+
     wanted, dynamic = run.config.training.prompts_per_step, run.config.training.dynamic_sampling
-    full_so_far = all(row["groups/filled_fraction"] == 1 for row in run.log)
-    if dynamic and 0 < len(batch.kept) < wanted and full_so_far:
+    warned = any(short(int(row["step"]), int(row["groups/kept"])) for row in run.log)
+    if dynamic and not warned and short(len(run.log), len(batch.kept)):
         logger.warning(
             "step %d trains on %d of %d groups: %d rounds of sampling gave no more with both correct and "
             "incorrect completions (groups/filled_fraction of the training log shows every step); raise "

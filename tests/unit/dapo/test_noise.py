@@ -31,7 +31,11 @@ def differs_in_training(model: nn.Module) -> bool:
     ("family", "settings", "named"),
     [
         ("llama", {"attention_dropout": 0.1}, "config.attention_dropout"),  # a function, not a module
-        ("llama", {"attention_dropout": 0.1, "attn_implementation": "eager"}, "LlamaAttention.attention_dropout"),
+        (
+            "llama",
+            {"attention_dropout": 0.1, "attn_implementation": "eager"},
+            "LlamaAttention.attention_dropout",
+        ),
         ("gpt2", {}, "config.embd_pdrop"),
         ("phi", {"resid_pdrop": 0.1}, "Dropout.p"),
         ("opt", {"layerdrop": 0.3, "dropout": 0.0}, "OPTDecoder.layerdrop"),
