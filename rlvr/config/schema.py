@@ -35,7 +35,11 @@ DType = Literal["float32", "bfloat16", "float16"]
 class Settings(BaseModel):
     """Base of every block: unknown keys are errors, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+FINITE = ConfigDict(allow_inf_nan=False)
+"""For blocks whose numbers must be finite; rows of tables have empty cells."""
 
 
 # --- methods ------------------------------------------------------------------------------------
@@ -47,6 +51,8 @@ Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_relo
 
 class Preset(Settings):
     """One way to run a method."""
+
+    model_config = FINITE
 
     parameters: dict[str, Any] = {}
     """Settings of the method."""
@@ -116,6 +122,8 @@ MethodChoices = Annotated[
 class Sampling(Settings):
     """How completions are sampled."""
 
+    model_config = FINITE
+
     temperature: PositiveFloat = 1.0
     """Divides the logits."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -164,6 +172,8 @@ class DynamicSampling(Settings):
 
 class Training(Settings):
     """DAPO and its relatives."""
+
+    model_config = FINITE
 
     algorithm: Algorithm = "dapo"
     """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
@@ -243,10 +253,8 @@ class Training(Settings):
             )
         limit = self.sampling.max_new_tokens
         if self.soft_overlong and self.soft_overlong.buffer_tokens > limit:
-            raise ValueError(
-                f"soft_overlong.buffer_tokens {self.soft_overlong.buffer_tokens} is above "
-                f"sampling.max_new_tokens {limit}, so that every completion would be punished"
-            )
+            tokens = self.soft_overlong.buffer_tokens
+            raise ValueError(f"soft_overlong.buffer_tokens {tokens} is above sampling.max_new_tokens {limit}")
         return self
 
     @property
