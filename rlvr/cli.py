@@ -116,7 +116,8 @@ def plan(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Show the runs and benchmarks of a study."""
-    from rlvr.plan import load_plan, print_plan
+    from rlvr.plan import load_plan
+    from rlvr.plan_table import print_plan
 
     print_plan(load_plan(study, config))
 

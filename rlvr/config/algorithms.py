@@ -1,10 +1,11 @@
-"""What an algorithm brings along, and where a plan departs from it."""
+"""What an algorithm brings along, what cannot work, and where a plan departs from the papers."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rlvr.config.resolved import TrainConfig
+    from rlvr.config.schema import Training
 
 Algorithm = Literal["dapo", "grpo", "dr_grpo"]
 
@@ -19,6 +20,27 @@ DAPO: arXiv 2503.14476, sections 3.1, 3.2 and 4.1. GRPO (arXiv 2402.03300, Eq. 3
 sides, 0.2 as DAPO's section 3.1 has it, and keeps every group. Dr.GRPO changes only loss and advantage of
 GRPO (arXiv 2503.20783, section 3.2).
 """
+
+
+def impossible(training: "Training") -> str | None:
+    """Return why a training cannot work as configured, or None."""
+    sampling, steps = training.sampling, training.optimizer_steps
+    if sampling.top_p < 1:
+        return (
+            f"sampling.top_p {sampling.top_p:g}: the loss takes probabilities over the whole vocabulary, and "
+            "a token sampled from a nucleus has another one; leave top_p at 1"
+        )
+    if training.warmup_steps >= steps:
+        return (
+            f"warmup_steps {training.warmup_steps} leaves none of the {steps} optimizer steps "
+            "(steps x updates_per_step) at the full learning rate"
+        )
+    tokens = training.soft_overlong.buffer_tokens if training.soft_overlong else 0
+    if tokens > sampling.max_new_tokens:
+        return (
+            f"soft_overlong.buffer_tokens {tokens} is above sampling.max_new_tokens {sampling.max_new_tokens}"
+        )
+    return None
 
 
 def departures(configs: "Iterable[TrainConfig]") -> list[str]:

@@ -80,7 +80,9 @@ class GenerateConfig(Settings):
     batch_size: int
     """Sequences generated at once."""
     dtype: DType
-    """Precision of the evaluated weights."""
+    """Precision in which the model is evaluated."""
+    merged_dtype: DType | None = None
+    """Precision to which merged weights are rounded; None: the run as exported."""
     seed: int
     """Seed from which the seeds of the samples are derived."""
     shared_seed: bool

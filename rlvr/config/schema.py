@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
 from rlvr.config.choices import AnswerFormat, Grader
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -30,16 +30,13 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 DType = Literal["float32", "bfloat16", "float16"]
+Rounding = Literal["nearest", "stochastic"]
 
 
 class Settings(BaseModel):
     """Base of every block: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-FINITE = ConfigDict(allow_inf_nan=False)
-"""For blocks whose numbers must be finite; rows of tables have empty cells."""
 
 
 # --- methods ------------------------------------------------------------------------------------
@@ -49,10 +46,14 @@ Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_relo
 """A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
 
 
+SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
+"""Keys of `training` that decide what of a trained policy the engine serves."""
+
+
 class Preset(Settings):
     """One way to run a method."""
 
-    model_config = FINITE
+    model_config = ConfigDict(allow_inf_nan=False)
 
     parameters: dict[str, Any] = {}
     """Settings of the method."""
@@ -69,7 +70,7 @@ class Preset(Settings):
 
     @model_validator(mode="after")
     def _leaves_the_sync_to_the_study(self) -> "Preset":
-        if shared := sorted({"sync", "rollout_dtype"} & self.training.keys()):
+        if shared := sorted(SAMPLED_POLICY & self.training.keys()):
             raise ValueError(f"training.{shared[0]} is a setting of the study: all of its methods share it")
         return self
 
@@ -99,6 +100,8 @@ class MethodChoice(Settings):
     """Preset to run."""
     parameters: dict[str, Any] = {}
     """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
+    faults: tuple[Fault, ...] | None = None
+    """Those of the preset's faults to reproduce, to measure them one by one; `null`: all of them."""
 
     @model_validator(mode="after")
     def _names_a_method_or_a_set(self) -> "MethodChoice":
@@ -122,7 +125,7 @@ MethodChoices = Annotated[
 class Sampling(Settings):
     """How completions are sampled."""
 
-    model_config = FINITE
+    model_config = ConfigDict(allow_inf_nan=False)
 
     temperature: PositiveFloat = 1.0
     """Divides the logits."""
@@ -173,7 +176,7 @@ class DynamicSampling(Settings):
 class Training(Settings):
     """DAPO and its relatives."""
 
-    model_config = FINITE
+    model_config = ConfigDict(allow_inf_nan=False)
 
     algorithm: Algorithm = "dapo"
     """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
@@ -215,6 +218,11 @@ class Training(Settings):
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study."""
+    rollout_compute_dtype: DType | None = None
+    """Precision of the forward pass that samples; `null`: `rollout_dtype`. With `float32` only weights are
+    rounded, which a CPU without 16-bit arithmetic computes several times faster."""
+    rounding: Rounding = "nearest"
+    """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
     sync: Literal["merged", "adapter"] = "merged"
     """What the engine receives: `merged` weights, or the base and each method's exact low-rank `adapter`."""
     mismatch_alarm: PositiveFloat | None = None
@@ -241,20 +249,8 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _can_work(self) -> "Training":
-        if self.sampling.top_p < 1:
-            raise ValueError(
-                f"sampling.top_p {self.sampling.top_p:g}: the loss takes probabilities over the whole "
-                "vocabulary, and a token sampled from a nucleus has another one; leave top_p at 1"
-            )
-        if self.warmup_steps >= self.optimizer_steps:
-            raise ValueError(
-                f"warmup_steps {self.warmup_steps} leaves none of the {self.optimizer_steps} optimizer steps "
-                "(steps x updates_per_step) at the full learning rate"
-            )
-        limit = self.sampling.max_new_tokens
-        if self.soft_overlong and self.soft_overlong.buffer_tokens > limit:
-            tokens = self.soft_overlong.buffer_tokens
-            raise ValueError(f"soft_overlong.buffer_tokens {tokens} is above sampling.max_new_tokens {limit}")
+        if reason := impossible(self):
+            raise ValueError(reason)
         return self
 
     @property
@@ -287,6 +283,8 @@ class Benchmark(Settings):
     """Length limit of this benchmark, if it differs from the evaluation's."""
     answer_format: AnswerFormat | None = None
     """Answer format of this benchmark, if it differs from the evaluation's."""
+    merged_dtype: DType | None = None
+    """Precision of the merged weights of this benchmark, if it differs from the evaluation's."""
 
 
 class EvaluationPreset(Settings):
@@ -320,7 +318,9 @@ class Evaluation(EvaluationPreset):
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     dtype: DType = "float32"
-    """Precision of the evaluated weights."""
+    """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
+    merged_dtype: DType | None = None
+    """Evaluate merged weights, rounded to this precision, as engines without adapters serve them."""
     contamination_similarity: Fraction = 0.8
     """A benchmark problem this similar to a training problem is contaminated (docs/data.md)."""
 

@@ -106,7 +106,8 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         "transformers",
         model,
         tokenizer,
-        dtype=training.rollout_dtype,
+        dtype=training.rollout_compute_dtype or training.rollout_dtype,
+        weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
     )
     verifier = Verifier()
@@ -121,7 +122,9 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         config=config,
         learner=learner,
         engine=engine,
-        sync=WeightSync(learner.method, learner.policy, engine, training.sync),
+        sync=WeightSync(
+            learner.method, learner.policy, engine, training.sync, training.rounding, config.train_seed
+        ),
         canary=canary,
         sampler=sampler,
         verifier=verifier,

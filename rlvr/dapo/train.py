@@ -70,7 +70,7 @@ def train(
     """
     run = setup(config_path, model, data, checkpoints, reward)
     resume(run)
-    sync_weights(run)
+    sync_weights(run, len(run.log))
     training = run.config.training
     with run, Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         for step in range(len(run.log), training.steps):
@@ -105,7 +105,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
             check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
 
     with timer("sync"):
-        sync_metrics = sync_weights(run)
+        sync_metrics = sync_weights(run, step + 1)
 
     sampled_before = run.log[-1]["rollouts/completions"] if run.log else 0
     return {
@@ -137,13 +137,13 @@ def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
     return StepGroups(kept=kept[:needed], sampled=sampled, carried=len(carried))
 
 
-def sync_weights(run: Run) -> dict[str, float]:
-    """Send the current weights to the engine and return metrics of what it serves.
+def sync_weights(run: Run, step: int) -> dict[str, float]:
+    """Send the weights after ``step`` steps to the engine and return metrics of what it serves.
 
     Raises:
         UserError: the engine does not serve the policy that is trained.
     """
-    metrics = run.sync()
+    metrics = run.sync(step)
     kl = canary_kl(run.learner, run.engine, run.canary)
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}

@@ -97,6 +97,23 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
             yield f"{name}.{weight_name}", weight
 
 
+def load_exported(base: PreTrainedModel, directory: Path) -> None:
+    """Turn ``base`` into an exported run as its users load it: whole weights, or PEFT's adapter, not merged.
+
+    Raises:
+        UserError: the folder holds no export, or not all weights of the model.
+    """
+    if (directory / "adapter_config.json").exists():
+        from peft import PeftModel
+
+        PeftModel.from_pretrained(base, str(directory))
+        return
+    own = dict(base.named_parameters())
+    for name, weight in _whole_weights(base, directory):
+        if name in own:  # a tied weight may be saved under its second name too
+            own[name].data.copy_(weight)
+
+
 def _whole_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:
     missing = {name for name, _ in base.named_parameters()}
     for shard in sorted(directory.glob("*.safetensors")):

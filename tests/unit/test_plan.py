@@ -8,7 +8,8 @@ import yaml
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.plan import load_plan, print_plan, study_manifest, train_configs
+from rlvr.plan import load_plan, study_manifest, train_configs
+from rlvr.plan_table import print_plan
 
 
 @pytest.fixture

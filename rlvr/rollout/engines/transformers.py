@@ -45,6 +45,7 @@ class TransformersEngine:
         batch_size: completions sampled at once.
         prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
             completions do not depend on how the requests are divided among calls.
+        weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
     """
 
     def __init__(
@@ -53,8 +54,13 @@ class TransformersEngine:
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         prompt_width: int = 0,
+        weight_dtype: torch.dtype | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.weight_dtype = weight_dtype or model.dtype
+        if weight_dtype is not None:
+            for parameter in model.parameters():
+                parameter.data.copy_(parameter.data.to(weight_dtype))
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.prompt_width = prompt_width
@@ -77,7 +83,7 @@ class TransformersEngine:
         """
         for name, weight in weights:
             try:
-                self.model.get_parameter(name).data.copy_(weight)
+                self.model.get_parameter(name).data.copy_(weight.to(self.weight_dtype))
             except AttributeError:
                 raise UserError(
                     f"the served model has no weight {name!r}; the weights belong to another model"
@@ -89,10 +95,13 @@ class TransformersEngine:
 
     def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
         """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
-        module = self.model.get_submodule(layer)
+        module = cast(nn.Linear, self.model.get_submodule(layer))
         if layer not in self.updates:
             module.register_forward_hook(self._adds_update(layer))
-        self.updates[layer] = (down.to(module.weight, copy=True), up.to(module.weight, copy=True))
+        self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
+
+    def _rounded(self, factor: Tensor, module: nn.Linear) -> Tensor:
+        return factor.to(self.weight_dtype, copy=True).to(module.weight)
 
     def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
         def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
