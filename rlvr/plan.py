@@ -139,7 +139,8 @@ def planned_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
 def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
     """Return the configuration of one method in one setting, without its seed."""
     preset, place = planned.preset, f"{plan.path}: settings.{name}"
-    changed = merged(merged(plan.study.training.model_dump(), preset.training), setting.training)
+    own = plan.study.training.model_dump(exclude_unset=True)
+    changed = merged(merged(own, preset.training), setting.training)
     training = parse(Training, changed, f"{place}.training")
     rate = training.learning_rate * planned.rate_factor.value
     values = {**preset.parameters, **planned.choice.parameters, **setting.parameters}
@@ -344,7 +345,8 @@ def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path
     """Refuse a preset whose values do not fit, naming its own file and not the study's."""
     place = f"{path}: presets.{choice.preset}"
     make_method(preset.trains_as or str(choice.method), preset.parameters, place)
-    parse(Training, merged(training.model_dump(), preset.training), f"{place}.training")
+    own = training.model_dump(exclude_unset=True)
+    parse(Training, merged(own, preset.training), f"{place}.training")
 
 
 def _check_names(plan: Plan) -> None:

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlvr.config import algorithms
 from rlvr.config.overview import FURTHER, Words, compared, method_words, rate_words, training_words
 from rlvr.config.resolved import RateFactor, TrainConfig
 from rlvr.plan import Plan, planned_runs, study_manifest
@@ -36,6 +37,8 @@ def print_plan(plan: Plan) -> None:
     for index, ((config, factor), own) in enumerate(zip(runs, departures, strict=True)):
         table.add_row(*(names[title][index] for title in columns), *_settings(config, factor, own))
     console.print(table)
+    for line in algorithms.departures(config for config, _ in runs):
+        console.print(line)
     benchmarks = _table("benchmark", "data set", "samples per problem")
     for name, benchmark in plan.study.evaluation.benchmarks.items():
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))

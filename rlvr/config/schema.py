@@ -6,7 +6,7 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 
 from collections import Counter
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,12 +15,14 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    ModelWrapValidatorHandler,
     PositiveFloat,
     PositiveInt,
     Tag,
     model_validator,
 )
 
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
 
@@ -66,6 +68,8 @@ SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
 
 class Preset(Settings):
     """One way to run a method."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     parameters: dict[str, Any] = {}
     """Settings of the method."""
@@ -141,6 +145,8 @@ MethodChoices = Annotated[
 class Sampling(Settings):
     """How completions are sampled."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     temperature: PositiveFloat = 1.0
     """Divides the logits."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -203,13 +209,17 @@ class DynamicSampling(Settings):
 
     max_rounds: PositiveInt = 4
     """Rounds of sampling per step; after the last one the step trains on the groups it has."""
+    surplus: Literal["carry", "discard"] = "carry"
+    """Groups that a step does not need: `carry` them to the next, or `discard` them (strictly on-policy)."""
 
 
 class Training(Settings):
     """DAPO and its relatives."""
 
-    algorithm: Literal["dapo", "grpo", "dr_grpo"] = "dapo"
-    """Loss and advantage (`rlvr/dapo/losses.py`)."""
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    algorithm: Algorithm = "dapo"
+    """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
     steps: PositiveInt
     """Optimizer steps are `steps` x `updates_per_step`."""
     prompts_per_step: PositiveInt
@@ -226,14 +236,14 @@ class Training(Settings):
     """AdamW betas."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm clipping."""
-    clip_low: PositiveFloat = 0.2
+    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Lower clip range of the probability ratio."""
     clip_high: PositiveFloat = 0.28
-    """Upper clip range (clip-higher)."""
+    """Upper clip range; `dapo` clips higher, the other algorithms bring 0.2."""
     importance_cap: PositiveFloat | None = None
     """Truncated importance sampling: weight each token by trainer over engine probability, capped here."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
-    """Replace groups without signal; `null`: keep them, as in GRPO."""
+    """Replace groups without signal; `null`: keep them, which is what the other algorithms bring."""
     soft_overlong: SoftOverlong | None = None
     """Punish completions near the length limit; `null`: do not."""
     updates_per_step: PositiveInt = 1
@@ -244,7 +254,7 @@ class Training(Settings):
     """Longest prompt, in tokens of the model; see `overlong_prompts`."""
     overlong_prompts: Literal["stop", "drop"] = "stop"
     """Longer prompts: `stop` before training, or `drop` the problem and count it in `run.json`."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study."""
@@ -265,6 +275,23 @@ class Training(Settings):
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_defaults_of_the_algorithm(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Fill in what the algorithm brings along; only what was given counts as set."""
+        if not isinstance(data, dict):
+            return handler(data)
+        brought = ALGORITHM_DEFAULTS.get(data.get("algorithm", "dapo"), {})
+        training = handler({**brought, **data})
+        training.__pydantic_fields_set__.intersection_update(data)
+        return training
+
+    @model_validator(mode="after")
+    def _can_work(self) -> "Training":
+        if reason := impossible(self):
+            raise ValueError(reason)
+        return self
 
     @property
     def optimizer_steps(self) -> int:

@@ -12,7 +12,7 @@ from rlvr.config.schema import DType
 from rlvr.files import read_json, replacing_folder, write_json, write_text
 from rlvr.methods.faults import trained_method
 from rlvr.methods.model_card import Export, model_card
-from rlvr.methods.policy import build_policy, load_trained_state, trainable_parameters
+from rlvr.methods.policy import load_trained_state, run_policy, trainable_parameters
 from rlvr.methods.weights import write_whole
 from rlvr.models.folder import companion_files, licence_files, tensor_headers
 from rlvr.models.origin import Origin, origin_of
@@ -49,7 +49,7 @@ def export(
     config = read_config(config_path, TrainConfig)
     origin = origin_of(model, config.model)
     method = trained_method(config)
-    policy = build_policy(method, load_model(model, config.training.dtype), config.training.optimizer_steps)
+    policy = run_policy(config, method, load_model(model, config.training.dtype))
     trainable = trainable_parameters(policy)
     load_trained_state(method, policy, load_file(trained), str(trained))
     with replacing_folder(output) as folder:

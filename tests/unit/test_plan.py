@@ -182,6 +182,70 @@ def test_the_released_experiment_runs_the_released_code(repository):
     assert {one.grader for one in grade_configs(plan)} == {"released-eval"}
 
 
+def test_an_algorithm_brings_its_own_defaults_and_the_study_wins(config):
+    grpo = {"training": {"algorithm": "grpo"}}
+    found = runs(config, methods=[LORA], settings={"main": {}, "grpo": grpo})
+    dapo, other = found["lora/main"].training, found["lora/grpo"].training
+    assert (dapo.clip_high, dapo.dynamic_sampling.max_rounds) == (0.28, 4)
+    assert (other.clip_low, other.clip_high, other.dynamic_sampling) == (0.2, 0.2, None)
+    written = other.model_dump()
+    assert (written["clip_high"], written["dynamic_sampling"]) == (0.2, None), "resolved values are explicit"
+    explicit = {"clip_high": 0.3, "dynamic_sampling": {"max_rounds": 2}}
+    found = runs(config, methods=[LORA], training=explicit, settings={"main": {}, "grpo": grpo})
+    for run in found.values():
+        assert (run.training.clip_high, run.training.dynamic_sampling.max_rounds) == (0.3, 2)
+    assert [run.training.algorithm for run in found.values()] == ["dapo", "grpo"]
+
+
+def test_blocks_of_a_setting_are_merged_into_what_the_study_wrote(config):
+    settings = {"main": {}, "fresh": {"training": {"dynamic_sampling": {"surplus": "discard"}}}}
+    training = {"dynamic_sampling": {"max_rounds": 9}}
+    found = runs(config, methods=[LORA], training=training, settings=settings)
+    fresh = found["lora/fresh"].training.dynamic_sampling
+    assert (fresh.max_rounds, fresh.surplus) == (9, "discard")
+    assert found["lora/main"].training.dynamic_sampling.surplus == "carry"
+
+
+def test_the_printed_plan_says_where_an_algorithm_is_not_its_papers(config, capsys):
+    settings = {"main": {}, "grpo": {"training": {"algorithm": "grpo"}}}
+    runs(config, methods=[LORA], settings=settings)
+    print_plan(load_plan("changed", config))
+    assert "Not as published" not in capsys.readouterr().out
+    runs(config, methods=[LORA], training={"clip_high": 0.28, "dynamic_sampling": {}}, settings=settings)
+    print_plan(load_plan("changed", config))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Not as published: grpo with clip_high 0.28 instead of its 0.2 in lora--recommended--grpo" in shown
+    assert "Not as published: grpo with dynamic sampling in lora--recommended--grpo" in shown
+
+
+def test_the_main_experiment_is_strictly_on_policy(repository):
+    for run in train_configs(load_plan("paper-1.5b", repository / "config")):
+        if run.preset == "paper":
+            assert run.training.dynamic_sampling.surplus == "discard"
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"sampling": {"top_p": 0.9}}, r"sampling\.top_p 0\.9: the loss takes probabilities over the whole"),
+        ({"warmup_steps": 60}, r"warmup_steps 60 leaves none of the 60 optimizer steps"),
+        ({"soft_overlong": {"buffer_tokens": 7}}, r"buffer_tokens 7 is above sampling\.max_new_tokens 6"),
+        ({"clip_low": 1.0}, r"clip_low.*less than 1"),
+        ({"learning_rate": float("inf")}, r"learning_rate.*finite number"),
+        ({"sampling": {"temperature": float("inf")}}, r"temperature.*finite number"),
+    ],
+)
+@pytest.mark.parametrize("place", ["study", "setting"])
+def test_training_that_cannot_work_is_refused_before_the_first_job(config, training, message, place):
+    changed = (
+        {"training": training}
+        if place == "study"
+        else {"settings": {"main": {}, "odd": {"training": training}}}
+    )
+    with pytest.raises(UserError, match=message):
+        runs(config, methods=[LORA], **changed)
+
+
 def test_a_rank_above_the_size_of_a_layer_is_refused_before_the_first_job(config):
     path = config / "studies" / "paper-1.5b.yaml"
     path.write_text(path.read_text() + "settings: {huge: {methods: [pissa], parameters: {rank: 4096}}}\n")

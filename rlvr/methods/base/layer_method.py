@@ -30,7 +30,7 @@ class LayerMethod(Method):
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "AdaptedLinear":
         """Return the layer that takes the place of ``linear`` and trains an update of it."""
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Replace every target layer, in an order that is the same in any process."""
         for name in linear_layers(model.config, self.parameters.target_modules):
             parent, _, child = name.rpartition(".")

@@ -29,7 +29,7 @@ class Full(Method):
     parameters: NoParameters
     keeps_base = False
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Make every weight trainable."""
         return model.requires_grad_(True)
 
