@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 
 from rlvr.config.resolved import TrainConfig, read_config
+from rlvr.config.schema import Prompt
 from rlvr.data.problems import write_problems
 from rlvr.files import read_json, write_json
 from rlvr.plan import load_plan, train_configs
@@ -174,10 +175,10 @@ def timed(arguments: list[str]) -> dict[str, float]:
 
 
 def paper_config(method: str) -> TrainConfig:
-    """Return the run of a method in the study of the paper, cut to one small step."""
+    """Return the run of a method in the study of the paper, cut to one small step and a short prompt."""
     (run,) = (run for run in train_configs(load_plan("paper-1.5b")) if run.method == method)
     training = type(run.training)(**{**run.training.model_dump(), **STEP})
-    return run.model_copy(update={"training": training})
+    return run.model_copy(update={"training": training, "prompt": Prompt()})
 
 
 def measure(method: str, work: Path) -> dict[str, Any]:
