@@ -71,8 +71,8 @@ class IsPlainLora(get_method("dora")):
 class DispatchedAsLora(get_method("adalora")):
     """AdaLoRA's name, LoRA's code (D1)."""
 
-    def wrap(self, model, total_steps):
-        return method_of("lora", rank=self.parameters.initial_rank).wrap(model, total_steps)
+    def wrap(self, model, total_steps, seed):
+        return method_of("lora", rank=self.parameters.initial_rank).wrap(model, total_steps, seed)
 
 
 @pytest.mark.parametrize(
