@@ -81,6 +81,7 @@ TEMPLATE = (
 )
 """What the published template renders for a chat without tools."""
 
+SCRIPT = str(Path(__file__).resolve())
 FULL_LAYERS = 6
 STEP = {
     "steps": 1,
@@ -95,7 +96,10 @@ STEP = {
 
 
 def write_published_folder(folder: Path, layers: int) -> None:
-    """Write a random model of the published shape, with ``layers`` of its 28 layers."""
+    """Write a random model of the published shape, with ``layers`` of its 28 layers.
+
+    In a process of its own, as all that takes memory: a process starts with the peak of the one that forks it.
+    """
     import torch
     from safetensors.torch import save_file
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -151,7 +155,7 @@ def prepare(work: Path, layers: int) -> tuple[Path, dict[str, float]]:
     published, model = work / f"published-{layers}", work / f"model-{layers}"
     if model.exists():
         return model, read_json(work / f"model-{layers}.json")
-    write_published_folder(published, layers)
+    timed([SCRIPT, "publish", str(published), str(layers)])
     write_json(work / f"entry-{layers}.json", {"source": "local", "path": str(published)})
     measured = timed(
         ["-m", "rlvr.cli", "prepare-model", str(work / f"entry-{layers}.json"), "-o", str(model)]
@@ -189,14 +193,13 @@ def measure(method: str, work: Path) -> dict[str, Any]:
     rows = pd.DataFrame([{"id": "p", "problem": "1+2", "answer": "3", "origin": "benchmark"}])
     write_problems(data, rows, {"entry": {"source": "benchmark"}})
     write_json(config, paper_config(method).model_dump(mode="json"))
-    script = str(Path(__file__).resolve())
     stages = {
-        "train": [script, "train", str(config), str(model), str(data), str(folder)],
+        "train": [SCRIPT, "train", str(config), str(model), str(data), str(folder)],
         "export": [
             *("-m", "rlvr.cli", "export", str(config), "--model", str(model)),
             *("--trained", str(folder / "run" / "trained.safetensors"), "-o", str(folder / "adapter")),
         ],
-        "reload": [script, "reload", str(config), str(model), str(folder)],
+        "reload": [SCRIPT, "reload", str(config), str(model), str(folder)],
     }
     measured = {stage: timed(arguments) for stage, arguments in stages.items()}
     size = sum(file.stat().st_size for file in (folder / "adapter").iterdir())
@@ -223,7 +226,7 @@ def reload(config_path: Path, model: Path, folder: Path) -> None:
     from safetensors.torch import load_file
 
     from rlvr.methods.faults import trained_method
-    from rlvr.methods.policy import build_policy, load_trained_state
+    from rlvr.methods.policy import load_trained_state, run_policy
     from rlvr.methods.weights import exported_weights, merged_weights
     from rlvr.models.load import load_model
 
@@ -231,13 +234,13 @@ def reload(config_path: Path, model: Path, folder: Path) -> None:
     method = trained_method(config)
     last = f"layers.{read_json(model / 'config.json')['num_hidden_layers'] - 1}."
     base = {
-        name: value.clone()
+        name: value.detach().clone()
         for name, value in load_model(model, "bfloat16").named_parameters()
         if last in name
     }
-    policy = build_policy(method, load_model(model, "bfloat16"), 1)
+    policy = run_policy(config, method, load_model(model, "bfloat16"))
     load_trained_state(method, policy, load_file(folder / "run" / "trained.safetensors"), "trained")
-    ours = {name: weight.clone() for name, weight in merged_weights(method, policy) if last in name}
+    ours = {name: weight.detach().clone() for name, weight in merged_weights(method, policy) if last in name}
     del policy
     update = error = 0.0
     for name, weight in exported_weights(load_model(model, "bfloat16"), folder / "adapter"):
@@ -252,7 +255,10 @@ def reload(config_path: Path, model: Path, folder: Path) -> None:
 
 def main() -> None:
     stage = sys.argv[1] if len(sys.argv) > 1 else ""
-    if stage in ("train", "reload"):  # a stage of one method, in a process of its own
+    if stage == "publish":
+        write_published_folder(Path(sys.argv[2]), int(sys.argv[3]))
+        return
+    if stage in ("train", "reload"):
         {"train": train_one, "reload": reload}[stage](*map(Path, sys.argv[2:]))
         return
     parser = argparse.ArgumentParser(
