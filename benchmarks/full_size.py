@@ -98,7 +98,7 @@ STEP = {
 def write_published_folder(folder: Path, layers: int) -> None:
     """Write a random model of the published shape, with ``layers`` of its 28 layers.
 
-    In a process of its own, as all that takes memory: a process starts with the peak of the one that forks it.
+    In a process of its own, as all that takes memory: a process starts with the peak of its parent.
     """
     import torch
     from safetensors.torch import save_file
