@@ -9,6 +9,7 @@ from rlvr.config.schema import Training
 from rlvr.dapo.update import autocast
 from rlvr.errors import UserError
 from rlvr.methods import Method, get_method, make_method
+from rlvr.methods.base.measure import shape_of
 from rlvr.methods.policy import build_policy
 
 SIZES = {
@@ -55,7 +56,7 @@ def base_model(dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module
 def fits(name: str, family: str) -> bool:
     """Whether a method can train a model of a family at all (BitFit needs biases)."""
     try:
-        method_of(name).check_fit(base_model(family=family).config)
+        method_of(name).check_fit(shape_of(base_model(family=family)))
     except UserError:
         return False
     return True
