@@ -11,6 +11,8 @@ from rlvr.methods.base.shapes import ALL_LINEAR, ModelShape, is_called, linear_l
 if TYPE_CHECKING:
     from rlvr.methods.base.parameters import TargetedParameters
 
+EXPERTS = {"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+"""Names that PEFT's LoRA takes for the fused experts of a model that has some, whatever else is called so."""
 SHOWN = 12
 """Modules that a message lists at most, of each kind."""
 
@@ -26,7 +28,7 @@ def check_targets(method: str, parameters: "TargetedParameters", shape: ModelSha
     """
     names = parameters.target_modules
     default = type(parameters).model_fields["target_modules"].default
-    faults = list(_absent(names, shape))
+    faults = [*_absent(names, shape), *_meaning_experts(names, shape)]
     if set(names) == set(default):
         faults += [*_partly_absent(names, shape), *_left_out(shape)]
     if faults:
@@ -62,6 +64,18 @@ def _absent(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
         if is_called(key.rpartition(".")[0], name)
     }
     yield from other
+
+
+def _meaning_experts(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
+    """Yield names of a shared expert, or of a dense block, that PEFT's LoRA looks for in the fused experts."""
+    taken = [name for name in names if linear_layers(shape, (name,)) and not _can_be_chosen(name, shape)]
+    if taken:
+        yield f"PEFT's LoRA takes {', '.join(taken)} for the fused experts, which are no linear layers"
+
+
+def _can_be_chosen(name: str, shape: ModelShape) -> bool:
+    fused = any(".experts." in other for other in shape.others)
+    return not fused or name.rpartition(".")[2] not in EXPERTS
 
 
 def _hint(missing: list[str], shape: ModelShape) -> str:
@@ -102,7 +116,7 @@ def _left_out(shape: ModelShape) -> Iterator[str]:
 
 
 def _way_out(parameters: "TargetedParameters", shape: ModelShape, names: tuple[str, ...]) -> str:
-    known = target_names(shape)
+    known = [name for name in target_names(shape) if _can_be_chosen(name, shape)]
     if not known:
         return "Methods that need no linear layers of the blocks remain: full, ln_tuning."
     lead = "Name those to adapt in the study"
