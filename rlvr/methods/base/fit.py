@@ -67,7 +67,7 @@ def _absent(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
 
 
 def _meaning_experts(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
-    """Yield names of a shared expert, or of a dense block, that PEFT's LoRA looks for in the fused experts."""
+    """Yield names of a shared expert or a dense block that PEFT's LoRA takes for the fused experts."""
     taken = [name for name in names if linear_layers(shape, (name,)) and not _can_be_chosen(name, shape)]
     if taken:
         yield f"PEFT's LoRA takes {', '.join(taken)} for the fused experts, which are no linear layers"

@@ -10,8 +10,9 @@ from rlvr.errors import UserError
 from rlvr.methods import get_method, make_method, methods
 from rlvr.methods.policy import build_policy
 from rlvr.methods.reference import LARGE, declared_shape
+from tests.helpers.families import SIZES
 from tests.helpers.paths import REPOSITORY
-from tests.helpers.small_methods import SIZES, base_model, method_of, untrained
+from tests.helpers.small_methods import base_model, method_of, untrained
 
 REQUIREMENTS = [(name, setting) for name, method in methods().items() for setting in method.requirements]
 
