@@ -17,6 +17,7 @@ SIZES = {
     "pad_token_id": None,
     "bos_token_id": None,
     "eos_token_id": None,
+    "tie_word_embeddings": False,
 }
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 LOCAL_EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
@@ -97,9 +98,7 @@ FAMILIES = {
 
 @cache
 def _original(name: str) -> PreTrainedModel:
-    config = AutoConfig.for_model(
-        name.partition(",")[0], **SIZES | {"tie_word_embeddings": False} | FAMILIES[name]
-    )
+    config = AutoConfig.for_model(name.partition(",")[0], **SIZES | FAMILIES[name])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
