@@ -28,7 +28,7 @@ def check_targets(method: str, parameters: "TargetedParameters", shape: ModelSha
     """
     names = parameters.target_modules
     default = type(parameters).model_fields["target_modules"].default
-    faults = [*_absent(names, shape), *_meaning_experts(names, shape)]
+    faults = [*_absent(names, shape), *_meaning_experts(names, shape), *_bypassed(names, shape)]
     if set(names) == set(default):
         faults += [*_partly_absent(names, shape), *_left_out(shape)]
     if faults:
@@ -68,14 +68,27 @@ def _absent(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
 
 def _meaning_experts(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
     """Yield names of a shared expert or a dense block that PEFT's LoRA takes for the fused experts."""
-    taken = [name for name in names if linear_layers(shape, (name,)) and not _can_be_chosen(name, shape)]
+    taken = [name for name in names if linear_layers(shape, (name,)) and _means_experts(name, shape)]
     if taken:
         yield f"PEFT's LoRA takes {', '.join(taken)} for the fused experts, which are no linear layers"
 
 
-def _can_be_chosen(name: str, shape: ModelShape) -> bool:
-    fused = any(".experts." in other for other in shape.others)
-    return not fused or name.rpartition(".")[2] not in EXPERTS
+def _bypassed(names: tuple[str, ...], shape: ModelShape) -> Iterator[str]:
+    """Yield layers whose weight is used without them, where an adapter would silently train nothing."""
+    layers = [name for name in linear_layers(shape, names) if name in shape.bypassed]
+    found = dict.fromkeys(map(shape.in_block, layers))
+    if found:
+        yield f"the blocks use the weight of {', '.join(found)} directly, where no adapter would run"
+
+
+def _means_experts(name: str, shape: ModelShape) -> bool:
+    return name.rpartition(".")[2] in EXPERTS and any(".experts." in other for other in shape.others)
+
+
+def can_be_chosen(name: str, shape: ModelShape) -> bool:
+    """Tell whether a name of linear layers is one that adapters can be put on."""
+    bypassed = any(is_called(layer, name) for layer in shape.bypassed)
+    return not bypassed and not _means_experts(name, shape)
 
 
 def _hint(missing: list[str], shape: ModelShape) -> str:
@@ -116,7 +129,7 @@ def _left_out(shape: ModelShape) -> Iterator[str]:
 
 
 def _way_out(parameters: "TargetedParameters", shape: ModelShape, names: tuple[str, ...]) -> str:
-    known = [name for name in target_names(shape) if _can_be_chosen(name, shape)]
+    known = [name for name in target_names(shape) if can_be_chosen(name, shape)]
     if not known:
         return "Methods that need no linear layers of the blocks remain: full, ln_tuning."
     lead = "Name those to adapt in the study"

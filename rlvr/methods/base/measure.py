@@ -1,5 +1,8 @@
 """Measure the shape of a model from its modules, built on the meta device or loaded."""
 
+import inspect
+import re
+
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -24,15 +27,16 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
     norms = {
         name: size for name, module in modules.items() if is_norm(module) and (size := _own_size(module))
     }
+    linear = {name: module for name, module in inside.items() if isinstance(module, nn.Linear)}
     return ModelShape(
         model_type=model_type,
         stack=stack,
         depth=len(list(modules[stack].children())),
         linear={
             name: Linear(module.in_features, module.out_features, module.bias is not None)
-            for name, module in inside.items()
-            if isinstance(module, nn.Linear)
+            for name, module in linear.items()
         },
+        bypassed=frozenset(name for name in linear if _is_bypassed(name, modules)),
         norms=norms,
         others={
             f"{name}.{key}": f"{type(module).__name__}, {' x '.join(map(str, parameter.shape))}"
@@ -49,6 +53,16 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
 def is_norm(module: nn.Module) -> bool:
     """Tell whether a module is a norm, by its type: every family has classes of its own."""
     return "norm" in type(module).__name__.lower() and not isinstance(module, nn.Linear | nn.Embedding)
+
+
+def _is_bypassed(name: str, modules: dict[str, nn.Module]) -> bool:
+    """Tell whether the code around a layer reads its weight instead of calling it, as Mamba does."""
+    parent, _, child = name.rpartition(".")
+    try:
+        code = inspect.getsource(type(modules[parent]))
+    except (OSError, TypeError):  # a class without a file
+        return False
+    return re.search(rf"self\.{child}\.weight\b(?!\.(dtype|device))", code) is not None
 
 
 def _own_size(module: nn.Module) -> int:

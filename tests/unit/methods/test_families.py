@@ -7,7 +7,7 @@ import torch
 
 from rlvr.errors import UserError
 from rlvr.methods import Method, methods
-from rlvr.methods.base.fit import EXPERTS, target_names
+from rlvr.methods.base.fit import can_be_chosen, target_names
 from rlvr.methods.base.measure import shape_of
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.shapes import ALL_LINEAR
@@ -45,8 +45,8 @@ WAY_OUT = re.compile(
 
 def chosen(name: str, family: str) -> Method:
     """A method with the linear layers that the model has, as the message of its refusal proposes."""
-    known = target_names(shape_of(family_model(family)))
-    names = [name for name in known if family in (*USUAL, *FUSED) or name not in EXPERTS]
+    shape = shape_of(family_model(family))
+    names = [name for name in target_names(shape) if can_be_chosen(name, shape)]
     forward = {"feedforward_modules": names[-1:]} if name == "ia3" else {}
     return method_of(name, target_modules=names, **forward)
 
@@ -169,6 +169,17 @@ def test_a_shared_expert_is_refused_where_peft_would_adapt_the_fused_experts_in_
     shape = shape_of(family_model("qwen2_moe"))
     with pytest.raises(UserError, match=r"LoRA takes shared_expert\.gate_proj for the fused experts"):
         method_of("lora", target_modules=["q_proj", "shared_expert.gate_proj"]).check_fit(shape)
+
+
+def test_a_layer_whose_weight_is_used_without_it_is_refused():
+    """An adapter in its place would train nothing: Jamba multiplies by `dt_proj.weight` itself."""
+    shape = shape_of(family_model("jamba"))
+    assert {shape.in_block(name) for name in shape.bypassed} == {"mamba.dt_proj"}
+    with pytest.raises(
+        UserError, match=r"use the weight of mamba\.dt_proj directly, where no adapter would run"
+    ):
+        method_of("lora", target_modules=["q_proj", "dt_proj"]).check_fit(shape)
+    assert not any(shape_of(family_model(family)).bypassed for family in (*USUAL, *FUSED))
 
 
 def test_a_layer_of_gpt2_is_no_linear_layer():
