@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from rlvr.config.choices import Grader
+from rlvr.config.choices import DType, Grader
 from rlvr.errors import UserError
 
 logger = logging.getLogger("rlvr.cli")
@@ -117,7 +117,8 @@ def plan(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """Show the runs and benchmarks of a study, after checking that its methods fit its models."""
-    from rlvr.plan import check_methods, load_plan, print_plan
+    from rlvr.plan import check_methods, load_plan
+    from rlvr.plan_table import print_plan
 
     plan = load_plan(study, config)
     check_methods(plan, resources)
@@ -207,17 +208,28 @@ def train(
 @verb(
     f"rlvr export {CONFIGS}/train/{RUN}.json --model resources/models/tiny \\",
     f"  --trained results/demo/runs/{RUN}/trained.safetensors -o adapter",
+    f"rlvr export {CONFIGS}/train/{RUN}.json --model resources/models/tiny \\",
+    f"  --trained results/demo/runs/{RUN}/trained.safetensors --merged -o merged",
 )
 def export(
     config: Config,
     model: ModelFolder,
     trained: Annotated[Path, typer.Option("--trained", help="Trained tensors of the run.")],
-    output: Annotated[Path, output("Adapter folder to write.")],
+    output: Annotated[Path, output("Folder to write.")],
+    merged: Annotated[
+        bool,
+        typer.Option("--merged", help="Write the whole model, for engines that load no adapters."),
+    ] = False,
+    dtype: Annotated[
+        DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
+    ] = None,
 ) -> None:
-    """Write the adapter of a trained run."""
+    """Write the adapter of a trained run, or its whole model, with a model card."""
     from rlvr.methods.export import export
 
-    export(config, model, trained, output)
+    if dtype and not merged:
+        raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
+    export(config, model, trained, output, merged, dtype)
 
 
 @verb(

@@ -19,7 +19,7 @@ def current_environment() -> Environment:
     return Environment(
         git_commit=_git("rev-parse", "HEAD"),
         git_dirty=_dirty(),
-        packages={name: version for name in PACKAGES if (version := _version(name))},
+        packages=package_versions(),
         hardware=Hardware(
             machine=platform.machine(),
             processor=_processor(),
@@ -27,6 +27,11 @@ def current_environment() -> Environment:
             accelerator=_accelerator(),
         ),
     )
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that matter."""
+    return {name: version for name in PACKAGES if (version := _version(name))}
 
 
 def _git(*arguments: str) -> str | None:

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from rlvr.config.catalogue import (
     DataCatalogue,
@@ -24,6 +21,7 @@ from rlvr.config.resolved import (
     BenchmarkEntry,
     GenerateConfig,
     GradeConfig,
+    RateFactor,
     RunEntry,
     StudyManifest,
     TrainConfig,
@@ -53,8 +51,8 @@ class PlannedMethod:
     method: str
     preset_name: str
     preset: Preset
-    parameters: dict[str, Any]
-    """Values that replace the preset's."""
+    choice: MethodChoice
+    """The choice of the study, whose values replace the preset's."""
     place: str
     """Where the study names it, for messages."""
 
@@ -62,6 +60,14 @@ class PlannedMethod:
     def trains_as(self) -> str:
         """The method that is trained."""
         return self.preset.trains_as or self.method
+
+    @property
+    def rate_factor(self) -> RateFactor:
+        """What the learning rate of the study is multiplied by, and who gives it."""
+        own = self.choice.learning_rate_factor
+        if own is None:
+            return RateFactor(value=self.preset.learning_rate_factor, given_by="preset")
+        return RateFactor(value=own, given_by="study")
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,13 @@ class Plan:
     """The study's file, for messages."""
 
 
-def selected_studies(values: dict[str, Any]) -> list[str]:
-    """Return the studies that `snakemake all` runs, from `config/config.yaml` and `--config`.
+def selection(values: dict[str, Any]) -> Selection:
+    """Return what `snakemake all` runs, from `config/config.yaml` and `--config`.
 
     Raises:
         UserError: an unknown key or a wrong value.
     """
-    return parse(Selection, values, "config/config.yaml or --config").studies
+    return parse(Selection, values, "config/config.yaml or --config")
 
 
 def load_plan(name: str, config: Path = Path("config")) -> Plan:
@@ -125,6 +131,12 @@ def check_methods(plan: Plan, resources: Path = Path("resources")) -> None:
 
 def train_configs(plan: Plan) -> Iterator[TrainConfig]:
     """Yield the configuration of every training run: model x method x setting x seed."""
+    for config, _ in planned_runs(plan):
+        yield config
+
+
+def planned_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
+    """Yield the configuration of every training run, and the factor in its learning rate."""
     study = plan.study
     for model in study.models:
         for planned in plan.methods:
@@ -133,16 +145,18 @@ def train_configs(plan: Plan) -> Iterator[TrainConfig]:
                     resolved = _train_config(plan, model, planned, name, setting)
                     for seed in study.train_seeds:
                         run = f"{resolved.run}--s{seed}"
-                        yield resolved.model_copy(update={"run": run, "train_seed": seed})
+                        config = resolved.model_copy(update={"run": run, "train_seed": seed})
+                        yield config, planned.rate_factor
 
 
 def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
     """Return the configuration of one method in one setting, without its seed."""
     preset, place = planned.preset, f"{plan.path}: settings.{name}"
-    changed = merged(merged(plan.study.training.model_dump(), preset.training), setting.training)
+    own = plan.study.training.model_dump(exclude_unset=True)
+    changed = merged(merged(own, preset.training), setting.training)
     training = parse(Training, changed, f"{place}.training")
-    rate = training.learning_rate * preset.learning_rate_factor
-    values = {**preset.parameters, **planned.parameters, **setting.parameters}
+    rate = training.learning_rate * planned.rate_factor.value
+    values = {**preset.parameters, **planned.choice.parameters, **setting.parameters}
     where = place if setting.parameters else planned.place
     method = make_method(planned.trains_as, values, where)
     if training.sync == "adapter" and not method.exact_lora:
@@ -164,6 +178,7 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
         dataset=plan.study.train_dataset,
         prompt=_prompt(plan, "prompt", plan.study.prompt),
         answer_format=plan.study.answer_format,
+        reward=plan.study.reward,
         training=training.model_copy(update={"learning_rate": rate}),
     )
 
@@ -182,6 +197,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             prompt=_prompt(plan, "evaluation.prompt", prompt),
             batch_size=evaluation.batch_size,
             dtype=evaluation.dtype,
+            merged_dtype=benchmark.merged_dtype or evaluation.merged_dtype,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
         )
@@ -212,13 +228,14 @@ def study_manifest(plan: Plan) -> StudyManifest:
         RunEntry(run=f"{model}--{BASE}", model=model, method=BASE, preset="-", setting="-", train_seed=None)
         for model in plan.study.models
     ]
-    fields = set(RunEntry.model_fields)
+    fields = set(RunEntry.model_fields) & set(TrainConfig.model_fields)
     trained = [
         RunEntry(
             **config.model_dump(include=fields - {"trains_as"}),
             trains_as=None if config.trains_as == config.method else config.trains_as,
+            rate_factor=factor,
         )
-        for config in train_configs(plan)
+        for config, factor in planned_runs(plan)
     ]
     return StudyManifest(
         study=plan.name,
@@ -269,7 +286,7 @@ def _prompt(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
     named = plan.prompts.prompts.get(choice)
     if named is None:
         raise unknown_name(plan.path, key, choice, plan.prompts.prompts.keys())
-    return Prompt(system=named.system, user=named.user)
+    return Prompt(**named.model_dump(include=set(Prompt.model_fields)))
 
 
 def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedMethod]:
@@ -287,9 +304,9 @@ def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedM
                 f"{place}: {choice.method} with preset {choice.preset} is listed twice; for other parameters "
                 f"add a setting: `settings: {{NAME: {{methods: [{choice.method}], parameters: ...}}}}`"
             )
-        preset = _preset(config, choice, place)
+        preset = _with_faults(_preset(config, choice, place), choice, place)
         _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
-        yield PlannedMethod(choice.method, choice.preset, preset, choice.parameters, place)
+        yield PlannedMethod(choice.method, choice.preset, preset, choice, place)
 
 
 def _expanded(study: Study, config: Path, path: str) -> Iterator[tuple[str, MethodChoice]]:
@@ -321,11 +338,25 @@ def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:
     return presets[choice.preset]
 
 
+def _with_faults(preset: Preset, choice: MethodChoice, place: str) -> Preset:
+    """Return the preset with those of its faults that the study chooses."""
+    if choice.faults is None:
+        return preset
+    for fault in choice.faults:
+        if fault not in preset.faults:
+            raise UserError(
+                f"{place}: faults: preset {choice.preset} of {choice.method} does not have {fault!r} "
+                f"(it has: {', '.join(preset.faults) or 'none'})"
+            )
+    return preset.model_copy(update={"faults": choice.faults})
+
+
 def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
     """Refuse a preset whose values do not fit, naming its own file and not the study's."""
     place = f"{path}: presets.{choice.preset}"
     make_method(preset.trains_as or str(choice.method), preset.parameters, place)
-    parse(Training, merged(training.model_dump(), preset.training), f"{place}.training")
+    own = training.model_dump(exclude_unset=True)
+    parse(Training, merged(own, preset.training), f"{place}.training")
 
 
 def _check_names(plan: Plan) -> None:
@@ -345,52 +376,3 @@ def _check_names(plan: Plan) -> None:
     for key, dataset in wanted.items():
         if dataset not in datasets:
             raise unknown_name(plan.path, key, dataset, datasets.keys())
-
-
-def print_plan(plan: Plan) -> None:
-    """Print a study's grid, one line for all training seeds of a method, and its benchmarks."""
-    console = Console()
-    console.print(
-        f"[bold]{plan.study.title}[/]: {len(study_manifest(plan).runs)} runs, the untrained included"
-    )
-    seeds = " ".join(str(seed) for seed in plan.study.train_seeds)
-    console.print(f"Names of runs: model--method--preset--setting--sSEED; training seeds: {seeds}")
-    runs = _table("model", "method", "preset", "setting", "learning rate", "steps")
-    runs.add_column("parameters", overflow="fold", ratio=1)
-    for config in train_configs(plan):
-        if config.train_seed == plan.study.train_seeds[0]:
-            runs.add_row(*_plan_row(plan, config))
-    console.print(runs)
-    benchmarks = _table("benchmark", "data set", "samples per problem")
-    for name, benchmark in plan.study.evaluation.benchmarks.items():
-        benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
-    console.print(benchmarks)
-
-
-def _plan_row(plan: Plan, config: TrainConfig) -> list[str]:
-    """Return one line of the grid: the method's settings, and what its setting changes in the training."""
-    values = {key: value for key, value in config.parameters.items() if key != "target_modules"}
-    changed = plan.study.settings[config.setting].training
-    values |= {key: value for key, value in changed.items() if key not in ("learning_rate", "steps")}
-    same = config.trains_as == config.method
-    return [
-        config.model,
-        config.method if same else f"{config.method} (trains {config.trains_as})",
-        config.preset,
-        config.setting,
-        f"{config.training.learning_rate:g}",
-        str(config.training.steps),
-        ", ".join(f"{key} {_number(value)}" for key, value in values.items()),
-    ]
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _table(*columns: str) -> Table:
-    """Return a table that fits a terminal of 80 characters; names are folded, never truncated."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -25,8 +25,9 @@ METRICS = {
     "tokens_mean/correct": "Mean tokens of the correct samples; empty where there are none.",
     "tokens_mean/incorrect": "Mean tokens of the incorrect samples; empty where there are none.",
     "rerun_se": (
-        "Standard error of `avg@K` if the same trained models answered the same problems again, in the "
-        "column `value` (`se` of `avg@K` is for other problems as well). Only where K is at least 2."
+        "Standard error of `avg@K` if the same trained models answered the same problems again with new "
+        "sampling seeds, which training seeds share, in the column `value` (`se` of `avg@K` is for other "
+        "problems as well). Only where K is at least 2 and the samples of a problem have different seeds."
     ),
     "seconds_mean": "Generation time per sample, in seconds.",
     "generation_device_seconds": "Generation time of all samples of all training seeds, in device seconds.",
@@ -47,7 +48,10 @@ TRAIN_LOG = {
     "groups/kept": "Groups trained on.",
     "groups/dropped": "Groups without signal: all completions correct, or all incorrect.",
     "groups/carried": "Groups left over from the previous step.",
+    "groups/carried_fraction": "Share of the groups trained on that are left over; empty without any.",
+    "groups/filled_fraction": "Groups trained on over `prompts_per_step`; below 1 if rounds ran out.",
     "groups/informative_fraction": "Share of sampled groups with both correct and incorrect completions.",
+    "rollouts/completions": "Completions sampled since the start of the run, trained on or not.",
     "tokens/generated": "Tokens sampled.",
     "tokens/trained": "Completion tokens trained on.",
     "loss/policy": "Clipped surrogate loss (DAPO, Eq. 8).",
@@ -57,6 +61,7 @@ TRAIN_LOG = {
     "rollout/mismatch_kl": "KL(engine || trainer) on the sampled tokens (estimator k3), in nats per token.",
     "optim/grad_norm": "Gradient norm before clipping.",
     "optim/lr": "Learning rate of the first parameter group.",
+    "optim/overflows": "Repetitions of optimizer steps with a smaller loss scale; always 0 but in float16.",
     "sync/noise_to_signal": (
         "||served update - update|| / ||update||: 0 if nothing is lost, 1 if the untrained model is served."
     ),
@@ -73,7 +78,7 @@ TRAIN_LOG = {
 }
 """Column of `train_log.parquet` -> meaning; a method adds columns of its own as `method/NAME`."""
 
-TRAIN_LOG_VERSION = 1
+TRAIN_LOG_VERSION = 2
 """Raised when columns of the training log change; the file carries it."""
 
 

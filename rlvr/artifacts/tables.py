@@ -1,6 +1,6 @@
 """Tables of a study: one class per file, one field per column."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
@@ -154,7 +154,8 @@ class ComparisonRow(_Variant):
     ci_high: OptionalFloat
     """Upper end of the 95 % confidence interval."""
     p_value: float
-    """Two-sided sign-flip permutation test over problems: do these trained models differ?"""
+    """Two-sided p, of the same question as the interval (column `compares`). `runs`: sign-flip permutation
+    test over problems; `methods`, or several training seeds on one side: the t test of the interval."""
     p_holm: float
     """`p_value` corrected (Holm 1979) for all methods and presets compared with the same baseline on this
     benchmark in the same setting, or for all settings compared with the first setting of the same method."""
@@ -166,6 +167,9 @@ class ComparisonRow(_Variant):
     """Samples of both sides."""
     train_seeds: int
     """Training seeds; the smaller number of the two sides, not counting the untrained model."""
+    compares: Literal["runs", "methods"]
+    """What interval and p tell apart. `runs`: a trained side has one training seed, and another seed could
+    give another result; `methods`: every trained side has several, and their variation is included."""
     probability_of_improvement: OptionalFloat
     """Probability that a training run of the method beats one of the baseline, over seeds x benchmarks
     (Agarwal et al. 2021); only in `overall` rows with at least three training seeds on both sides."""

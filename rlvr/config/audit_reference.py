@@ -23,7 +23,9 @@ machine when it ran; the best evidence is the `adapter_config.json` of the publi
 *Here* names what reproduces a difference in this project, to measure its effect: a preset `released` in
 `config/methods/`, a fault in `rlvr/methods/faults.py`, or the preset `released` in `config/evaluations.yaml`.
 The study `config/studies/audit.yaml` runs the worst of them next to the methods as their authors define them:
-`snakemake all --config 'studies=[audit]'`. *Noticed by* is our check or test that would have stopped it.
+`snakemake all --config 'studies=[audit]'`. The study `config/studies/released-1.5b.yaml` is the main
+experiment as the code ran it, with its prompts, reward, evaluation and all presets `released`.
+*Noticed by* is our check or test that would have stopped it.
 
 **All released runs** share D13, D14 and D15; every preset `released` of an adapter sets
 `training: {dynamic_sampling: null, soft_overlong: null, importance_cap: 2.0}` and the fault `in_place_merge`.

@@ -11,6 +11,12 @@ AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
 Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
 """Grader used for evaluation: this project's, or a foreign one (`rlvr/verify/graders/registry.py`)."""
 
+DType = Literal["float32", "bfloat16", "float16"]
+"""Precision of tensors, named as in PyTorch."""
+
+RewardGrader = Literal["rlvr", "released-reward"]
+"""Grader that gives the rewards in training: this project's, or the authors'."""
+
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended the completion; `length`: truncated at `max_new_tokens`."""
 

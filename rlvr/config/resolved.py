@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from rlvr.config.choices import AnswerFormat, Grader
+from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.schema import DType, Fault, Prompt, Sampling, Settings, Training
 from rlvr.files import read_json
@@ -50,6 +50,8 @@ class TrainConfig(Settings):
     """Prompt, written out."""
     answer_format: AnswerFormat
     """Where the answer is in a completion."""
+    reward: RewardGrader = "rlvr"
+    """Grader that gives the rewards."""
     training: Training
     """The algorithm; `learning_rate` is the rate of this run."""
 
@@ -80,7 +82,9 @@ class GenerateConfig(Settings):
     batch_size: int
     """Sequences generated at once."""
     dtype: DType
-    """Precision of the evaluated weights."""
+    """Precision in which the model is evaluated."""
+    merged_dtype: DType | None = None
+    """Precision to which merged weights are rounded; None: the run as exported."""
     seed: int
     """Seed from which the seeds of the samples are derived."""
     shared_seed: bool
@@ -116,6 +120,15 @@ class Variant:
     setting: str
 
 
+class RateFactor(Settings):
+    """What the study's learning rate is multiplied by for one method."""
+
+    value: float
+    """The factor."""
+    given_by: Literal["preset", "study"]
+    """Whether the preset or the study gives it."""
+
+
 class RunEntry(Settings):
     """One run of a study; the untrained model is the method ``BASE`` and has no training seed."""
 
@@ -135,6 +148,8 @@ class RunEntry(Settings):
     """Method that was trained, if it is not ``method``."""
     faults: tuple[Fault, ...] = ()
     """Faults of the released code that were reproduced."""
+    rate_factor: RateFactor | None = None
+    """Factor of the learning rate; null for the untrained model."""
 
     @property
     def variant(self) -> Variant:

@@ -5,20 +5,26 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 """
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
+    ModelWrapValidatorHandler,
     PositiveFloat,
     PositiveInt,
     Tag,
     model_validator,
 )
 
-from rlvr.config.choices import AnswerFormat, Grader
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
+from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
+from rlvr.config.choices import DType as DType
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """A name that is safe in a path and in a table."""
@@ -27,7 +33,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-DType = Literal["float32", "bfloat16", "float16"]
+Rounding = Literal["nearest", "stochastic"]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a date that YAML has recognised as the text that it was."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _checked_day(day: str) -> str:
+    return date.fromisoformat(day).isoformat()
+
+
+Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_day)]
+"""A date such as `2025-01-01`."""
 
 
 class Settings(BaseModel):
@@ -43,13 +62,20 @@ Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_relo
 """A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
 
 
+SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
+"""Keys of `training` that decide what of a trained policy the engine serves."""
+
+
 class Preset(Settings):
     """One way to run a method."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     parameters: dict[str, Any] = {}
     """Settings of the method."""
     learning_rate_factor: PositiveFloat = 1.0
-    """Learning rate of this method as a multiple of the study's, which is LoRA's."""
+    """Learning rate of this method as a multiple of the study's, which is LoRA's. Published, or computed from
+    the size of its steps, as `reason` says; what is found on the task of a study belongs into the study."""
     training: dict[str, Any] = {}
     """Keys of the study's `training` to replace; `settings` of the study take precedence."""
     trains_as: Name | None = None
@@ -61,7 +87,7 @@ class Preset(Settings):
 
     @model_validator(mode="after")
     def _leaves_the_sync_to_the_study(self) -> "Preset":
-        if shared := sorted({"sync", "rollout_dtype"} & self.training.keys()):
+        if shared := sorted(SAMPLED_POLICY & self.training.keys()):
             raise ValueError(f"training.{shared[0]} is a setting of the study: all of its methods share it")
         return self
 
@@ -91,13 +117,18 @@ class MethodChoice(Settings):
     """Preset to run."""
     parameters: dict[str, Any] = {}
     """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
+    learning_rate_factor: PositiveFloat | None = None
+    """Replaces the preset's, for a factor that was found on this study's own task; not with `set`."""
+    faults: tuple[Fault, ...] | None = None
+    """Those of the preset's faults to reproduce, to measure them one by one; `null`: all of them."""
 
     @model_validator(mode="after")
     def _names_a_method_or_a_set(self) -> "MethodChoice":
         if (self.method is None) == (self.set is None):
             raise ValueError("give either `method` or `set`")
-        if self.set and self.parameters:
-            raise ValueError("`parameters` need `method`; the methods of a set differ in their settings")
+        if self.set and (self.parameters or self.learning_rate_factor):
+            key = "parameters" if self.parameters else "learning_rate_factor"
+            raise ValueError(f"`{key}` needs `method`; the methods of a set differ in their settings")
         return self
 
 
@@ -114,6 +145,8 @@ MethodChoices = Annotated[
 class Sampling(Settings):
     """How completions are sampled."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     temperature: PositiveFloat = 1.0
     """Divides the logits."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -122,18 +155,38 @@ class Sampling(Settings):
     """Completions are truncated at this length (finish reason `length`)."""
 
 
+RESERVED_ARGUMENTS = frozenset(
+    {"add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents"}
+    | {"max_length", "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors"}
+    | {"sanitize_control_tokens", "strftime_now", "tokenize", "tokenizer_kwargs", "tools", "truncation"}
+)
+"""Names that chat templates and `apply_chat_template` use for themselves."""
+
+
 class Prompt(Settings):
-    """How a problem becomes a chat."""
+    """How a problem becomes a chat, and the chat a text."""
 
     system: str | None = None
     """System message; none by default."""
     user: str = "{problem}"
     """User message; `{problem}` is replaced by the problem."""
+    template: dict[str, str | bool | int | float | None] = {}
+    """Arguments of the model's chat template, such as `{enable_thinking: false}` of Qwen3."""
+    date: Day = "2025-01-01"
+    """What the chat template takes for today, so that a prompt is the same on any day."""
 
     @model_validator(mode="after")
     def _names_the_problem(self) -> "Prompt":
         if "{problem}" not in self.user:
             raise ValueError("user must contain {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_reserved_names(self) -> "Prompt":
+        if "date_string" in self.template:
+            raise ValueError("template.date_string: set `date` instead")
+        if reserved := sorted(RESERVED_ARGUMENTS & self.template.keys()):
+            raise ValueError(f"template.{reserved[0]}: this name is not an argument of a template")
         return self
 
 
@@ -156,13 +209,17 @@ class DynamicSampling(Settings):
 
     max_rounds: PositiveInt = 4
     """Rounds of sampling per step; after the last one the step trains on the groups it has."""
+    surplus: Literal["carry", "discard"] = "carry"
+    """Groups that a step does not need: `carry` them to the next, or `discard` them (strictly on-policy)."""
 
 
 class Training(Settings):
     """DAPO and its relatives."""
 
-    algorithm: Literal["dapo", "grpo", "dr_grpo"] = "dapo"
-    """Loss and advantage (`rlvr/dapo/losses.py`)."""
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    algorithm: Algorithm = "dapo"
+    """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
     steps: PositiveInt
     """Optimizer steps are `steps` x `updates_per_step`."""
     prompts_per_step: PositiveInt
@@ -179,14 +236,14 @@ class Training(Settings):
     """AdamW betas."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm clipping."""
-    clip_low: PositiveFloat = 0.2
+    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Lower clip range of the probability ratio."""
     clip_high: PositiveFloat = 0.28
-    """Upper clip range (clip-higher)."""
+    """Upper clip range; `dapo` clips higher, the other algorithms bring 0.2."""
     importance_cap: PositiveFloat | None = None
     """Truncated importance sampling: weight each token by trainer over engine probability, capped here."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
-    """Replace groups without signal; `null`: keep them, as in GRPO."""
+    """Replace groups without signal; `null`: keep them, which is what the other algorithms bring."""
     soft_overlong: SoftOverlong | None = None
     """Punish completions near the length limit; `null`: do not."""
     updates_per_step: PositiveInt = 1
@@ -197,10 +254,15 @@ class Training(Settings):
     """Longest prompt, in tokens of the model; see `overlong_prompts`."""
     overlong_prompts: Literal["stop", "drop"] = "stop"
     """Longer prompts: `stop` before training, or `drop` the problem and count it in `run.json`."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study."""
+    rollout_compute_dtype: DType | None = None
+    """Precision of the forward pass that samples; `null`: `rollout_dtype`. With `float32` only weights are
+    rounded, which a CPU without 16-bit arithmetic computes several times faster."""
+    rounding: Rounding = "nearest"
+    """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
     sync: Literal["merged", "adapter"] = "merged"
     """What the engine receives: `merged` weights, or the base and each method's exact low-rank `adapter`."""
     mismatch_alarm: PositiveFloat | None = None
@@ -213,6 +275,23 @@ class Training(Settings):
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_defaults_of_the_algorithm(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Fill in what the algorithm brings along; only what was given counts as set."""
+        if not isinstance(data, dict):
+            return handler(data)
+        brought = ALGORITHM_DEFAULTS.get(data.get("algorithm", "dapo"), {})
+        training = handler({**brought, **data})
+        training.__pydantic_fields_set__.intersection_update(data)
+        return training
+
+    @model_validator(mode="after")
+    def _can_work(self) -> "Training":
+        if reason := impossible(self):
+            raise ValueError(reason)
+        return self
 
     @property
     def optimizer_steps(self) -> int:
@@ -244,6 +323,8 @@ class Benchmark(Settings):
     """Length limit of this benchmark, if it differs from the evaluation's."""
     answer_format: AnswerFormat | None = None
     """Answer format of this benchmark, if it differs from the evaluation's."""
+    merged_dtype: DType | None = None
+    """Precision of the merged weights of this benchmark, if it differs from the evaluation's."""
 
 
 class EvaluationPreset(Settings):
@@ -277,7 +358,9 @@ class Evaluation(EvaluationPreset):
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     dtype: DType = "float32"
-    """Precision of the evaluated weights."""
+    """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
+    merged_dtype: DType | None = None
+    """Evaluate merged weights, rounded to this precision, as engines without adapters serve them."""
     contamination_similarity: Fraction = 0.8
     """A benchmark problem this similar to a training problem is contaminated (docs/data.md)."""
 
@@ -286,7 +369,7 @@ class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
 
     gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job."""
+    """Devices per training or generation job; Kubernetes also wants a resource `gpu_manufacturer`."""
     threads: PositiveInt = 1
     """CPU threads per job; with 1, two small jobs share two cores."""
     memory_mb: PositiveInt = 4000
@@ -333,6 +416,8 @@ class Study(Settings):
     """Training prompt: written out, or the name of one in `prompts.yaml`."""
     answer_format: AnswerFormat = "boxed"
     """Where the answer is in a completion; the same rule for reward and evaluation."""
+    reward: RewardGrader = "rlvr"
+    """Grader that gives the rewards; `released-reward`: the authors', to measure what theirs changes."""
     training: Training
     """The algorithm."""
     evaluation: Evaluation
@@ -354,3 +439,5 @@ class Selection(Settings):
 
     studies: list[Name] = Field(min_length=1)
     """Names of files in `config/studies/`, without `.yaml`."""
+    checkpoints: Annotated[str, Field(min_length=1)] = "checkpoints"
+    """Folder for the state of unfinished jobs, on a file system that all machines share and keep."""

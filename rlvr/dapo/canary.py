@@ -1,6 +1,7 @@
 """The canary: a run stops when the policy that samples is not the policy that is trained.
 
-Two independent checks. After each sync, trainer and engine both score a few fixed completions (the canary);
+Before training, the trainer's logits of a few fixed completions (the canary) must be those of the model's own
+forward pass. Then two independent checks. After each sync, trainer and engine both score the canary;
 and every update compares the log-probabilities of the two on the sampled tokens (`rollout/mismatch_kl`).
 :mod:`rlvr.rollout.sync` checks bit by bit which weights the engine holds; the canary checks what the engine
 computes from them.
@@ -12,8 +13,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rlvr.config.schema import Training
+from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.sampling import TrainingProblem
-from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
+from rlvr.dapo.update import Learner, autocast, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
 from rlvr.rollout.engines.base import Engine, Tokens
 
@@ -29,6 +31,20 @@ def canary_completions(
         Tokens(problem.prompt_ids, tokenizer.encode(problem.answer, add_special_tokens=False))
         for problem in problems[:CANARIES]
     ]
+
+
+@torch.no_grad()
+def check_logprobs(learner: Learner, canary: Sequence[Tokens]) -> None:
+    """Refuse a model whose logits, computed from its hidden states, are not those of its forward pass.
+
+    Raises:
+        UserError: see :func:`rlvr.dapo.head.check_head`.
+    """
+    learner.policy.eval()
+    with autocast(learner.policy, learner.training.dtype):
+        for prompt, completion in canary:
+            check_head(plain_model(learner.policy), [*prompt, *completion])
+    learner.policy.train()
 
 
 def canary_kl(learner: Learner, engine: Engine, canary: Sequence[Tokens]) -> float:

@@ -1,14 +1,12 @@
 """Log-probabilities of given completions, without the logits of a whole batch in memory."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
 
+from rlvr.dapo.head import Head, plain_model
 from rlvr.rollout.engines.base import Tokens
 
 CHUNK_TOKENS = 2048
@@ -25,13 +23,14 @@ def completion_logprobs(
         sequences: tokens of each sequence.
         temperature: sampling temperature, since the policy being trained is the one that samples.
     """
-    base = _plain(policy)
+    base = plain_model(policy)
     device = next(base.parameters()).device
     ids, mask = _right_padded([[*prompt, *completion] for prompt, completion in sequences])
-    hidden = base.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)[0]
+    inner = base.base_model
+    output = inner(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
     rows, columns = _completion_positions(sequences)
-    states_N, targets_N = hidden[rows, columns - 1], ids[rows, columns].to(device)
-    head = base.get_output_embeddings()
+    states_N, targets_N = output[0][rows, columns - 1], ids[rows, columns].to(device)
+    head = Head(base, type(output))
     parts = [
         checkpoint(_chunk, head, states, targets, temperature, use_reentrant=False)
         for states, targets in zip(states_N.split(CHUNK_TOKENS), targets_N.split(CHUNK_TOKENS), strict=True)
@@ -39,16 +38,11 @@ def completion_logprobs(
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
-def _chunk(head: nn.Module, states: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def _chunk(head: Head, states: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     logprobs = (head(states).float() / temperature).log_softmax(dim=-1)
     with torch.no_grad():
         entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
     return logprobs.gather(1, targets[:, None]).squeeze(1), entropy
-
-
-def _plain(policy: nn.Module) -> PreTrainedModel:
-    """Return the Hugging Face model inside a PEFT wrapper, adapters in place."""
-    return cast(PreTrainedModel, policy.get_base_model() if isinstance(policy, PeftModel) else policy)
 
 
 def _right_padded(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:

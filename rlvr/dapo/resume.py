@@ -1,6 +1,7 @@
 """Save the state of a run, and continue from it."""
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from rlvr.artifacts import Environment
 from rlvr.config.loading import parse
 from rlvr.dapo.checkpoints import TrainingState, read_checkpoint, write_checkpoint
+from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.sampling import group_from_json, group_to_json
 from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
@@ -28,6 +30,7 @@ def save_checkpoint(run: Run) -> None:
         },
         progress={
             "cursor": sampler.stream.cursor,
+            "loss_scale": asdict(learner.loss_scale),
             "surplus": [group_to_json(group) for group in sampler.surplus],
             "log": [
                 {key: None if value != value else value for key, value in row.items()} for row in run.log
@@ -45,14 +48,21 @@ def resume(run: Run) -> None:
     """Continue from the last checkpoint, if there is one."""
     state = read_checkpoint(run.folder)
     if state is None:
+        logger.info("%s: no checkpoint in %s; starting at step 0", run.config.run, run.folder.absolute())
         return
-    logger.info("%s: resuming after %d steps", run.config.run, state.step)
+    logger.info(
+        "%s: resuming after %d steps, from the checkpoint in %s",
+        run.config.run,
+        state.step,
+        run.folder.absolute(),
+    )
     learner, sampler, progress = run.learner, run.sampler, state.progress
     load_trained_state(learner.method, learner.policy, state.trained, str(run.folder))
     load_optimizer_state(learner, state.optimizer)
     keep_functions = [None] * len(learner.optimizer.param_groups)  # the scheduler then keeps its own
     learner.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": keep_functions})
     sampler.stream.cursor = progress["cursor"]
+    learner.loss_scale = LossScale(**progress["loss_scale"])
     sampler.surplus = [group_from_json(group) for group in progress["surplus"]]
     run.log = [
         {key: float("nan") if value is None else value for key, value in row.items()}

@@ -14,9 +14,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rlvr.artifacts import Environment
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.dapo.canary import canary_completions
+from rlvr.dapo.canary import canary_completions, check_logprobs
+from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
-from rlvr.dapo.update import Learner
+from rlvr.dapo.update import Learner, autocast
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.environment import current_environment
@@ -24,8 +25,9 @@ from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder
-from rlvr.methods.policy import build_policy
-from rlvr.models.load import load_model, load_tokenizer
+from rlvr.methods.policy import run_policy
+from rlvr.models.checks import check_end_of_turn
+from rlvr.models.load import end_token_ids, load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.models.precision import rounds, stored_precision
 from rlvr.rollout.engines.base import Completion, Engine, Tokens
@@ -101,15 +103,18 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     problems = training_problems(config, rows, tokenizer)
     prompts = {problem.id: problem.prompt_ids for problem in problems}
     check_lengths(model, prompts, training.sampling.max_new_tokens)
-    learner = build_learner(config, model)
+    learner, canary = build_learner(config, model), canary_completions(problems, tokenizer)
+    check_logprobs(learner, canary)
     engine = make_engine(
         "transformers",
         model,
         tokenizer,
-        dtype=training.rollout_dtype,
+        dtype=training.rollout_compute_dtype or training.rollout_dtype,
+        weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
     )
-    verifier = Verifier()
+    check_end_of_turn(tokenizer, end_token_ids(learner.policy, tokenizer), str(model))
+    verifier = Verifier(grader=config.reward)
     sampler = GroupSampler(
         engine=engine,
         stream=PromptStream(problems, config.train_seed),
@@ -121,8 +126,10 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         config=config,
         learner=learner,
         engine=engine,
-        sync=WeightSync(learner.method, learner.policy, engine, training.sync),
-        canary=canary_completions(problems, tokenizer),
+        sync=WeightSync(
+            learner.method, learner.policy, engine, training.sync, training.rounding, config.train_seed
+        ),
+        canary=canary,
         sampler=sampler,
         verifier=verifier,
         folder=checkpoints / content_hash({"config": config.model_dump(), **inputs})[:16],
@@ -139,7 +146,10 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     torch.manual_seed(derive_seed(config.train_seed, "adapter"))
     base = load_model(model, training.dtype)
     total_parameters = base.num_parameters()
-    policy = build_policy(method, base, training.optimizer_steps)
+    remove_base_noise(base)
+    policy = run_policy(config, method, base)
+    with autocast(policy, training.dtype):
+        stochastic = method.stochastic or draws_random_numbers(policy)
     policy.train()
     if training.gradient_checkpointing:
         wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
@@ -149,7 +159,7 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
-    return Learner(method, policy, optimizer, scheduler, training, total_parameters)
+    return Learner(method, policy, optimizer, scheduler, training, total_parameters, stochastic)
 
 
 def check_precision(config: TrainConfig, model: Path) -> None:

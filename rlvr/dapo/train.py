@@ -12,11 +12,16 @@ The algorithm, as published::
 
 Departures from DAPO or from the paper that is reproduced (the RLVR paper):
 
-1. Groups beyond what a step needs are carried to the next step with their log-probabilities, not discarded.
-2. The reward is 0/1 (RLVR paper, section 2.4), not -1/1; group normalisation makes the two equal.
-3. One update per batch of completions by default (strictly on-policy, as in the RLVR paper), so that the clip
-   acts on carried groups only; ``updates_per_step`` raises the number.
+1. Groups beyond what a step needs are carried to the next step with their log-probabilities
+   (``dynamic_sampling.surplus: carry``), so that part of a batch is a step old. ``discard`` drops them and is
+   strictly on-policy.
+2. The reward is 0/1 (RLVR paper, section 2.4), not -1/1. Group normalisation makes the two equal, but not
+   with soft overlong punishment: beside rewards of 0/1, its -1 weighs twice what it weighs in DAPO.
+3. One update per batch of completions by default (strictly on-policy, as in the RLVR paper), so that the
+   clip acts on carried groups only; ``updates_per_step`` divides the batch among several updates. There is
+   no second epoch on a batch.
 4. There is no KL term and no reference model, as in both papers.
+5. There is no overlong filtering (DAPO, section 3.4): truncated completions are trained on.
 
 To train one run by hand::
 
@@ -65,7 +70,7 @@ def train(
     """
     run = setup(config_path, model, data, checkpoints, reward)
     resume(run)
-    sync_weights(run)
+    sync_weights(run, len(run.log))
     training = run.config.training
     with run, Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         for step in range(len(run.log), training.steps):
@@ -88,6 +93,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     batch = sample_groups(sampler, step, timer)
     if step == 0:
         log_informative_fraction(batch.sampled)
+    warn_of_short_batch(run, batch)
 
     update_metrics = NO_UPDATE
     with timer("update"):
@@ -99,10 +105,12 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
             check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
 
     with timer("sync"):
-        sync_metrics = sync_weights(run)
+        sync_metrics = sync_weights(run, step + 1)
 
+    sampled_before = run.log[-1]["rollouts/completions"] if run.log else 0
     return {
-        **group_metrics(batch),
+        **group_metrics(batch, training.prompts_per_step),
+        "rollouts/completions": sampled_before + len(batch.sampled) * training.group_size,
         **update_metrics,
         **sync_metrics,
         **learner.method.metrics(learner.policy),
@@ -112,9 +120,9 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
 def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
     """Sample until enough groups are informative: dynamic sampling (DAPO, section 3.2).
 
-    Groups beyond what the step needs are carried to the next one, whole and in order: discarding what was
-    sampled last would favour short completions. After the last round the step trains on what it has,
-    perhaps nothing.
+    Groups beyond what the step needs are carried to the next one or discarded, in the order of their prompts,
+    not of their completion, which would favour short ones. After the last round the step trains on what it
+    has, perhaps nothing.
     """
     needed, dynamic = sampler.training.prompts_per_step, sampler.training.dynamic_sampling
     carried = sampler.surplus
@@ -125,24 +133,47 @@ def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
         groups = sampler.sample_round(step, timer)
         sampled += groups
         kept += informative_groups(groups) if dynamic else groups
-    sampler.surplus = kept[needed:]
+    sampler.surplus = [] if dynamic and dynamic.surplus == "discard" else kept[needed:]
     return StepGroups(kept=kept[:needed], sampled=sampled, carried=len(carried))
 
 
-def sync_weights(run: Run) -> dict[str, float]:
-    """Send the current weights to the engine and return metrics of what it serves.
+def sync_weights(run: Run, step: int) -> dict[str, float]:
+    """Send the weights after ``step`` steps to the engine and return metrics of what it serves.
 
     Raises:
         UserError: the engine does not serve the policy that is trained.
     """
-    metrics = run.sync()
+    metrics = run.sync(step)
     kl = canary_kl(run.learner, run.engine, run.canary)
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}
 
 
-def group_metrics(batch: StepGroups) -> dict[str, float]:
-    """Return metrics of the groups sampled in a step, kept or not.
+def warn_of_short_batch(run: Run, batch: StepGroups) -> None:
+    """Warn in the first step in which the rounds of sampling did not fill the batch.
+
+    An empty first step has a warning of its own.
+    """
+
+    def short(step: int, groups: int) -> bool:
+        return groups < wanted and (step > 0 or groups > 0)
+
+    wanted, dynamic = run.config.training.prompts_per_step, run.config.training.dynamic_sampling
+    warned = any(short(int(row["step"]), int(row["groups/kept"])) for row in run.log)
+    if dynamic and not warned and short(len(run.log), len(batch.kept)):
+        logger.warning(
+            "step %d trains on %d of %d groups: %d rounds of sampling gave no more with both correct and "
+            "incorrect completions (groups/filled_fraction of the training log shows every step); raise "
+            "training.dynamic_sampling.max_rounds, or use problems of another difficulty",
+            len(run.log),
+            len(batch.kept),
+            wanted,
+            dynamic.max_rounds,
+        )
+
+
+def group_metrics(batch: StepGroups, wanted: int) -> dict[str, float]:
+    """Return metrics of the groups sampled in a step that wants so many, kept or not.
 
     They are NaN in a step that trained on carried groups alone and sampled none.
     """
@@ -163,6 +194,8 @@ def group_metrics(batch: StepGroups) -> dict[str, float]:
         "groups/kept": len(batch.kept),
         "groups/dropped": len(groups) - informative,
         "groups/carried": batch.carried,
+        "groups/carried_fraction": min(batch.carried / len(batch.kept), 1) if batch.kept else float("nan"),
+        "groups/filled_fraction": len(batch.kept) / wanted,
         "groups/informative_fraction": mean([float(is_informative(group)) for group in groups]),
         "tokens/generated": int(sum(lengths)),
     }

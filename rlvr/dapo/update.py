@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rlvr.config.schema import DType, Training
 from rlvr.dapo.logprobs import completion_logprobs
+from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
@@ -25,6 +26,7 @@ UPDATE_METRICS = (
     "rollout/mismatch_kl",
     "optim/grad_norm",
     "optim/lr",
+    "optim/overflows",
 )
 NO_UPDATE: dict[str, float] = {**dict.fromkeys(UPDATE_METRICS, math.nan), "tokens/trained": 0}
 """Metrics of a step without groups to train on."""
@@ -41,12 +43,13 @@ class Learner:
     training: Training
     total_parameters: int
     """Parameters of the base model."""
+    stochastic: bool
+    """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
+    loss_scale: LossScale = field(init=False)
 
-    @property
-    def stochastic(self) -> bool:
-        """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
-        modules: Iterator[nn.Module] = self.policy.modules()
-        return self.method.stochastic or any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
+    def __post_init__(self) -> None:
+        """Start with the loss scale of the precision."""
+        self.loss_scale = LossScale.of(self.training.dtype)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: i
         totals["mismatch"] / tokens,
         totals["grad_norm"] / len(parts),
         totals["learning_rate"] / len(parts),
+        totals["overflows"],
     )
     return {**dict(zip(UPDATE_METRICS, values, strict=True)), "tokens/trained": tokens}
 
@@ -152,34 +156,57 @@ def autocast(policy: nn.Module, dtype: DType) -> torch.autocast:
 
 
 def optimizer_step(learner: Learner, batch: Batch, position: int) -> dict[str, float]:
-    """Do optimizer step ``position`` of the run (from 0, as planned) and return sums over the batch."""
-    learner.optimizer.zero_grad(set_to_none=True)
-    totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
-    totals |= {"clipped_tokens": 0, "tokens": 0}
-    for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
-        for name, value in _backward(learner, batch, rows).items():
-            totals[name] = totals[name] + value
-    extra = learner.method.extra_loss(learner.policy)
-    if extra is not None:
-        extra.backward()
-        totals["extra"] = extra.detach()
-    trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
-    norm = torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
-    loss = float(totals["loss"] + totals["extra"])
-    if not (np.isfinite(loss) and torch.isfinite(norm)):
-        raise UserError(
-            f"the loss ({loss}) or the gradient norm ({float(norm)}) is not finite; "
-            "lower training.learning_rate or use training.dtype: float32"
-        )
-    totals |= {"grad_norm": norm, "learning_rate": learner.scheduler.get_last_lr()[0]}
+    """Do optimizer step ``position`` of the run (from 0, as planned) and return sums over the batch.
+
+    Raises:
+        UserError: the loss or the gradient is not finite.
+    """
+    overflows = 0
+    while True:
+        totals, norm = _gradients(learner, batch)
+        loss = float(totals["loss"] + totals["extra"])
+        if np.isfinite(loss) and torch.isfinite(norm):
+            break
+        if not (np.isfinite(loss) and learner.loss_scale.reduce()):
+            raise UserError(
+                f"the loss ({loss}) or the gradient norm ({float(norm)}) is not finite; "
+                "lower training.learning_rate or use training.dtype: float32"
+            )
+        overflows += 1
+    learner.loss_scale.succeeded()
+    totals |= {
+        "grad_norm": norm,
+        "learning_rate": learner.scheduler.get_last_lr()[0],
+        "overflows": overflows,
+    }
     learner.optimizer.step()
     learner.method.after_step(learner.policy, learner.optimizer, position)
     learner.scheduler.step()
     return {name: float(value) for name, value in totals.items()}
 
 
+def _gradients(learner: Learner, batch: Batch) -> tuple[dict[str, Any], Tensor]:
+    """Set the gradients of a batch, clipped, and return sums over its tokens and the norm before clipping."""
+    learner.optimizer.zero_grad(set_to_none=True)
+    totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
+    totals |= {"clipped_tokens": 0, "tokens": 0}
+    for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
+        for name, value in _backward(learner, batch, rows).items():
+            totals[name] = totals[name] + value
+    scale = learner.loss_scale.value
+    extra = learner.method.extra_loss(learner.policy)
+    if extra is not None:
+        (extra * scale).backward()
+        totals["extra"] = extra.detach()
+    trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        if parameter.grad is not None and scale != 1:
+            parameter.grad.div_(scale)
+    return totals, torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
+
+
 def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]:
-    """Add the gradient of some sequences to the parameters and return sums over their tokens."""
+    """Add the scaled gradient of some sequences to the parameters and return sums over their tokens."""
     training = learner.training
     with autocast(learner.policy, training.dtype):
         logprobs_N, entropy_N = completion_logprobs(
@@ -201,7 +228,7 @@ def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]
         trust_N = importance_weights(inputs.old_logprobs_N, engine_N, training.importance_cap)
         inputs = inputs._replace(weights_N=inputs.weights_N * trust_N)
     loss, metrics = clipped_surrogate(inputs, training.clip_low, training.clip_high)
-    loss.backward()
+    (loss * learner.loss_scale.value).backward()
     return {
         "loss": loss.detach(),
         "clipped_tokens": metrics["clipped_tokens"],

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlvr.artifacts import Sample, write_rows
 from rlvr.config.resolved import GenerateConfig, read_config
@@ -15,9 +16,12 @@ from rlvr.methods.weights import exported_weights
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.progress import Steps
-from rlvr.rollout.engines.base import Request
+from rlvr.rollout.engines.base import Engine, Request
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +106,28 @@ def fingerprint(inputs: Inputs, data: Path) -> str:
     )[:16]
 
 
+def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: int) -> Engine:
+    """Return an engine with the model or the run that is evaluated.
+
+    A run is merged where the configuration says so, and in float32, where a merge loses nothing.
+    """
+    config, model, adapter = inputs.config, inputs.model, inputs.adapter
+    merges = adapter is not None and (config.merged_dtype is not None or config.dtype == "float32")
+    engine = make_engine(
+        "transformers",
+        model,
+        tokenizer,
+        dtype=config.dtype,
+        weight_dtype=config.merged_dtype if merges else None,
+        batch_size=config.batch_size,
+        adapter=None if merges else adapter,
+        prompt_width=prompt_width,
+    )
+    if merges and adapter:
+        engine.load_weights(exported_weights(load_model(model, "float32"), adapter))
+    return engine
+
+
 def _sample(inputs: Inputs, seeds: dict[Key, int]) -> Iterator[list[Sample]]:
     """Yield the samples of some keys, batch by batch; the model is loaded only if there are any."""
     if not seeds:
@@ -113,16 +139,7 @@ def _sample(inputs: Inputs, seeds: dict[Key, int]) -> Iterator[list[Sample]]:
         name: prompt_ids(tokenizer, config.prompt, problem) for name, problem in inputs.problems.items()
     }
     check_lengths(inputs.model, prompts, config.sampling.max_new_tokens)
-    engine = make_engine(
-        "transformers",
-        inputs.model,
-        tokenizer,
-        dtype=config.dtype,
-        batch_size=config.batch_size,
-        prompt_width=max(len(prompt) for prompt in prompts.values()),
-    )
-    if inputs.adapter:
-        engine.load_weights(exported_weights(load_model(inputs.model, "float32"), inputs.adapter))
+    engine = _serve(inputs, tokenizer, max(len(prompt) for prompt in prompts.values()))
     keys = list(seeds)
     for start in range(0, len(keys), config.batch_size):
         batch = keys[start : start + config.batch_size]

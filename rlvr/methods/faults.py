@@ -77,10 +77,17 @@ class MiloraReload(_Reload):
 
 
 class Bf16Magnitude(PeftMethod):
-    """DoRA's magnitudes were computed in the base's precision, as PEFT does (0.18 and 0.21)."""
+    """DoRA's magnitudes were computed in bfloat16, since PEFT uses the base's precision (0.18 and 0.21)."""
 
     def start_magnitudes(self, policy: "nn.Module") -> None:
-        """Leave the magnitudes that PEFT has set."""
+        """Set every m to the norm that PEFT computes on a bfloat16 base, whatever this base is loaded in."""
+        import torch
+
+        for _, layer in self.adapted_layers(policy):
+            tuner = cast(Any, layer)
+            weight = tuner.get_base_layer().weight.detach().bfloat16()
+            for magnitude in tuner.lora_magnitude_vector.parameters():
+                magnitude.data = torch.linalg.norm(weight, dim=1).float().to(magnitude.device)
 
 
 FAULTS: dict[Fault, type] = {

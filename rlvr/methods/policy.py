@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
 from rlvr.methods.base.measure import shape_of
 from rlvr.methods.base.peft_layers import PEFT_PREFIX, TUNER_PREFIX
 from rlvr.methods.base.spec import Method
 from rlvr.methods.weights import update_signature
+from rlvr.seeds import derive_seed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,11 +23,24 @@ LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
 """How far a loaded update may be from the saved one: relative to it, and relative to the base (rounding)."""
 
 
-def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+def run_policy(config: TrainConfig, method: Method, model: "PreTrainedModel") -> "nn.Module":
+    """Return the policy of a run before training, the same wherever it is built.
+
+    Its frozen random parts, such as VeRA's projections, follow from the training seed.
+
+    Raises:
+        UserError: see :func:`build_policy`.
+    """
+    seed = derive_seed(config.train_seed, "projection")
+    return build_policy(method, model, config.training.optimizer_steps, seed)
+
+
+def build_policy(method: Method, model: "PreTrainedModel", total_steps: int, seed: int = 0) -> "nn.Module":
     """Wrap ``model`` by ``method`` and check that what is trained is what was declared.
 
     Trainable parameters become float32, whatever the precision of the base: Adam's small steps vanish
-    in bfloat16. ``total_steps`` is the number of optimizer steps of the run.
+    in bfloat16. ``total_steps`` is the number of optimizer steps of the run; frozen random parts follow from
+    ``seed``.
 
     Raises:
         UserError: the settings do not fit the model, or the adapted modules or the number of trainable
@@ -34,7 +49,7 @@ def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> 
     shape = shape_of(model)
     method.check_fit(shape)
     model.requires_grad_(False)
-    policy = _wrapped(method, model, total_steps)
+    policy = _wrapped(method, model, total_steps, seed)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -43,9 +58,9 @@ def build_policy(method: Method, model: "PreTrainedModel", total_steps: int) -> 
     return policy
 
 
-def _wrapped(method: Method, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+def _wrapped(method: Method, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
     try:
-        return method.wrap(model, total_steps)
+        return method.wrap(model, total_steps, seed)
     except ValueError as error:
         raise UserError(
             f"method {method!r} does not fit the model: {error}\n"

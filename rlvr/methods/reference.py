@@ -114,9 +114,9 @@ COSTS = """\
 
 *1.5B* and *7B* are the parameters trained at the preset `recommended` on DeepSeek-R1-Distill-Qwen-1.5B
 ({small:,} in total) and 7B ({large:,}); *paper* is the preset of that name at 1.5B. *Rate* is the learning
-rate of `recommended` as a multiple of the study's, which is LoRA's. *Served* is how the policy reaches the
-engine that samples from it: `LoRA`, its update has an exact low-rank form, which can be hot-loaded
-(`sync: adapter`) or merged; `merged`, only the merged weights of the adapted modules are exact.
+rate of `recommended` as a multiple of the study's, which is LoRA's; a study may give another. *Served* is how
+the policy reaches the engine that samples from it: `LoRA`, its update has an exact low-rank form, which can
+be hot-loaded (`sync: adapter`) or merged; `merged`, only the merged weights of the adapted modules are exact.
 """
 
 REASONS = """\

@@ -6,14 +6,15 @@ policy is not changed.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from rlvr.errors import UserError
+from rlvr.files import read_json, write_json
 from rlvr.methods.base.peft_layers import merged_copy, tuner_layers
 
 if TYPE_CHECKING:
@@ -40,16 +41,40 @@ def low_rank_updates(method: "Method", policy: nn.Module) -> Iterator[tuple[str,
         yield name, factors
 
 
-def write_merged(method: "Method", policy: PreTrainedModel, directory: Path) -> None:
-    """Write the plain model that a policy is: adapted layers merged in float32, all others as they are.
+def write_whole(
+    method: "Method", policy: nn.Module, directory: Path, dtype: torch.dtype | None = None
+) -> None:
+    """Write the plain model that a policy is, in the Hugging Face layout: weights and `config.json`.
 
-    For a policy that is the model itself with some layers replaced (a
-    :class:`~rlvr.methods.base.layer_method.LayerMethod`): no tensor of those layers is written under its own
-    name, only what a plain model has in their place.
+    Adapted layers are merged in float32, all others written as they are; of an adapted layer, only what
+    a plain model has in its place is written. ``dtype`` rounds all of them to one precision. `config.json`
+    names the widest precision among the weights, so that loading them rounds nothing.
     """
+    from peft import PeftModel
+
+    base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    model = cast(PreTrainedModel, base)
     inside = tuple(f"{name}." for name, _ in method.adapted_layers(policy))
-    plain = {name: tensor for name, tensor in policy.state_dict().items() if not name.startswith(inside)}
-    policy.save_pretrained(str(directory), state_dict=plain | dict(merged_weights(method, policy)))
+    tied: dict[str, str] = getattr(model, "all_tied_weights_keys", None) or {}
+    plain = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(inside) and name not in tied
+    }
+    weights = {
+        name: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        for name, tensor in (plain | dict(merged_weights(method, policy))).items()
+    }
+    present = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
+    widest = max(present, key=lambda precision: precision.itemsize)
+    kept, model.generation_config = model.generation_config, GenerationConfig()
+    try:  # not the base's generation config: published ones are refused on saving (transformers#29988)
+        model.save_pretrained(str(directory), state_dict=weights)
+    finally:
+        model.generation_config = kept
+    (directory / "generation_config.json").unlink(missing_ok=True)
+    path = directory / "config.json"
+    write_json(path, {**read_json(path), "dtype": str(widest).removeprefix("torch.")})
 
 
 def update_signature(method: "Method", policy: nn.Module) -> Tensor:
@@ -95,6 +120,23 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
     for name, layer in tuner_layers(PeftModel.from_pretrained(base, str(directory))):
         for weight_name, weight in merged_copy(layer).items():
             yield f"{name}.{weight_name}", weight
+
+
+def load_exported(base: PreTrainedModel, directory: Path) -> None:
+    """Turn ``base`` into an exported run as its users load it: whole weights, or PEFT's adapter, not merged.
+
+    Raises:
+        UserError: the folder holds no export, or not all weights of the model.
+    """
+    if (directory / "adapter_config.json").exists():
+        from peft import PeftModel
+
+        PeftModel.from_pretrained(base, str(directory))
+        return
+    own = dict(base.named_parameters())
+    for name, weight in _whole_weights(base, directory):
+        if name in own:  # a tied weight may be saved under its second name too
+            own[name].data.copy_(weight)
 
 
 def _whole_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Check that prompts and completions fit the positions of a model."""
+"""Check that prompts and completions fit the positions and the vocabulary of a model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from rlvr.files import read_json
 
 
 def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new_tokens: int) -> None:
-    """Refuse prompts that do not fit the positions of a model together with their completions.
+    """Refuse prompts that do not fit the vocabulary of a model, or its positions together with a completion.
 
     Args:
         directory: prepared model folder.
@@ -16,9 +16,16 @@ def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new
         max_new_tokens: tokens of the longest completion.
 
     Raises:
-        UserError: a prompt and its longest completion exceed the positions.
+        UserError: a prompt has a token that the model has not, or exceeds the positions with its completion.
     """
-    positions = read_json(directory / "config.json").get("max_position_embeddings")
+    config = read_json(directory / "config.json")
+    rows, positions = config.get("vocab_size"), config.get("max_position_embeddings")
+    for name, ids in prompts.items():
+        if rows and ids and max(ids) >= rows:
+            raise UserError(
+                f"problem {name!r}: its prompt has token {max(ids)}, and the embedding of {directory} has "
+                f"only {rows} rows; remove the text of that token from prompt or problem"
+            )
     too_long = [name for name, ids in prompts.items() if positions and len(ids) + max_new_tokens > positions]
     if too_long:
         raise UserError(

@@ -4,13 +4,13 @@ Files of transformers before 4.56 say `torch_dtype` there, later ones `dtype`, s
 these says what the tensors really are.
 """
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
 
 from rlvr.config.schema import DType
 from rlvr.errors import UserError
+from rlvr.models.folder import tensor_headers
 
 _NAMES: dict[str, DType] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 """Names of the safetensors format."""
@@ -25,9 +25,8 @@ def stored_precision(folder: Path) -> DType:
     """
     sizes: Counter[str] = Counter()
     for file in sorted(folder.glob("*.safetensors")):
-        for name, tensor in _header(file).items():
-            if name != "__metadata__":
-                sizes[tensor["dtype"]] += math.prod(tensor["shape"])
+        for _, tensor in tensor_headers(file):
+            sizes[tensor["dtype"]] += math.prod(tensor["shape"])
     if not sizes:
         raise UserError(f"{folder}: no weights here (*.safetensors); prepare the model again")
     name, _ = sizes.most_common(1)[0]
@@ -42,14 +41,3 @@ def stored_precision(folder: Path) -> DType:
 def rounds(stored: DType, dtype: DType) -> bool:
     """Tell whether weights ``stored`` in one precision change when they are loaded in another."""
     return dtype not in ("float32", stored)
-
-
-def _header(file: Path) -> dict[str, dict]:
-    """Return the header of a safetensors file: the length as eight bytes, then JSON."""
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header: dict[str, dict] = json.loads(stream.read(length))
-    except (OSError, ValueError, MemoryError, OverflowError) as error:
-        raise UserError(f"{file}: damaged ({error}); download or prepare the model again") from None
-    return header

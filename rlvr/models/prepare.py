@@ -70,6 +70,7 @@ def _pretrain(entry: TinyModel, train: list[Path], validation: list[Path], folde
 
 
 def _convert(entry: GgufModel, folder: Path) -> None:
+    from rlvr.models.checks import check_folder
     from rlvr.models.gguf import convert_gguf, packaged_gguf
 
     path = packaged_gguf(entry.package, entry.file) if entry.package else Path(entry.file)
@@ -82,6 +83,7 @@ def _convert(entry: GgufModel, folder: Path) -> None:
             "download the file again, or correct `sha256` in models.yaml"
         )
     convert_gguf(path, folder, entry.dtype)
+    check_folder(folder)
 
 
 def _copy_local(entry: LocalModel, folder: Path) -> None:
@@ -94,13 +96,14 @@ def _copy_local(entry: LocalModel, folder: Path) -> None:
 def _download(entry: HubModel, folder: Path) -> None:
     from huggingface_hub import constants, is_offline_mode, snapshot_download
 
-    from rlvr.models.folder import MODEL_FILES, WANTED
+    from rlvr.models.folder import DOWNLOADED, NOT_DOWNLOADED, WANTED
 
     try:
         path = snapshot_download(
             entry.repo,
             revision=entry.revision,
-            allow_patterns=MODEL_FILES,
+            allow_patterns=DOWNLOADED,
+            ignore_patterns=NOT_DOWNLOADED,
             local_files_only=is_offline_mode(),  # huggingface_hub before 2.2 asks the network even then
         )
     except Exception as error:  # the library raises many kinds; all mean that there are no files
@@ -117,19 +120,23 @@ def _download(entry: HubModel, folder: Path) -> None:
 
 def _copy_checked(path: Path, folder: Path) -> None:
     """Check a model folder and copy its files, except the provenance of an earlier preparation."""
-    from rlvr.models.folder import MODEL_FILES, check_folder
+    from rlvr.models.checks import check_folder
+    from rlvr.models.folder import model_files
 
     check_folder(path)
-    for file in sorted(file for pattern in MODEL_FILES for file in path.glob(pattern)):
-        if file.name != "provenance.json":
-            shutil.copyfile(file, folder / file.name)
+    for file in model_files(path):
+        shutil.copyfile(file, folder / file.name)
 
 
 def _provenance(entry: ModelEntry, folder: Path) -> dict[str, Any]:
-    """Return the checksum of every file, and `sha256` of all of them; the log of pretraining is excluded."""
+    """Return the checksum of every file, and `sha256` of the model, without texts and records."""
+    from rlvr.models.folder import RECORDS, TEXTS
+
+    texts = {path.name for pattern in TEXTS for path in folder.glob(pattern)}
     files = {
         str(path.relative_to(folder)): sha256_of(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "pretraining.json"
+        if path.is_file() and path.name not in RECORDS
     }
-    return {"entry": entry.model_dump(), "sha256": content_hash(files), "files": files}
+    model = {name: checksum for name, checksum in files.items() if name not in texts}
+    return {"entry": entry.model_dump(), "sha256": content_hash(model), "files": files}

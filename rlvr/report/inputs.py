@@ -21,7 +21,7 @@ from rlvr.artifacts import (
     read_train_log,
 )
 from rlvr.config.loading import parse
-from rlvr.config.resolved import BASE, RunEntry, StudyManifest, Variant, read_config
+from rlvr.config.resolved import BASE, GenerateConfig, RunEntry, StudyManifest, Variant, read_config
 from rlvr.config.schema import Settings
 from rlvr.errors import UserError
 from rlvr.files import read_json
@@ -52,6 +52,7 @@ class Inputs:
         records: by run; a run that has not finished is absent.
         train_logs: by run.
         pretraining: by model; only built-in models have one.
+        generation: how the completions of each benchmark are sampled; absent where that is not resolved.
     """
 
     study: StudyManifest
@@ -65,6 +66,7 @@ class Inputs:
     records: Mapping[str, RunRecord]
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
+    generation: list[GenerateConfig]
 
     def data(self, dataset: str) -> Path:
         """Return the prepared problems of a data set."""
@@ -173,6 +175,11 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             if folder.run(run).train_log.exists()
         },
         pretraining=_read_pretraining(study.models, resources),
+        generation=[
+            read_config(path, GenerateConfig)
+            for entry in study.benchmarks
+            if (path := folder.config(f"generate/{entry.benchmark}")).exists()
+        ],
     )
 
 

@@ -5,33 +5,48 @@ there is nothing to restore and nothing can drift.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from rlvr.config.schema import Rounding
 from rlvr.errors import UserError
 from rlvr.methods import Method
 from rlvr.methods.weights import low_rank_updates, merged_weights
 from rlvr.rollout.engines.base import Engine
+from rlvr.rollout.rounding import stochastically_rounded
+from rlvr.seeds import derive_seed
 
 
 class WeightSync:
     """Sends a policy's weights to an engine and measures what is lost."""
 
     def __init__(
-        self, method: Method, policy: nn.Module, engine: Engine, mode: Literal["merged", "adapter"]
+        self,
+        method: Method,
+        policy: nn.Module,
+        engine: Engine,
+        mode: Literal["merged", "adapter"],
+        rounding: Rounding = "nearest",
+        seed: int = 0,
     ) -> None:
-        """Store the untrained weights; call before anything is trained or resumed."""
+        """Store the untrained weights; call before anything is trained or resumed.
+
+        ``rounding`` is the rule by which weights are rounded to the engine's precision; from ``seed``, that
+        of the run, stochastic rounding derives the seed of every weight and step.
+        """
         self.method, self.policy, self.engine, self.mode = method, policy, engine, mode
+        self.rounding, self.seed = rounding, seed
         self.untrained = {
             f"{name}.{key}": tensor.cpu().clone() if _moves(method, layer, key) else tensor
             for name, layer in method.adapted_layers(policy)
             for key, tensor in method.base_weights(layer).items()
         }
 
-    def __call__(self) -> dict[str, float]:
-        """Send the current weights.
+    def __call__(self, step: int) -> dict[str, float]:
+        """Send the current weights; ``step`` is the number of finished steps.
 
         Returns:
             ``sync/noise_to_signal``: ||served update - update|| / ||update|| over all weights (Frobenius), 0
@@ -41,32 +56,40 @@ class WeightSync:
         Raises:
             UserError: the engine holds other weights than it was sent.
         """
-        noise, signal = self._merged() if self.mode == "merged" else self._adapter()
+        squares = self._merged(step) if self.mode == "merged" else self._adapter(step)
+        noise, signal = (sum(values) for values in zip(*squares, strict=True))
         ratio = math.sqrt(noise / signal) if signal else math.nan
         return {"sync/noise_to_signal": ratio, "sync/update_norm": math.sqrt(signal)}
 
-    def _merged(self) -> tuple[float, float]:
-        noise = signal = 0.0
+    def _merged(self, step: int) -> Iterator[tuple[float, float]]:
+        """Send merged weights; yield for each the squared norms of what is lost and of the update."""
         for name, weight in merged_weights(self.method, self.policy):
-            self.engine.load_weights([(name, weight)])
+            sent = self._rounded(weight, step, name)
+            self.engine.load_weights([(name, sent)])
             held = self.engine.held_weight(name)
-            _require_equal(name, held, weight)
+            _require_equal(name, held, sent)
             update = weight - self.untrained[name].to(weight)
-            noise += float((held.to(weight) - weight).square().sum())
-            signal += float(update.square().sum())
-        return noise, signal
+            yield float((held.to(weight) - weight).square().sum()), float(update.square().sum())
 
-    def _adapter(self) -> tuple[float, float]:
-        noise = signal = 0.0
+    def _adapter(self, step: int) -> Iterator[tuple[float, float]]:
+        """Send low-rank updates; yield for each the squared norms of what is lost and of the update."""
         for name, (down, up) in low_rank_updates(self.method, self.policy):
-            self.engine.load_update(name, down, up)
+            sent_down, sent_up = self._rounded(down, step, name, "A"), self._rounded(up, step, name, "B")
+            self.engine.load_update(name, sent_down, sent_up)
             held_down, held_up = self.engine.held_update(name)
-            _require_equal(name, held_down, down)
-            _require_equal(name, held_up, up)
+            _require_equal(name, held_down, sent_down)
+            _require_equal(name, held_up, sent_up)
             update = up @ down
-            noise += float((held_up.to(up) @ held_down.to(down) - update).square().sum())
-            signal += float(update.square().sum())
-        return noise, signal
+            lost = held_up.to(up) @ held_down.to(down) - update
+            yield float(lost.square().sum()), float(update.square().sum())
+
+    def _rounded(self, weight: Tensor, step: int, *name: str) -> Tensor:
+        """Return a weight in the engine's precision."""
+        if self.rounding == "nearest":
+            return weight.to(self.engine.weight_dtype)
+        generator = torch.Generator(weight.device)
+        generator.manual_seed(derive_seed(self.seed, "rounding", step, *name))
+        return stochastically_rounded(weight, self.engine.weight_dtype, generator)
 
 
 def _moves(method: Method, layer: nn.Module, name: str) -> bool:

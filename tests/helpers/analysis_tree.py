@@ -33,6 +33,7 @@ class Results:
         self.samples = samples
         self.runs: list[RunEntry] = []
         self.contaminated: Path | None = None
+        self.shared_seed = False
 
     def add(
         self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
@@ -120,6 +121,7 @@ class Results:
             title="",
             description="",
             train_dataset="sums-train",
+            shared_seed=self.shared_seed,
             runs=self.runs,
             benchmarks=[
                 BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name)

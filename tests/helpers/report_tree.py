@@ -4,7 +4,7 @@ All files are written through `rlvr.artifacts` and the tables by `rlvr aggregate
 real format and agrees with every other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,19 @@ from rlvr.artifacts import (
     write_rows,
     write_train_log,
 )
-from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest, TrainConfig
+from rlvr.config.resolved import (
+    BASE,
+    BenchmarkEntry,
+    GenerateConfig,
+    RateFactor,
+    RunEntry,
+    StudyManifest,
+    TrainConfig,
+)
 from rlvr.config.schema import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
+from rlvr.report import build_report
+from tests.helpers.report_page import Page
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -62,6 +72,16 @@ MORE_METHODS = {
     "rank1_lora": (0.4, 4_608),
 }
 
+
+RANK_8 = {"rank": 8, "alpha": 16.0, "dropout": 0.05, "target_modules": ["q_proj", "v_proj"]}
+LORAS = RateFactor(value=1, given_by="preset")
+RATE_FACTORS = {
+    "base": None,
+    "full": RateFactor(value=0.1, given_by="preset"),
+    "pissa": RateFactor(value=0.3, given_by="study"),
+    "vera": RateFactor(value=10, given_by="preset"),
+}
+"""Method -> factor of its learning rate; `LORAS` for the others."""
 
 Benchmarks = Mapping[str, tuple[int, int]]
 """Name -> problems, samples per problem."""
@@ -148,6 +168,8 @@ def write_tree(
         _write_run(tree, run, benchmarks, steps)
     counts = {name: contaminated * (index == 1) for index, name in enumerate(benchmarks)}
     _write_contamination(tree, benchmarks, counts)
+    for name, (_, k) in benchmarks.items():
+        write_record(tree.folder.config(f"generate/{name}"), _generation(tree, name, k))
     _write_manifest(tree, done, benchmarks)
     outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget"))
     aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
@@ -161,7 +183,8 @@ def _settings_of(method: str, settings: Mapping[str, tuple[str, ...] | None]) ->
 
 def _run(model: str, method: str, preset: str, setting: str, seed: int | None) -> RunEntry:
     name = f"{model}--base" if method == BASE else f"{model}--{method}--{preset}--{setting}--s{seed}"
-    return RunEntry(run=name, model=model, method=method, preset=preset, setting=setting, train_seed=seed)
+    labels = {"run": name, "model": model, "method": method, "preset": preset, "setting": setting}
+    return RunEntry(**labels, train_seed=seed, rate_factor=RATE_FACTORS.get(method, LORAS))
 
 
 def _write_manifest(tree: Tree, runs: list[RunEntry], benchmarks: Benchmarks) -> None:
@@ -178,6 +201,14 @@ def _write_manifest(tree: Tree, runs: list[RunEntry], benchmarks: Benchmarks) ->
         benchmarks=entries,
     )
     write_record(tree.manifest, manifest)
+
+
+def _generation(tree: Tree, name: str, k: int) -> GenerateConfig:
+    return GenerateConfig(
+        study=tree.study, benchmark=name, dataset=f"{name}-test", samples_per_problem=k,
+        sampling=Sampling(temperature=0.6, top_p=0.95, max_new_tokens=40), prompt=Prompt(), batch_size=64,
+        dtype="bfloat16", seed=0, shared_seed=False,
+    )  # fmt: skip
 
 
 def _write_contamination(tree: Tree, benchmarks: Benchmarks, contaminated: dict[str, int]) -> None:
@@ -301,20 +332,23 @@ def _train_log(run: RunEntry, ability: float, steps: int) -> list[dict[Any, Any]
         "sync/noise_to_signal": np.where(step > 1, 0.9 / np.sqrt(step), np.nan),
         "rollout/mismatch_kl": 1e-3 * generator.random(steps),
     }
-    return pd.DataFrame({**dict.fromkeys(TRAIN_LOG, 0.0), **simulated}).to_dict("records")
+    columns = dict.fromkeys(TRAIN_LOG, 0.0)
+    columns |= {"groups/filled_fraction": 1.0} if "groups/filled_fraction" in columns else {}
+    return pd.DataFrame({**columns, **simulated}).to_dict("records")
 
 
 def _config(tree: Tree, run: RunEntry) -> TrainConfig:
     return TrainConfig(
         study=tree.study,
-        **run.model_dump(exclude={"trains_as"}),
+        **run.model_dump(exclude={"trains_as", "rate_factor"}),
         trains_as=run.method,
-        parameters={"rank": 8},
+        parameters={} if run.method == "full" else RANK_8,
         dataset="sums-train",
         prompt=Prompt(),
         answer_format="boxed",
         training=Training(
-            steps=60, prompts_per_step=16, group_size=8, learning_rate=0.003,
+            steps=60, prompts_per_step=16, group_size=8,
+            learning_rate=0.003 * (run.rate_factor or LORAS).value,
             sampling=Sampling(max_new_tokens=40),
         ),
     )  # fmt: skip
@@ -344,3 +378,21 @@ def _record(tree: Tree, run: RunEntry, parameters: int, log: list[dict[Any, Any]
             hardware=Hardware(machine="x86_64", processor="two cores", cpu_count=2, accelerator=None),
         ),
     )  # fmt: skip
+
+
+def build(tree: Tree) -> str:
+    """Build the page and return its text."""
+    output = tree.root / "reports" / f"{tree.study}.html"
+    build_report(tree.manifest, tree.results, tree.resources, output)
+    return output.read_text(encoding="utf-8")
+
+
+def answer(page: Page) -> str:
+    """Return the text of the section that answers the study's question."""
+    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "answer"]
+    return section["text"]
+
+
+def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Change a CSV file past the checks of ``write_rows``."""
+    change(pd.read_csv(path, keep_default_na=False)).to_csv(path, index=False)

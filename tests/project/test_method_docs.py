@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from rlvr.cli import main
+from rlvr.config.loading import load_yaml
+from rlvr.config.schema import MethodFile
 from rlvr.errors import UserError
 from rlvr.methods import methods
 from rlvr.methods.base.shapes import ModelShape
@@ -154,3 +156,14 @@ def test_the_examples_of_how_to_add_a_method_are_the_files(path, repository):
         r"^```(?:python|yaml)\n(.*?)^```$", page(repository, "add-a-method.md"), re.MULTILINE | re.DOTALL
     )
     assert (repository / path).read_text() in blocks, f"docs/add-a-method.md shows another version of {path}"
+
+
+def test_no_preset_is_tuned_on_a_task_of_this_project(repository):
+    """A factor found on a study's own task is in that study: a preset is for real models."""
+    studies = {path.stem for path in (repository / "config" / "studies").glob("*.yaml")}
+    for path in (repository / "config" / "methods").glob("*.yaml"):
+        for name, preset in load_yaml(path, MethodFile).presets.items():
+            assert preset.learning_rate_factor == 1 or preset.reason, (path.name, name)
+            told = preset.reason.split("set `learning_rate_factor` in a study")[0]
+            assert not studies & set(re.findall(r"[\w.-]+", told)), (path.name, name)
+            assert "miniature" not in told, (path.name, name)

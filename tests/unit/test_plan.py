@@ -9,7 +9,16 @@ from transformers import AutoConfig
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.plan import Plan, check_methods, load_plan, print_plan, study_manifest, train_configs
+from rlvr.plan import (
+    Plan,
+    check_methods,
+    generate_configs,
+    grade_configs,
+    load_plan,
+    study_manifest,
+    train_configs,
+)
+from rlvr.plan_table import print_plan
 
 
 @pytest.fixture
@@ -83,7 +92,11 @@ def test_the_set_of_the_paper_is_its_fourteen_rows(repository, config):
         ({"set": "papr"}, r"methods: set: 'papr' is not known; did you mean 'paper'"),
         ([{"set": "paper", "method": "lora"}], r"methods\.0: give either `method` or `set`"),
         ([{}], r"methods\.0: give either `method` or `set`"),
-        ([{"set": "paper", "parameters": {"rank": 1}}], r"methods\.0: `parameters` need `method`"),
+        ([{"set": "paper", "parameters": {"rank": 1}}], r"methods\.0: `parameters` needs `method`"),
+        (
+            [{"set": "paper", "learning_rate_factor": 2}],
+            r"methods\.0: `learning_rate_factor` needs `method`",
+        ),
         (
             [{"set": "paper"}, {"method": "lora"}],
             r"methods\[1\]: lora with preset recommended is listed twice",
@@ -96,11 +109,150 @@ def test_a_wrong_choice_of_methods_is_refused(config, methods, message):
         runs(config, methods=methods)
 
 
+def printed(capsys, name: str, config: Path) -> str:
+    print_plan(load_plan(name, config))
+    return " ".join(capsys.readouterr().out.split())
+
+
 def test_the_printed_plan_shows_what_a_setting_changes(repository, capsys):
-    print_plan(load_plan("grid", repository / "config"))
-    shown = capsys.readouterr().out
-    assert "algorithm grpo" in " ".join(shown.split())
+    shown = printed(capsys, "grid", repository / "config")
+    assert "Algorithm DAPO, clip range -0.2 to +0.28 (unless noted)" in shown
+    assert "Algorithm: GRPO" in shown and "Algorithm: DAPO" not in shown
     assert "rank16" in shown and "0.001" in shown
+
+
+def test_the_printed_plan_says_once_what_all_runs_share(repository, capsys):
+    shown = printed(capsys, "released-1.5b", repository / "config")
+    for fact in (
+        "Training data dapo-math-17k", "Prompt think-then-answer", "Answer format boxed", "Preset released",
+        "authors' training reward", "Dynamic sampling off", "Batch 16 prompts × 8 completions",
+        "Rollout precision bfloat16",
+    ):  # fmt: skip
+        assert shown.count(fact) == 1, fact
+
+
+def test_a_factor_of_the_study_replaces_the_presets_and_is_on_record(config, capsys):
+    chosen = [{"method": "full", "learning_rate_factor": 2}, {"method": "vera"}, {"method": "lora"}]
+    found = runs(config, methods=chosen)
+    rates = {name: one.training.learning_rate for name, one in found.items()}
+    assert rates == {"full/main": 1e-2, "vera/main": 5e-2, "lora/main": 5e-3}
+    plan = load_plan("changed", config)
+    factors = {run.method: run.rate_factor for run in study_manifest(plan).runs}
+    assert factors.pop("base") is None
+    assert {method: (factor.value, factor.given_by) for method, factor in factors.items()} == {
+        "full": (2, "study"), "vera": (10, "preset"), "lora": (1, "preset"),
+    }  # fmt: skip
+    shown = printed(capsys, "changed", config)
+    assert "0.01 = 0.005 × 2 (study)" in shown and "0.05 = 0.005 × 10 (preset)" in shown
+
+
+def test_the_rates_of_the_shipped_miniatures_are_those_of_their_published_numbers(repository):
+    """Factors found on the demo are in the studies that use them, not in the presets of real models."""
+    rates = {
+        name: {
+            f"{one.method}, {one.preset}": float(f"{one.training.learning_rate / 5e-3:.6g}")
+            for one in train_configs(load_plan(name, repository / "config"))
+        }
+        for name in ("demo", "audit")
+    }
+    assert {method.split(",")[0]: rate for method, rate in rates["demo"].items() if rate != 1} == {
+        "full": 0.1, "adalora": 4, "miss": 0.3, "pissa": 0.3, "lora_plus": 0.25, "rslora": 0.5, "vera": 10,
+        "ia3": 30, "ln_tuning": 20,
+    }  # fmt: skip
+    assert {run: rate for run, rate in rates["audit"].items() if rate != 1} == {
+        "pissa, recommended": 0.3, "ia3, recommended": 30, "adalora, recommended": 4,
+    }  # fmt: skip
+
+
+def test_the_audit_repeats_the_released_codes_half_rank_of_lora(repository):
+    """D6: LoRA alone had half of the text's rank and alpha."""
+    found = {
+        (one.method, one.preset): one.parameters
+        for one in train_configs(load_plan("audit", repository / "config"))
+    }
+    ours, theirs = found["lora", "recommended"], found["lora", "released"]
+    assert (theirs["rank"], theirs["alpha"]) == (ours["rank"] / 2, ours["alpha"] / 2)
+    assert found["adalora", "released"]["rank"] == found["pissa", "released"]["rank"] == ours["rank"]
+
+
+def test_the_released_experiment_runs_the_released_code(repository):
+    plan = load_plan("released-1.5b", repository / "config")
+    paper = load_plan("paper-1.5b", repository / "config")
+    trained, described = list(train_configs(plan)), list(train_configs(paper))
+    assert [one.method for one in trained] == [one.method for one in described]
+    for one, text in zip(trained, described, strict=True):
+        assert (one.preset, one.reward, text.reward) == ("released", "released-reward", "rlvr")
+        assert one.prompt.system and "then answer" in one.prompt.system and one.prompt != text.prompt
+        assert one.training.dynamic_sampling is None and one.training.importance_cap == 2
+        assert one.training.steps == text.training.steps == 1024
+    for one in generate_configs(plan):
+        assert (one.sampling.temperature, one.sampling.top_p) == (0.7, 0.9)
+        assert (one.sampling.max_new_tokens, one.seed, one.shared_seed) == (31744, 42, True)
+    assert {one.grader for one in grade_configs(plan)} == {"released-eval"}
+
+
+def test_an_algorithm_brings_its_own_defaults_and_the_study_wins(config):
+    grpo = {"training": {"algorithm": "grpo"}}
+    found = runs(config, methods=[LORA], settings={"main": {}, "grpo": grpo})
+    dapo, other = found["lora/main"].training, found["lora/grpo"].training
+    assert (dapo.clip_high, dapo.dynamic_sampling.max_rounds) == (0.28, 4)
+    assert (other.clip_low, other.clip_high, other.dynamic_sampling) == (0.2, 0.2, None)
+    written = other.model_dump()
+    assert (written["clip_high"], written["dynamic_sampling"]) == (0.2, None), "resolved values are explicit"
+    explicit = {"clip_high": 0.3, "dynamic_sampling": {"max_rounds": 2}}
+    found = runs(config, methods=[LORA], training=explicit, settings={"main": {}, "grpo": grpo})
+    for run in found.values():
+        assert (run.training.clip_high, run.training.dynamic_sampling.max_rounds) == (0.3, 2)
+    assert [run.training.algorithm for run in found.values()] == ["dapo", "grpo"]
+
+
+def test_blocks_of_a_setting_are_merged_into_what_the_study_wrote(config):
+    settings = {"main": {}, "fresh": {"training": {"dynamic_sampling": {"surplus": "discard"}}}}
+    training = {"dynamic_sampling": {"max_rounds": 9}}
+    found = runs(config, methods=[LORA], training=training, settings=settings)
+    fresh = found["lora/fresh"].training.dynamic_sampling
+    assert (fresh.max_rounds, fresh.surplus) == (9, "discard")
+    assert found["lora/main"].training.dynamic_sampling.surplus == "carry"
+
+
+def test_the_printed_plan_says_where_an_algorithm_is_not_its_papers(config, capsys):
+    settings = {"main": {}, "grpo": {"training": {"algorithm": "grpo"}}}
+    runs(config, methods=[LORA], settings=settings)
+    print_plan(load_plan("changed", config))
+    assert "Not as published" not in capsys.readouterr().out
+    runs(config, methods=[LORA], training={"clip_high": 0.28, "dynamic_sampling": {}}, settings=settings)
+    print_plan(load_plan("changed", config))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Not as published: grpo with clip_high 0.28 instead of its 0.2 in lora--recommended--grpo" in shown
+    assert "Not as published: grpo with dynamic sampling in lora--recommended--grpo" in shown
+
+
+def test_the_main_experiment_is_strictly_on_policy(repository):
+    for run in train_configs(load_plan("paper-1.5b", repository / "config")):
+        if run.preset == "paper":
+            assert run.training.dynamic_sampling.surplus == "discard"
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"sampling": {"top_p": 0.9}}, r"sampling\.top_p 0\.9: the loss takes probabilities over the whole"),
+        ({"warmup_steps": 60}, r"warmup_steps 60 leaves none of the 60 optimizer steps"),
+        ({"soft_overlong": {"buffer_tokens": 7}}, r"buffer_tokens 7 is above sampling\.max_new_tokens 6"),
+        ({"clip_low": 1.0}, r"clip_low.*less than 1"),
+        ({"learning_rate": float("inf")}, r"learning_rate.*finite number"),
+        ({"sampling": {"temperature": float("inf")}}, r"temperature.*finite number"),
+    ],
+)
+@pytest.mark.parametrize("place", ["study", "setting"])
+def test_training_that_cannot_work_is_refused_before_the_first_job(config, training, message, place):
+    changed = (
+        {"training": training}
+        if place == "study"
+        else {"settings": {"main": {}, "odd": {"training": training}}}
+    )
+    with pytest.raises(UserError, match=message):
+        runs(config, methods=[LORA], **changed)
 
 
 def test_a_rank_above_the_size_of_a_layer_is_refused_before_the_first_job(config):

@@ -75,6 +75,35 @@ def test_a_file_of_another_study_can_be_asked_for_by_path(checkout):
     assert checkout.planned("results/smollm2/tables/summary.csv")["train_run"] == 4
 
 
+PROBE = """
+from snakemake.iocontainers import InputFiles, Wildcards
+
+for rule in (rules.train_run.rule, rules.generate_samples.rule):
+    names = Wildcards(fromdict={"study": "STUDY", "run": "x", "benchmark": "y"})
+    found = rule.expand_resources(names, InputFiles(), 1)
+    print(rule.name, found.get("gpu"), found.get("checkpoints"))
+"""
+"""Prints the resources of a job as executors see them."""
+
+
+@pytest.mark.parametrize(("study", "gpus"), [("demo", None), ("smollm2-gpu", 1)])
+def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpus):
+    """Kubernetes refuses a job with `gpu`, even 0, if it does not name the manufacturer."""
+    probe = checkout.folder / "probe.smk"
+    probe.write_text((checkout.folder / "Snakefile").read_text() + PROBE.replace("STUDY", study))
+    done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
+    probe.unlink()
+    for rule in ("train_run", "generate_samples"):
+        assert f"{rule} {gpus} /scratch/mine" in done.stdout + done.stderr
+
+
+def test_checkpoints_may_be_elsewhere(checkout):
+    target = "results/demo/runs/tiny--lora--recommended--main--s0/run.json"
+    shown = checkout.snakemake("-n", "-p", target, "--config", "checkpoints=/my scratch").stdout
+    assert "--checkpoints '/my scratch'/demo/tiny--lora--recommended--main--s0" in shown
+    assert "--checkpoints checkpoints/demo/" in checkout.snakemake("-n", "-p", target).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

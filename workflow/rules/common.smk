@@ -96,6 +96,11 @@ def compute_of(wildcards):
     return plan_of(wildcards.study).study.compute
 
 
+def gpus_of(wildcards):
+    """Return the devices of a job, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
+    return compute_of(wildcards).gpus or None
+
+
 def model_path(name):
     return f"resources/models/{name}"
 
@@ -203,7 +208,8 @@ def models_of(wildcards):
     return [model_path(name) for name in plan_of(wildcards.study).study.models]
 
 
-STUDIES = checked(planning.selected_studies, config)
+SELECTION = checked(planning.selection, config)
+STUDIES = SELECTION.studies
 for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):

@@ -6,7 +6,7 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 
 
 rule generate_samples:
-    """Sample k completions per problem; continues from checkpoints/{study}/generate/{run}/{benchmark}."""
+    """Sample k completions per problem; continues after the last finished one."""
     input:
         config=STUDY.config("generate/{benchmark}"),
         model=model_of,
@@ -22,7 +22,8 @@ rule generate_samples:
         "../../environment.yml"
     threads: lambda wildcards: compute_of(wildcards).threads
     resources:
-        gpu=lambda wildcards: compute_of(wildcards).gpus,
+        checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+        gpu=gpus_of,
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
     params:
@@ -35,7 +36,7 @@ rule generate_samples:
             --model {input.model:q} \
             --data {input.data:q} \
             {params.adapter:q} \
-            --checkpoints checkpoints/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} \
+            --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} \
             -o {output:q} 2>&1 | tee {log:q}
         """
 

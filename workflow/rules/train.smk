@@ -6,7 +6,7 @@ OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet
 
 
 rule train_run:
-    """Train one run with DAPO; continues from its last checkpoint in checkpoints/{study}/{run}."""
+    """Train one run with DAPO; continues from its last checkpoint."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -23,7 +23,8 @@ rule train_run:
         "../../environment.yml"
     threads: lambda wildcards: compute_of(wildcards).threads
     resources:
-        gpu=lambda wildcards: compute_of(wildcards).gpus,
+        checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+        gpu=gpus_of,
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
     message:
@@ -33,7 +34,7 @@ rule train_run:
         rlvr train {input.config:q} \
             --model {input.model:q} \
             --data {input.data:q} \
-            --checkpoints checkpoints/{wildcards.study}/{wildcards.run} \
+            --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
             -o $(dirname {output.record:q}) 2>&1 | tee {log:q}
         """
 

@@ -3,11 +3,15 @@
 The paired difference of a problem is d_i = m_i(method) - m_i(baseline), with m_i the mean over training seeds
 and samples. Pairing removes what the two have in common: some problems are harder than others.
 
-* SE: sd(d_i) / sqrt(N) with one training seed per side; if a side has more, that of the hierarchical
-  bootstrap, with problems resampled jointly and training seeds per side
-  (:func:`rlvr.analysis.stats.uncertainty.standard_error`).
-* p: sign-flip permutation of d_i. It asks whether *these trained models* differ; the SE and the interval ask
-  about the *methods*, as far as several training seeds allow.
+SE, interval and p of a comparison answer one question, about one kind of randomness:
+
+* one training seed per side: do these two *runs* differ on other problems of the same kind? SE sd(d_i) /
+  sqrt(N), t interval, and p by sign-flip permutation of d_i. About the methods it says nothing: two equal
+  methods are told apart in most cases where training runs differ (``benchmarks/seed_noise.py``).
+* a side with several: do the *methods* differ, over other training seeds and other problems? SE of the
+  hierarchical bootstrap, with problems resampled jointly and training seeds per side
+  (:func:`rlvr.analysis.stats.uncertainty.standard_error`), t interval with Welch and Satterthwaite's degrees
+  of freedom, and the p that belongs to this interval. A side with one seed still stands for one run.
 * Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems resampled within
   benchmarks.
 * Many methods: Holm's correction. The largest difference alone is never evidence.
@@ -20,9 +24,11 @@ import numpy as np
 
 from rlvr.analysis.stats.resampling import Floats
 from rlvr.analysis.stats.uncertainty import (
+    NO_SPREAD,
     Bounds,
     confidence_interval,
     minimum_detectable_difference,
+    p_of_zero,
     standard_error,
     zero_if_rounding,
 )
@@ -70,7 +76,10 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
     shares = [1 / len(differences)] * len(differences)
     se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
     low, high = confidence_interval(difference, se, degrees, problems, DIFFERENCE)
-    p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
+    if max(len(side[0]) for side in (method, baseline)) > 1 and se >= NO_SPREAD:
+        p_value = p_of_zero(difference, se, degrees, DIFFERENCE)
+    else:
+        p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
     return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)
 
 

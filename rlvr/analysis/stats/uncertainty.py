@@ -6,6 +6,8 @@ Evals", arXiv 2411.00640).
 * one training seed: SE = sd(values of the problems) / sqrt(N), the SE clustered by problem;
 * two or more: the bootstrap over training seeds and problems of ``resampling.hierarchical_bootstrap``.
 
+Both are for other problems of the same kind. ``fixed_set_se`` is for the same problems, sampled again.
+
 Intervals use the t distribution with the degrees of freedom of Welch and Satterthwaite: two training seeds
 that differ widely tell little about a third, however many problems they answered. Where a symmetric interval
 would exceed the possible values or have no width, they are Wilson's.
@@ -36,20 +38,27 @@ def clustered_se(values_N: Floats) -> float:
 
 
 def fixed_set_se(scores: NDArray[np.generic]) -> float:
-    """Return the SE of the mean if the same models answered the same problems again.
+    """Return the SE of the mean if the same models answered the same problems again with new sampling seeds.
 
-    sqrt(mean_i[m_i (1 - m_i) / (K - 1)] / N) for scores of 0 and 1, with m_i the mean over the samples of
-    problem i; written with the sample variance so that it also holds for other scores. NaN for one sample per
-    problem.
+    Training seeds answer sample k of a problem with one sampling seed, so that their sampling errors are not
+    independent; only samples with different k are. With c_ik the mean of sample k of problem i over training
+    seeds, the mean over all scores is the mean of N independent problem means of K independent c_ik:
+
+        SE^2 = 1 / N^2 * sum_i [1 / (K (K - 1)) * sum_k (c_ik - mean_k c_ik)^2]
+
+    Each bracket is an unbiased variance of a problem mean, however the training seeds depend on each other.
+    Summing the variances of the training seeds instead leaves out their covariances. With one training seed
+    and scores of 0 and 1 this is sqrt(mean_i[m_i (1 - m_i) / (K - 1)] / N), m_i the mean of problem i. NaN
+    for one sample per problem.
 
     Args:
-        scores: [..., N, K]; leading axes (training seeds) are averaged over as well.
+        scores: [..., N, K]; leading axes are training seeds, their samples in the same order.
     """
-    samples = scores.shape[-1]
+    problems, samples = scores.shape[-2:]
     if samples == 1:
         return math.nan
-    variances = scores.astype(float).var(axis=-1, ddof=1) / samples
-    return math.sqrt(float(variances.mean()) / variances.size)
+    columns_NK = scores.astype(float).reshape(-1, problems, samples).mean(axis=0)
+    return math.sqrt(float(columns_NK.var(axis=-1, ddof=1).mean()) / samples / problems)
 
 
 def standard_error(
@@ -133,6 +142,28 @@ def confidence_interval(
         return low + width * start, low + width * end
     # A comparison keeps NaN, max does not.
     return (low if value - half < low else value - half), value + half
+
+
+def p_of_zero(value: float, se: float, degrees: float, bounds: Bounds) -> float:
+    """Return the two-sided p of "the value is 0" that belongs to :func:`confidence_interval`.
+
+    Below 0.05 exactly where the 95 % interval excludes 0: the t test of value / SE, or, where that interval
+    is Wilson's, the score test that it inverts, with the quantile of t.
+
+    Args:
+        value: the estimate.
+        se: its standard error, not 0.
+        degrees: degrees of freedom of the SE.
+        bounds: smallest and largest possible value, one below 0 and one above.
+    """
+    low, high = bounds
+    half = float(special.stdtrit(degrees, 0.975)) * se
+    statistic = abs(value) / se
+    if value - half < low or value + half > high:
+        share, zero = (value - low) / (high - low), -low / (high - low)
+        trials = share * (1 - share) / (se / (high - low)) ** 2
+        statistic = abs(share - zero) / math.sqrt(zero * (1 - zero) / trials)
+    return float(2 * special.stdtr(degrees, -statistic))
 
 
 def minimum_detectable_difference(se: float) -> float:

@@ -87,6 +87,7 @@ def comparison_rows(
             p_holm=p_holm,
             n_samples=pair.n_samples,
             train_seeds=pair.train_seeds,
+            compares="methods" if pair.train_seeds > 1 else "runs",
             **asdict(pair.improvement),
         )
         for pair, p_holm in zip(pairs, _corrected(pairs), strict=True)

@@ -68,7 +68,7 @@ def _measure(
     for benchmark in study.benchmarks:
         name, samples = benchmark.benchmark, benchmark.samples_per_problem
         seed = _seed(study, group, name)
-        for measured in metrics_of(group.scores[name], samples, seed):
+        for measured in metrics_of(group.scores[name], samples, seed, study.shared_seed):
             yield name, measured
         if contamination is not None and contamination[name].any():
             for measured in split_by_contamination(group, name, contamination[name], samples, seed):
@@ -76,8 +76,8 @@ def _measure(
     yield from overall_of(group, study, contamination)
 
 
-def metrics_of(scores: list[Scores], samples: int, seed: int) -> Iterator[Measured]:
-    """Yield the metrics of one benchmark from its training seeds."""
+def metrics_of(scores: list[Scores], samples: int, seed: int, shared_seed: bool) -> Iterator[Measured]:
+    """Yield the metrics of one benchmark from its training seeds; see `StudyManifest.shared_seed`."""
 
     def all_of(attribute: str) -> Any:
         return np.stack([getattr(one, attribute) for one in scores])
@@ -104,7 +104,7 @@ def metrics_of(scores: list[Scores], samples: int, seed: int) -> Iterator[Measur
     yield "tokens_p95", estimate_quantile(tokens, 0.95, seed), size
     yield "tokens_mean/correct", *mean_among(tokens, correct, seed, LENGTH)
     yield "tokens_mean/incorrect", *mean_among(tokens, ~correct, seed, LENGTH)
-    if samples > 1:
+    if samples > 1 and not shared_seed:
         yield "rerun_se", _number(fixed_set_se(correct), correct.shape[1]), size
     seconds, problems = math.fsum(all_of("seconds").flat), correct.shape[1]
     yield "seconds_mean", _number(seconds / size, problems), size
@@ -144,7 +144,7 @@ def overall_of(
         samples = sum(group.n_samples(name, kept_N) for name, kept_N in kept.items())
         yield UNCONTAMINATED, (metric, macro_mean(uncontaminated, seed), samples)
     yield SAMPLE_WEIGHTED, (metric, weighted_mean(list(values.values()), sizes, seed), sum(sizes))
-    if all(benchmark.samples_per_problem > 1 for benchmark in study.benchmarks):
+    if not study.shared_seed and all(entry.samples_per_problem > 1 for entry in study.benchmarks):
         rerun = math.hypot(*(fixed_set_se(group.correct(name)) for name in names)) / len(names)
         problems = sum(values_RN.shape[1] for values_RN in values.values())
         yield OVERALL, ("rerun_se", _number(rerun, problems), sum(sizes))

@@ -36,9 +36,9 @@ class InitializedLora(ExportedAsLora, Lora):
     def initial_factors(self, weight: "Tensor", rank: int) -> "tuple[Tensor, Tensor]":
         """Return (A [r, in], B [out, r]) with B A the part of ``weight`` [out, in] to start from."""
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the trained adapter and its frozen start with the opposite sign."""
-        policy = cast("PeftModel", super().wrap(model, total_steps))
+        policy = cast("PeftModel", super().wrap(model, total_steps, seed))
         add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         for _, layer in self.adapted_layers(policy):
             self._start(cast("LoraLayer", layer))

@@ -30,7 +30,7 @@ class LayerMethod(Method):
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "AdaptedLinear":
         """Return the layer that takes the place of ``linear`` and trains an update of it."""
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Replace every target layer, in an order that is the same in any process."""
         from rlvr.methods.base.measure import shape_of
 
@@ -64,6 +64,6 @@ class LayerMethod(Method):
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write the whole model with the updates merged in float32."""
-        from rlvr.methods.weights import write_merged
+        from rlvr.methods.weights import write_whole
 
-        write_merged(self, cast("PreTrainedModel", model), directory)
+        write_whole(self, model, directory)

@@ -89,10 +89,11 @@ class Method(ABC):
         check_requirements(self, shape)
 
     @abstractmethod
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Return the model with what the method trains, everything else frozen.
 
-        ``total_steps`` is the number of optimizer steps of the run, for methods with a schedule of their own.
+        ``total_steps`` is the number of optimizer steps of the run, for methods with a schedule of their own;
+        ``seed`` decides what is drawn at random and frozen.
         """
 
     @abstractmethod
@@ -173,16 +174,25 @@ class PeftMethod(Method):
     """A method that is a tuner of the PEFT library on modules chosen by name."""
 
     parameters: ModuleParameters
+    seed_field: ClassVar[str | None] = None
+    """Field of the PEFT configuration from which frozen random parts follow; None: there are none."""
 
     @abstractmethod
     def peft_config(self) -> "PeftConfig":
         """Return the PEFT configuration."""
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def seeded_config(self, seed: int) -> "PeftConfig":
+        """Return the PEFT configuration of a run whose frozen random parts follow from ``seed``."""
+        config = self.peft_config()
+        if self.seed_field:
+            setattr(config, self.seed_field, seed % 2**31)
+        return config
+
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter; PEFT keeps its weights in float32 whatever the base's precision."""
         from peft import get_peft_model
 
-        return get_peft_model(model, self.peft_config(), autocast_adapter_dtype=True)
+        return get_peft_model(model, self.seeded_config(seed), autocast_adapter_dtype=True)
 
     def declared_modules(self, shape: ModelShape) -> set[str]:
         """Return the target layers of the decoder blocks."""

@@ -32,9 +32,9 @@ class AdaLoraParameters(DropoutParameters):
     alpha: PositiveFloat = 64
     """The update is scaled by alpha / initial_rank."""
     warmup_fraction: Fraction = 0.04
-    """Share of the steps before ranks are removed."""
+    """Share of the steps before ranks are removed; the authors' runs: 9 % (MNLI) and 12 % (SST-2)."""
     final_fraction: Fraction = 0.1
-    """Share of the steps at the end with the ranks settled."""
+    """Share of the steps at the end with the ranks settled; the authors' runs: 58 % and 44 %."""
     interval: PositiveInt = 1
     """Steps between two allocations."""
     orthogonality: Annotated[float, Field(ge=0)] = 0.5
@@ -85,7 +85,7 @@ class AdaLora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter with a schedule over the whole run."""
         from peft import get_peft_model
 
@@ -104,14 +104,20 @@ class AdaLora(PeftMethod):
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Update importances and allocate ranks; PEFT counts steps from 1.
 
-        PEFT settles the ranks at one step of the schedule. If that step has no gradient, the
-        next one takes its place.
+        PEFT settles the ranks at one step of the schedule, by the importances of the steps before it. If that
+        step has no gradient, the next one takes its place; if no step before it had one, its own gradient
+        decides.
         """
+        if self.parameters.initial_rank == self.parameters.target_rank:
+            return  # there is nothing to take away
         tuner = _tuner(model)
-        config = cast(Any, tuner.peft_config["default"])
+        config, allocator = cast(Any, tuner.peft_config["default"]), cast(Any, tuner.rankallocator)
         settling = config.total_step - config.tfinal
-        unsettled = bool(cast(Any, tuner.rankallocator).ipt)  # emptied when the ranks are settled
-        tuner.update_and_allocate(settling if step + 1 > settling and unsettled else step + 1)
+        settled = bool(config.rank_pattern) and not allocator.ipt  # PEFT then forgets the importances
+        due = step + 1 >= settling and not settled
+        if due and not allocator.ipt:
+            allocator.update_ipt(tuner.model)
+        tuner.update_and_allocate(settling if due else step + 1)
 
     def extra_loss(self, model: "nn.Module") -> "Tensor | None":
         """Return gamma times the mean of ||P^T P - I||_F over all A and B.

@@ -63,10 +63,10 @@ class Boft(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter; layers with equally many inputs share one dense permutation."""
         with _nothing_compiled():
-            policy = super().wrap(model, total_steps)
+            policy = super().wrap(model, total_steps, seed)
         shared: dict[int, Any] = {}
         for _, layer in self.adapted_layers(policy):
             tuner = cast(Any, layer)

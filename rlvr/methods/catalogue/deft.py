@@ -52,13 +52,13 @@ class Deft(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter and set R again, in float32.
 
         PEFT rounds R to the base's precision: in bfloat16 the policy would start a training step away from
         the base.
         """
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeftLayer", layer)
             tuner.deft_R["default"].data = self._projected_out(tuner) / tuner.deft_scaling["default"]

@@ -57,9 +57,9 @@ class Delora(ExportedAsLora, PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the trained adapter and its frozen start with opposite sign."""
-        policy = cast("PeftModel", super().wrap(model, total_steps))
+        policy = cast("PeftModel", super().wrap(model, total_steps, seed))
         add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
         for _, layer in self.adapted_layers(policy):
             tuner = cast("DeloraLayer", layer)

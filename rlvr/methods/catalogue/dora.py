@@ -33,9 +33,9 @@ class Dora(Lora):
         config.use_dora = True
         return config
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter with its magnitudes in float32."""
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         self.start_magnitudes(policy)
         return policy
 

@@ -1,8 +1,8 @@
 """FourierFT: a few frequencies of the update are trained."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_ENTRIES
@@ -21,8 +21,6 @@ class FourierFtParameters(TargetedParameters):
     """Trained coefficients n of every layer."""
     scale: PositiveFloat = 300
     """Factor of the update; the authors' value for the LLaMA family."""
-    location_seed: Annotated[int, Field(ge=0)] = 777
-    """Seed of the frequencies that are trained, the same in all layers of one shape."""
 
 
 @register
@@ -38,17 +36,17 @@ class FourierFt(PeftMethod):
     formula = "W = W0 + scale Re(IDFT(F)), F zero but for n entries at random, fixed places"
     requirements: ClassVar = {"frequencies": AT_MOST_ENTRIES}
     small_settings: ClassVar = {"frequencies": 200}
+    seed_field = "random_loc_seed"
     parameters: FourierFtParameters
 
     def peft_config(self) -> "FourierFTConfig":
-        """Return the configuration; the places follow from its seed and are not saved."""
+        """Return the configuration; the places follow from the training seed and are not saved."""
         from peft import FourierFTConfig
 
         return FourierFTConfig(
             task_type="CAUSAL_LM",
             n_frequency=self.parameters.frequencies,
             scaling=self.parameters.scale,
-            random_loc_seed=self.parameters.location_seed,
             init_weights=True,  # zeros; PEFT's default is noise
             target_modules=list(self.parameters.target_modules),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rlvr.config.schema import Settings
 from rlvr.methods.base.shapes import ModelShape
@@ -29,7 +29,7 @@ class Full(Method):
     parameters: NoParameters
     keeps_base = False
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Make every weight trainable."""
         return model.requires_grad_(True)
 
@@ -59,4 +59,6 @@ class Full(Method):
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write the whole model in the Hugging Face layout."""
-        cast("PreTrainedModel", model).save_pretrained(str(directory))
+        from rlvr.methods.weights import write_whole
+
+        write_whole(self, model, directory)

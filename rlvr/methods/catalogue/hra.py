@@ -49,9 +49,9 @@ class Hra(PeftMethod):
             task_type="CAUSAL_LM", r=self.parameters.rank, target_modules=list(self.parameters.target_modules)
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter and compute its layers in their low-rank form."""
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             cast(Any, layer).forward = MethodType(_forward, layer)
         return policy

@@ -43,7 +43,7 @@ class LnTuning(PeftMethod):
 
         return LNTuningConfig(task_type="CAUSAL_LM")
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Let PEFT train a copy of every chosen norm."""
         from peft import get_peft_model
 

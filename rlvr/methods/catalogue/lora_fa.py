@@ -35,9 +35,9 @@ class LoraFa(Lora):
     formula = "W = W0 + (alpha/r) B A, A frozen, gradient of B times (r/alpha)^2 (A A^T)^-1"
     parameters: LoraFaParameters
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject LoRA and freeze every A."""
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for name, parameter in policy.named_parameters():
             if ".lora_A." in name:
                 parameter.requires_grad_(False)

@@ -35,9 +35,9 @@ class LoraOrthogonal(Lora):
     formula = "W = W0 + (alpha/r) B A, first A = Q_odd^T X, B = Y Q_even, X and Y random, Q orthogonal"
     parameters: LoraOrthogonalParameters
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject LoRA and sample its factors."""
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("LoraLayer", layer)
             down = cast("nn.Linear", tuner.lora_A["default"]).weight.data

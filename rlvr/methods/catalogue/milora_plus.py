@@ -22,11 +22,11 @@ class MiloraPlus(Lora):
     formula = "W = W0 + (alpha/r) B A, A = V_min^T and B = 0 at the start, W0 = U S V^T"
     requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject LoRA and set A; the base is not changed."""
         import torch
 
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             tuner = cast("LoraLayer", layer)
             weight = cast("nn.Linear", tuner.get_base_layer()).weight.detach().float()

@@ -51,13 +51,13 @@ class Psoft(ExportedAsLora, PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter, save its subspace with it, and keep small rotations in spite of rounding.
 
         PEFT recomputes A and B whenever a run is loaded, but the signs of an SVD differ between machines, and
         the trained R means nothing in another basis.
         """
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             tuner = cast(Any, layer)
             for basis in (tuner._psoft_A_cache, tuner._psoft_B_cache):

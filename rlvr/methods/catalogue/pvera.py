@@ -37,6 +37,7 @@ class Pvera(PeftMethod):
     formula = "W = W0 + diag(b) B diag(d) A in the mean, A and B random, frozen and shared by all layers"
     exact_lora = True
     stochastic = True
+    seed_field = "projection_prng_key"
     parameters: PveraParameters
 
     def peft_config(self) -> "PveraConfig":

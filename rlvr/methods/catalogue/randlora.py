@@ -38,6 +38,7 @@ class Randlora(PeftMethod):
     )
     formula = "W = W0 + (alpha/r) sum_j B_j diag(l_j) A diag(g_j), A and all B_j random, frozen and shared"
     small_settings: ClassVar = {"rank": 5, "alpha": 100}
+    seed_field = "projection_prng_key"
     parameters: RandloraParameters
 
     def peft_config(self) -> "RandLoraConfig":

@@ -1,8 +1,8 @@
 """SHiRA: a few entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import Requirement
@@ -19,8 +19,6 @@ class ShiraParameters(TargetedParameters):
 
     rank: PositiveInt = 32
     """As many entries are trained as LoRA of this rank has; the update's own rank is not limited."""
-    location_seed: Annotated[int, Field(ge=0)] = 42
-    """Seed of the entries that are trained, the same in all layers of one shape."""
 
 
 @register
@@ -41,16 +39,16 @@ class Shira(PeftMethod):
             lambda rank, inputs, outputs: rank * (inputs + outputs) <= inputs * outputs,
         )
     }
+    seed_field = "random_seed"
     parameters: ShiraParameters
 
     def peft_config(self) -> "ShiraConfig":
-        """Return the configuration; the places follow from its seed and are saved with the adapter."""
+        """Return the configuration; the places follow from the training seed and are saved."""
         from peft import ShiraConfig
 
         return ShiraConfig(
             task_type="CAUSAL_LM",
             r=self.parameters.rank,
-            random_seed=self.parameters.location_seed,
             target_modules=list(self.parameters.target_modules),
         )
 

@@ -37,6 +37,7 @@ class TinyLora(ExportedAsLora, PeftMethod):
     citation = "Morris et al., Learning to Reason in 13 Parameters, arXiv 2602.04118"
     formula = "W = W0 + B (sum_i v_i P_i) A, B A = the r largest singular components of W0, P_i random"
     requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE}
+    seed_field = "projection_seed"
     parameters: TinyLoraParameters
 
     def peft_config(self) -> "TinyLoraConfig":

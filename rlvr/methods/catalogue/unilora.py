@@ -39,10 +39,11 @@ class UniLora(ExportedAsLora, PeftMethod):
     citation = "Li et al., Uni-LoRA: One Vector is All You Need, arXiv 2506.00799"
     formula = "W = W0 + B A - B0 A0, all entries of all A and B taken from one vector, B0 A0 its start"
     small_settings: ClassVar = {"vector_length": 96}
+    seed_field = "proj_seed"
     parameters: UniLoraParameters
 
     def peft_config(self) -> "UniLoraConfig":
-        """Return the configuration; its seed decides which entry goes where."""
+        """Return the configuration; the training seed decides which entry goes where."""
         from peft import UniLoraConfig
 
         return UniLoraConfig(
@@ -53,10 +54,10 @@ class UniLora(ExportedAsLora, PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the trained adapter and its frozen start with the opposite sign."""
-        policy = cast("PeftModel", super().wrap(model, total_steps))
-        add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
+        policy = cast("PeftModel", super().wrap(model, total_steps, seed))
+        add_frozen_start(policy, self.with_settings(dropout=0.0).seeded_config(seed))
         vectors = cast(Any, policy.base_model).unilora_theta_d
         vectors[INITIAL].data.copy_(vectors[TRAINED].data)
         for _, layer in self.adapted_layers(policy):

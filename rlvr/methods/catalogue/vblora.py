@@ -65,11 +65,11 @@ class Vblora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def wrap(self, model: "PreTrainedModel", total_steps: int) -> "nn.Module":
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter and let every B start at zero."""
         import torch
 
-        policy = super().wrap(model, total_steps)
+        policy = super().wrap(model, total_steps, seed)
         with torch.no_grad():
             bank = cast(Any, policy).base_model.vblora_vector_bank["default"]
             bank[1::2] = -bank[::2]

@@ -32,6 +32,7 @@ class Vera(PeftMethod):
     citation = "Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, arXiv 2310.11454"
     formula = "W = W0 + diag(b) B diag(d) A, A and B random, frozen and shared by all layers"
     exact_lora = True
+    seed_field = "projection_prng_key"
     parameters: VeraParameters
 
     def peft_config(self) -> "VeraConfig":

@@ -1,8 +1,8 @@
 """WaveFT: a few wavelet coefficients of the update are trained."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_ENTRIES
@@ -21,8 +21,6 @@ class WaveFtParameters(TargetedParameters):
     """Trained coefficients n of every layer."""
     scale: PositiveFloat = 25
     """Factor of the update."""
-    location_seed: Annotated[int, Field(ge=0)] = 777
-    """Seed of the coefficients that are trained, the same in all layers of one shape."""
 
 
 @register
@@ -38,17 +36,17 @@ class WaveFt(PeftMethod):
     formula = "W = W0 + scale IDWT(C), Haar wavelets, C zero but for n entries at random, fixed places"
     requirements: ClassVar = {"coefficients": AT_MOST_ENTRIES}
     small_settings: ClassVar = {"coefficients": 200}
+    seed_field = "random_loc_seed"
     parameters: WaveFtParameters
 
     def peft_config(self) -> "WaveFTConfig":
-        """Return the configuration; the places follow from its seed and are not saved."""
+        """Return the configuration; the places follow from the training seed and are not saved."""
         from peft import WaveFTConfig
 
         return WaveFTConfig(
             task_type="CAUSAL_LM",
             n_frequency=self.parameters.coefficients,
             scaling=self.parameters.scale,
-            random_loc_seed=self.parameters.location_seed,
             target_modules=list(self.parameters.target_modules),
         )
 

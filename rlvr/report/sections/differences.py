@@ -32,6 +32,7 @@ class Difference:
     p_holm: float
     detectable: float
     improvement: Estimate | None
+    compares: str
     plot: Markup
 
 
@@ -143,6 +144,7 @@ def _row(inputs: Inputs, variant: Variant, row: dict, scale: Scale) -> ForestRow
         p_holm=row["p_holm"],
         detectable=row["minimum_detectable"],
         improvement=_improvement(row),
+        compares=row["compares"],
         plot=forest_row(estimate, row["minimum_detectable"], scale, title),
     )
     return ForestRow(label=label, note=seeds_text(inputs, variant, row["train_seeds"]), difference=difference)

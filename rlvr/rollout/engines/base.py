@@ -52,6 +52,10 @@ class Engine(Protocol):
     def devices(self) -> "frozenset[torch.device]":
         """Devices that the engine uses."""
 
+    @property
+    def weight_dtype(self) -> "torch.dtype":
+        """Precision to which the served weights are rounded."""
+
     def load_weights(self, weights: "Iterable[tuple[str, Tensor]]") -> None:
         """Replace the named weights; names are those of the plain base model."""
 

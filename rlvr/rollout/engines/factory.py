@@ -1,7 +1,7 @@
 """The factory: the one place that knows which engines there are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from rlvr.config.schema import DType
 from rlvr.rollout.engines.base import Engine
@@ -19,24 +19,36 @@ def make_engine(
     *,
     dtype: DType,
     batch_size: int,
+    weight_dtype: DType | None = None,
+    adapter: Path | None = None,
     prompt_width: int = 0,
 ) -> Engine:
-    """Return an engine that serves the weights of a prepared model folder.
+    """Return an engine that serves the weights of a prepared model folder, or an exported run on it.
 
     Args:
         name: which engine.
         model: prepared model folder.
         tokenizer: its tokenizer.
-        dtype: precision of the served weights.
+        dtype: precision in which the engine computes.
         batch_size: completions sampled at once.
+        weight_dtype: precision to which all weights are rounded; None: ``dtype`` for the model, and an
+            adapter as it is saved.
+        adapter: exported run to serve as its users load it, an adapter beside the model and not merged.
         prompt_width: tokens to which prompts are padded at least; see the engine.
 
     Raises:
-        UserError: the folder holds no model.
+        UserError: the folder holds no model, or the other no exported run.
     """
     match name:
         case "transformers":
+            import torch
+
+            from rlvr.methods.weights import load_exported
             from rlvr.models.load import load_model
             from rlvr.rollout.engines.transformers import TransformersEngine
 
-            return TransformersEngine(load_model(model, dtype), tokenizer, batch_size, prompt_width)
+            served = load_model(model, dtype)
+            if adapter:
+                load_exported(served, adapter)
+            rounded = cast("torch.dtype", getattr(torch, weight_dtype)) if weight_dtype else None
+            return TransformersEngine(served, tokenizer, batch_size, prompt_width, rounded)

@@ -7,6 +7,7 @@ and matrix products of very few rows are computed in another order, so no batch 
 choose its kernels by batch size; there, two batch sizes can differ by rounding and, rarely, in a token.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
@@ -26,10 +27,14 @@ from transformers import (
 
 from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
+from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 
 LEAST_ROWS = 4
 """Minimum rows of a batch; smaller batches are filled with copies of their last request."""
+
+CHECKED_TOKENS = 64
+"""Tokens of the first call that are compared with a forward pass without cache and padding."""
 
 
 class TransformersEngine:
@@ -41,6 +46,7 @@ class TransformersEngine:
         batch_size: completions sampled at once.
         prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
             completions do not depend on how the requests are divided among calls.
+        weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
     """
 
     def __init__(
@@ -49,12 +55,18 @@ class TransformersEngine:
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         prompt_width: int = 0,
+        weight_dtype: torch.dtype | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.weight_dtype = weight_dtype or model.dtype
+        if weight_dtype is not None:
+            for parameter in model.parameters():
+                parameter.data.copy_(parameter.data.to(weight_dtype))
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
+        self.checked = False
         self.updates: dict[str, tuple[Tensor, Tensor]] = {}
         # A model's own defaults, such as a repetition penalty, would silently change the distribution.
         model.generation_config = GenerationConfig()
@@ -72,7 +84,7 @@ class TransformersEngine:
         """
         for name, weight in weights:
             try:
-                self.model.get_parameter(name).data.copy_(weight)
+                self.model.get_parameter(name).data.copy_(weight.to(self.weight_dtype))
             except AttributeError:
                 raise UserError(
                     f"the served model has no weight {name!r}; the weights belong to another model"
@@ -84,10 +96,13 @@ class TransformersEngine:
 
     def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
         """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
-        module = self.model.get_submodule(layer)
+        module = cast(nn.Linear, self.model.get_submodule(layer))
         if layer not in self.updates:
             module.register_forward_hook(self._adds_update(layer))
-        self.updates[layer] = (down.to(module.weight, copy=True), up.to(module.weight, copy=True))
+        self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
+
+    def _rounded(self, factor: Tensor, module: nn.Linear) -> Tensor:
+        return factor.to(self.weight_dtype, copy=True).to(module.weight)
 
     def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
         def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
@@ -115,7 +130,32 @@ class TransformersEngine:
         for start in range(0, len(requests), self.batch_size):
             batch = requests[start : start + self.batch_size]
             completions += self._generate_batch(batch, sampling, width)
+        if requests and not self.checked:
+            self._check(requests, completions, sampling.temperature)
         return completions
+
+    def _check(
+        self, requests: Sequence[Request], completions: Sequence[Completion], temperature: float
+    ) -> None:
+        """Compare the completion of the shortest prompt, which has most padding, with a pass without a cache.
+
+        Raises:
+            UserError: its log-probabilities differ by more than rounding, so the samples are not the model's.
+        """
+        request, completion = min(
+            zip(requests, completions, strict=True), key=lambda pair: len(pair[0].prompt_ids)
+        )
+        compared = completion.token_ids[:CHECKED_TOKENS]
+        scored = torch.tensor(self.score(Tokens(request.prompt_ids, compared), temperature))
+        log_ratio = scored - torch.tensor(completion.logprobs[: len(compared)])
+        kl = float((log_ratio.exp() - 1 - log_ratio).mean())  # k3, as in rlvr.dapo.update.mismatch_kl
+        if not kl <= (1e-3 if self.model.dtype == torch.float32 else 0.1):
+            raise UserError(
+                f"{type(self.model).__name__} (model_type {self.model.config.model_type}) cannot be sampled "
+                "in batches: with a cache and padding on the left it gives other probabilities than without "
+                f"(KL {kl:.2g} nats per token); use a model of another family"
+            )
+        self.checked = True
 
     @torch.no_grad()
     def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
@@ -141,19 +181,24 @@ class TransformersEngine:
         seconds = (time.perf_counter() - started) / len(batch)
         return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
 
-    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache:
+    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache | None:
         """Run each distinct prompt once, except for its last token, and share its keys and values.
 
-        The completions of a group have the same prompt, which would otherwise be computed G times.
+        The completions of a group have the same prompt, which would otherwise be computed G times. None where
+        the inner model takes no such cache: each completion's prompt is then computed for itself.
         """
+        inner = self.model.base_model
+        accepted = inspect.signature(inner.forward).parameters
+        if "past_key_values" not in accepted:
+            return None
         unique, rows = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
         ids, present = unique[0, :, :-1], unique[1, :, :-1]
         cache = DynamicCache(config=self.model.config)
         if ids.shape[1]:
-            positions = (present.cumsum(dim=1) - 1).clamp(min=0)
-            self.model.model(
-                input_ids=ids, attention_mask=present, position_ids=positions, past_key_values=cache
-            )
+            keywords = {"input_ids": ids, "attention_mask": present, "past_key_values": cache}
+            if "position_ids" in accepted:
+                keywords["position_ids"] = (present.cumsum(dim=1) - 1).clamp(min=0)
+            inner(**keywords)
             cache.reorder_cache(rows)
         return cache
 
@@ -210,10 +255,3 @@ def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) ->
         ids[row, width - len(sequence) :] = torch.tensor(sequence)
         mask[row, width - len(sequence) :] = 1
     return ids, mask
-
-
-def end_token_ids(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the ids that end a completion: those of the tokenizer and of the generation config."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return list(dict.fromkeys(i for i in [tokenizer.eos_token_id, *ids] if i is not None))

@@ -34,12 +34,15 @@ def test_columns_that_are_not_documented_are_not_written(
 def test_a_faulty_training_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train_log.parquet"
     frame = pd.DataFrame(log(0, 1))
+    older = frame.copy()  # without a version: the first one
+    frame.attrs = {"format_version": 2}
     newer = frame.copy()
-    newer.attrs = {"format_version": 2}
+    newer.attrs = {"format_version": 3}
     for faulty, words in (
         (frame.drop(columns="loss/policy"), "column 'loss/policy' is missing"),
         (frame.assign(**{"reward/mean": "high"}), "column 'reward/mean' holds .*, not numbers"),
-        (newer, "format version 2, but this version of rlvr reads 1"),
+        (older, "format version 1, but this version of rlvr reads 2"),
+        (newer, "format version 3, but this version of rlvr reads 2"),
     ):
         write_parquet(path, faulty)
         with pytest.raises(UserError, match=rf"train_log\.parquet: {words}.*delete the file to rebuild it"):

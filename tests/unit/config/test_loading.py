@@ -11,7 +11,7 @@ from rlvr.config.reference import FILES, reference_text, schema_texts
 from rlvr.config.schema import Study
 from rlvr.errors import UserError
 from rlvr.methods import get_method, methods
-from rlvr.plan import configs, fingerprints, load_plan, selected_studies
+from rlvr.plan import configs, fingerprints, load_plan, selection
 from tests.helpers.paths import REPOSITORY
 
 
@@ -97,8 +97,8 @@ def test_a_setting_with_a_wrong_key_is_refused(config):
 
 def test_wrong_selections_are_refused():
     with pytest.raises(UserError, match="study: unknown key; did you mean 'studies'"):
-        selected_studies({"study": ["demo"]})
-    assert selected_studies({"studies": ["demo"]}) == ["demo"]
+        selection({"study": ["demo"]})
+    assert selection({"studies": ["demo"]}).studies == ["demo"]
 
 
 def test_broken_yaml_names_the_file(tmp_path):

@@ -74,6 +74,32 @@ def test_uninformative_groups_are_replaced_and_the_surplus_is_carried():
     assert second.carried == len(carried)
 
 
+def test_the_surplus_can_be_discarded():
+    sampler = sampler_with(
+        correct_for_even, prompts_per_step=5, dynamic_sampling={"surplus": "discard", "max_rounds": 9}
+    )
+    first = sample(sampler, 0)
+    informative = [group for group in first.sampled if int(group.problem_id[1:]) % 2 == 0]
+    assert len(informative) > 5, "this seed leaves a surplus; without one the test would prove nothing"
+    assert first.kept == informative[:5], "the first ones in the order of their prompts are kept"
+    second = sample(sampler, 1)
+    assert sampler.surplus == [] and second.carried == 0
+    assert not any(group in informative for group in second.kept)
+    assert group_metrics(second, 5)["groups/carried_fraction"] == 0
+
+
+def test_shares_of_old_groups_and_of_the_batch_that_is_filled():
+    groups = sample(sampler_with(first_correct), 0).kept
+    shares = [
+        (metrics["groups/carried_fraction"], metrics["groups/filled_fraction"])
+        for kept, carried in ((4, 1), (4, 6), (2, 1))
+        for metrics in [group_metrics(StepGroups(groups[:kept], groups, carried), 4)]
+    ]
+    assert shares == [(0.25, 1), (1, 1), (0.5, 0.5)]
+    empty = group_metrics(StepGroups([], groups, 0), 4)
+    assert math.isnan(empty["groups/carried_fraction"]) and empty["groups/filled_fraction"] == 0
+
+
 def test_rounds_are_capped():
     sampler = sampler_with(
         lambda problems, completions: [0.0] * len(problems), dynamic_sampling={"max_rounds": 3}
@@ -133,13 +159,13 @@ def test_samples_depend_on_the_seed_alone(change):
 def test_metrics_count_all_sampled_groups_and_are_unknown_without_any():
     sampler = sampler_with(correct_for_even, prompts_per_step=5)
     batch = sample(sampler, 0)
-    metrics = group_metrics(batch)
+    metrics = group_metrics(batch, 5)
     assert metrics["groups/sampled"] == len(batch.sampled) > metrics["groups/kept"] == 5
     assert metrics["groups/dropped"] + len(batch.kept) + len(sampler.surplus) == len(batch.sampled)
     rewards = [value for group in batch.sampled for value in group.rewards]
     assert metrics["reward/mean"] == sum(rewards) / len(rewards)
     sampler.surplus = batch.kept  # enough for the next step, which then samples none
-    carried = group_metrics(sample(sampler, 1))
+    carried = group_metrics(sample(sampler, 1), 5)
     assert (carried["groups/sampled"], carried["groups/carried"], carried["groups/kept"]) == (0, 5, 5)
     assert math.isnan(carried["reward/mean"]) and math.isnan(carried["groups/informative_fraction"])
 

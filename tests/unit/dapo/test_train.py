@@ -2,13 +2,15 @@
 
 import importlib.metadata
 import json
+import logging
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rlvr.artifacts import TRAIN_LOG, RunRecord, read_record
 from rlvr.config.resolved import TrainConfig, read_config
@@ -18,7 +20,9 @@ from rlvr.errors import UserError
 from rlvr.files import write_json
 from rlvr.methods import get_method
 from rlvr.models.load import load_model
+from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.transformers import TransformersEngine
+from tests.helpers.causal_models import causal_model
 
 COLUMNS = list(TRAIN_LOG)
 SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3}
@@ -161,13 +165,17 @@ def test_device_seconds_count_the_devices_of_trainer_and_engine(tiny_folder, tmp
     assert info.device_seconds == 2 * info.seconds
 
 
-def test_results_of_a_finished_run_are_written_again_without_training(tiny_folder, tmp_path, data):
+def test_results_of_a_finished_run_are_written_again_without_training(tiny_folder, tmp_path, data, caplog):
+    caplog.set_level(logging.INFO, logger="rlvr")
     config = config_at(tmp_path / "config.json")
     train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    assert f"run-lora: no checkpoint in {tmp_path / 'state'}/" in caplog.text
+    assert "starting at step 0" in caplog.text
     content = (tmp_path / "run/trained.safetensors").read_bytes()
     (tmp_path / "run/trained.safetensors").unlink()
     train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=fails_at(0))
     assert (tmp_path / "run/trained.safetensors").read_bytes() == content
+    assert f"run-lora: resuming after 6 steps, from the checkpoint in {tmp_path / 'state'}/" in caplog.text
 
 
 def test_another_setting_never_continues_old_state(tiny_folder, tmp_path, data):
@@ -209,6 +217,81 @@ def test_a_run_with_nothing_to_learn_from_warns_before_training(tiny_folder, tmp
     log = pd.read_parquet(tmp_path / "run/train_log.parquet")
     assert log["groups/kept"].tolist() == [0]
     assert set(log.columns) == set(COLUMNS)
+
+
+def rarely_informative(problems, completions):
+    """About one group in four has both correct and incorrect completions."""
+    return [
+        float(sum(completion.token_ids) % 2 == 0 and int(problem.id.split("+")[0]) % 4 == 0)
+        for problem, completion in zip(problems, completions, strict=True)
+    ]
+
+
+def test_a_batch_that_is_not_filled_is_reported_once_and_logged(tiny_folder, tmp_path, data, caplog):
+    config = config_at(tmp_path / "config.json", dynamic_sampling={"max_rounds": 3, "surplus": "discard"})
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=rarely_informative)
+    log = pd.read_parquet(tmp_path / "run/train_log.parquet")
+    assert (log["groups/filled_fraction"] == log["groups/kept"] / 3).all()
+    assert ((log["groups/filled_fraction"] > 0) & (log["groups/filled_fraction"] < 1)).sum() > 1
+    warnings = [message for message in caplog.messages if "of 3 groups: 3 rounds" in message]
+    assert len(warnings) == 1 and "training.dynamic_sampling.max_rounds" in warnings[0]
+    assert (log["groups/carried"] == 0).all()
+    assert log["rollouts/completions"].tolist() == (4 * log["groups/sampled"]).cumsum().tolist()
+
+
+def float16_folder(tiny_folder: Path, folder: Path) -> Path:
+    """The tiny model, stored in float16."""
+    shutil.copytree(tiny_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: one.half() for name, one in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+    return folder
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_float16_base_trains_and_resumes_bit_for_bit(tiny_folder, tmp_path, data, method, monkeypatch):
+    monkeypatch.setattr("rlvr.dapo.loss_scale.START", 2.0**40)  # overflows: the scale matters
+    model = float16_folder(tiny_folder, tmp_path / "model")
+    config = config_at(tmp_path / "config.json", method, dtype="float16", rollout_dtype="float16")
+    train(config, model, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
+    with pytest.raises(PowerCut):
+        train(config, model, data, tmp_path / "b", tmp_path / "resumed", reward=fails_at(5))
+    train(config, model, data, tmp_path / "b", tmp_path / "resumed", reward=even_sum)
+    whole, resumed = (load_file(tmp_path / name / "trained.safetensors") for name in ("whole", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    logs = [pd.read_parquet(tmp_path / name / "train_log.parquet") for name in ("whole", "resumed")]
+    assert logs[0]["optim/overflows"].tolist() == logs[1]["optim/overflows"].tolist()
+    assert logs[0]["optim/overflows"][0] > 0
+    assert (logs[0]["rollout/mismatch_kl"] < 1e-3).all() and (logs[0]["sync/update_norm"] > 0).all()
+
+
+@pytest.mark.parametrize("family", ["gemma2", "granite"])
+def test_a_model_that_changes_its_logits_trains(family, tmp_path, data):
+    """The trainer's log-probabilities are the engine's; the output layer alone gives other ones."""
+    folder = tmp_path / "model"
+    causal_model(family).save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    write_json(folder / "provenance.json", {"sha256": "test"})
+    log = trained(tmp_path, "lora", folder, data, steps=3)
+    assert log["rollout/mismatch_kl"].max() < 1e-8
+    assert log["sync/canary_kl"].max() < 1e-8
+    assert (log["sync/update_norm"] > 0).all()
+
+
+def test_dropout_of_the_base_is_not_trained_with(tiny_folder, tmp_path, data):
+    """The run is the one of the same base without dropout."""
+    noisy = tmp_path / "model"
+    shutil.copytree(tiny_folder, noisy)
+    config = json.loads((noisy / "config.json").read_text())
+    (noisy / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.5}))
+    for folder, name in ((tiny_folder, "quiet"), (noisy, "noisy")):
+        (tmp_path / name).mkdir()
+        trained(tmp_path / name, "lora", folder, data, steps=2)
+    quiet, noisy_run = (
+        load_file(tmp_path / name / "lora/trained.safetensors") for name in ("quiet", "noisy")
+    )
+    assert all(torch.equal(quiet[name], noisy_run[name]) for name in quiet)
 
 
 def test_an_overlong_prompt_stops_the_run_or_is_dropped(tiny_folder, tmp_path, caplog):

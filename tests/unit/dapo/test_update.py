@@ -8,9 +8,10 @@ import torch
 
 from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
+from rlvr.dapo.loss_scale import GROWTH_STEPS, LossScale
 from rlvr.dapo.losses import ALGORITHMS
 from rlvr.dapo.sampling import Group
-from rlvr.dapo.update import Learner, _backward, make_batch, microbatches, store_logprobs, update
+from rlvr.dapo.update import Learner, _backward, _gradients, make_batch, microbatches, store_logprobs, update
 from rlvr.errors import UserError
 from rlvr.methods import make_method
 from rlvr.methods.policy import build_policy
@@ -23,16 +24,16 @@ def training(**changes) -> Training:
     return Training(**{**values, "sampling": {"max_new_tokens": 8}, **changes})
 
 
-def learner_on(folder, name="full", **changes) -> Learner:
+def learner_on(folder, name="full", stochastic=False, **changes) -> Learner:
     settings = training(**changes)
     method = make_method(name, {} if name == "full" else {"rank": 4, "alpha": 8})
     torch.manual_seed(0)
-    base = load_model(folder, "float32")
+    base = load_model(folder, settings.dtype)
     total = base.num_parameters()
     policy = build_policy(method, base, settings.optimizer_steps)
     optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
-    return Learner(method, policy, optimizer, scheduler, settings, total)
+    return Learner(method, policy, optimizer, scheduler, settings, total, stochastic)
 
 
 def groups() -> list[Group]:
@@ -146,6 +147,66 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_folder):
         updated(learner, groups())
 
 
+def weighted(batch: list[Group], factor: float) -> tuple[list[Group], torch.Tensor]:
+    """A batch and advantages so small that each token weighs as in a batch of thousands of completions."""
+    rewards_PG = torch.tensor([group.rewards for group in batch])
+    return batch, factor * ALGORITHMS["dapo"].advantages(rewards_PG)
+
+
+def float16_gradient(folder, factor: float, scale: float | None = None) -> torch.Tensor:
+    """The gradient of LoRA's B matrices in float16, over ``factor``."""
+    learner = learner_on(folder, "lora", dtype="float16", max_grad_norm=1e6)
+    if scale is not None:
+        learner.loss_scale.value = scale
+    batch, advantages = weighted(groups(), factor)
+    _gradients(learner, make_batch(batch, advantages, learner.training))
+    named = learner.policy.named_parameters()
+    return torch.cat([p.grad.flatten() for name, p in named if "lora_B" in name]) / factor
+
+
+def test_gradients_that_float16_cannot_hold_survive_by_the_loss_scale(tiny_folder):
+    expected = float16_gradient(tiny_folder, 1.0)
+    lost = float16_gradient(tiny_folder, 1e-5, scale=1.0)
+    kept = float16_gradient(tiny_folder, 1e-5)
+    scale = float(expected.norm())
+    assert float((lost - expected).norm()) > 0.5 * scale, "without the scale they vanish"
+    assert float((kept - expected).norm()) < 0.05 * scale
+
+
+def test_an_overflow_repeats_the_step_with_a_smaller_scale_and_loses_nothing(tiny_folder):
+    usual, large = (learner_on(tiny_folder, "lora", dtype="float16") for _ in range(2))
+    large.loss_scale.value = 2.0**40
+    metrics = updated(large, groups())
+    assert metrics["optim/overflows"] == math.log2(2.0**40 / large.loss_scale.value) > 0
+    assert math.isfinite(metrics["optim/grad_norm"])
+    assert updated(usual, groups())["optim/overflows"] == 0
+    found, expected = ([p for p in one.policy.parameters() if p.requires_grad] for one in (large, usual))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+    assert large.scheduler.last_epoch == 1, "one step was done"
+
+
+def test_an_overflow_that_no_scale_explains_stops_the_run(tiny_folder):
+    learner = learner_on(tiny_folder, "lora", dtype="float16")
+    batch, advantages = weighted(groups(), float("inf"))
+    with pytest.raises(UserError, match="not finite"):
+        update(learner, batch, advantages, 0)
+
+
+def test_the_loss_scale_grows_again_and_other_precisions_have_none():
+    scale = LossScale.of("float16")
+    assert scale.reduce() and scale.value == 2.0**15
+    for _ in range(GROWTH_STEPS):
+        scale.succeeded()
+    assert scale == LossScale(2.0**16, 0)
+    for dtype in ("float32", "bfloat16"):
+        other = LossScale.of(dtype)
+        assert not other.reduce()
+        for _ in range(GROWTH_STEPS):
+            other.succeeded()
+        assert other.value == 1
+
+
 @pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
 def test_loss_and_gradient_agree_with_trl(tiny_folder, tmp_path, algorithm):
     """The peer computes the same batch: same advantages, same stored log-probabilities, same clip."""
@@ -168,7 +229,7 @@ def test_loss_and_gradient_agree_with_trl(tiny_folder, tmp_path, algorithm):
         output_dir=str(tmp_path),
         loss_type=algorithm,
         epsilon=0.2,
-        epsilon_high=0.28,
+        epsilon_high=learner.training.clip_high,
         beta=0.0,
         num_generations=3,
         per_device_train_batch_size=6,

@@ -9,13 +9,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from rlvr.config.catalogue import PromptCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.config.schema import Prompt
-from rlvr.data.chat import opening, prompt_ids, render
+from rlvr.data.chat import end_of_turn, opening, prompt_ids, render
+from rlvr.errors import UserError
 from rlvr.models.tiny import build_tokenizer
 from rlvr.verify.extract import extract_answer
 from tests.helpers.paths import REPOSITORY
@@ -209,3 +211,120 @@ def test_the_answer_is_found_whoever_opens_the_think_block(
     assert extract_answer(completion, "boxed", finish_reason) == answer
     line = completion.replace("It is \\boxed{46}.", "Answer: 46\n")
     assert extract_answer(line, "answer-line", finish_reason) == answer
+
+
+# --- arguments, date and refusals of a template ---------------------------------------------------------
+
+
+def with_template(text: str) -> PreTrainedTokenizerFast:
+    fitted = build_tokenizer()
+    fitted.chat_template = text
+    return fitted
+
+
+def test_an_argument_reaches_the_template_and_may_close_the_think_block() -> None:
+    fitted, off = tokenizer("qwen3"), Prompt(template={"enable_thinking": False})
+    assert render(fitted, off, "1").endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert opening(fitted, off) == ""
+    assert render(fitted, Prompt(template={"enable_thinking": True}), "1") == render(fitted, Prompt(), "1")
+
+
+def test_an_argument_that_the_template_does_not_read_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"no argument 'enable_thinkin'; did you mean 'enable_thinking'\?"):
+        render(tokenizer("qwen3"), Prompt(template={"enable_thinkin": False}), "1")
+
+
+@pytest.mark.parametrize("name", ["messages", "tokenize", "strftime_now", "chat_template", "date_string"])
+def test_names_that_are_not_arguments_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"template.{name}"):
+        Prompt(template={name: True})
+
+
+CLOCKS = {
+    "smollm3": "{%- set today = strftime_now('%d %B %Y') -%}Today: {{ today }} {{ messages[0]['content'] }}",
+    "llama-3.2": (
+        "{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+        "{%- set date_string = strftime_now('%d %b %Y') %}{%- else %}{%- set date_string = '26 Jul 2024' %}"
+        "{%- endif %}{%- endif %}{{- 'Today Date: ' + date_string + '\n' }}{{ messages[0]['content'] }}"
+    ),
+    "in a macro": (
+        "{%- macro head() -%}Today Date: {{ strftime_now('%Y-%m-%d') }}{%- endmacro -%}{{ head() }}"
+        "{{ messages[0]['content'] }}"
+    ),
+}
+"""How published templates ask for the day."""
+
+
+@pytest.mark.parametrize("family", CLOCKS)
+def test_the_day_is_that_of_the_prompt_and_not_of_the_clock(family: str, monkeypatch) -> None:
+    from transformers.utils import chat_template_utils
+
+    class Clock:
+        @staticmethod
+        def now() -> None:
+            raise AssertionError("the clock was read")
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Clock)
+    fitted = with_template(CLOCKS[family])
+    text = render(fitted, Prompt(), "1")
+    assert "2025" in text and "01" in text
+    other = render(fitted, Prompt(date="2024-07-26"), "1")
+    assert "26" in other and "2024" in other
+    assert "Jul" in other or family == "in a macro"
+
+
+def test_a_date_may_be_written_without_quotes_and_must_be_one() -> None:
+    assert Prompt.model_validate(yaml.safe_load("{date: 2024-02-29}")).date == "2024-02-29"
+    with pytest.raises(ValueError, match="date"):
+        Prompt(date="2024-02-30")
+
+
+GEMMA = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}{% endfor %}"
+)
+
+
+def test_a_template_that_refuses_a_system_message_is_an_error_with_the_way_out() -> None:
+    fitted = with_template(GEMMA)
+    assert render(fitted, Prompt(), "1") == "user: 1"
+    with pytest.raises(UserError, match=r"'Be brief\.': System role not supported\. .*set `system: null`"):
+        render(fitted, Prompt(system="Be brief."), "1")
+
+
+def test_a_template_that_leaves_the_system_message_out_is_refused() -> None:
+    fitted = with_template("{{ messages[-1]['content'] }}")
+    with pytest.raises(UserError, match="it leaves the system message out"):
+        render(fitted, Prompt(system="Be brief."), "1")
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ messages[0]['content'] ", "{{ messages[0].nothing.at_all }}", "{{ 1 / 0 }}"]
+)
+def test_any_error_of_a_template_is_told(text: str) -> None:
+    with pytest.raises(UserError, match=r"chat template of the model cannot render the prompt '\{problem\}'"):
+        render(with_template(text), Prompt(), "1")
+
+
+@pytest.mark.parametrize("opened", ["<think>", "<think>\n", "<think>\n\n", "<think> "])
+def test_the_completion_begins_as_the_template_opens_it(opened: str) -> None:
+    fitted = with_template("{{ messages[0]['content'] }}:" + opened.replace("\n", "{{ '\\n' }}"))
+    assert opening(fitted, Prompt()) == opened
+
+
+@pytest.mark.parametrize(
+    ("family", "token"),
+    [
+        ("r1-distill", "<｜end▁of▁sentence｜>"),
+        ("qwen3", "<|im_end|>"),
+        ("smollm2", "<|im_end|>"),
+        ("tiny", "<|eos|>"),
+    ],
+)
+def test_the_token_that_ends_a_turn(family: str, token: str) -> None:
+    assert end_of_turn(tokenizer(family)) == token
+
+
+@pytest.mark.parametrize("text", [GEMMA, "{{ raise_exception('no') }}", "{{ messages[0]['content'] }}"])
+def test_a_template_that_ends_no_turn(text: str) -> None:
+    assert end_of_turn(with_template(text)) is None

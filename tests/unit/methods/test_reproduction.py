@@ -58,8 +58,8 @@ class Unsaved(Projected):
 class RandomSigns(get_method("lora")):
     """A PEFT method that scales every layer by a random sign."""
 
-    def wrap(self, model, total_steps):
-        policy = super().wrap(model, total_steps)
+    def wrap(self, model, total_steps, seed):
+        policy = super().wrap(model, total_steps, seed)
         for _, layer in self.adapted_layers(policy):
             layer.scaling["default"] *= 1 if torch.rand(()) < 0.5 else -1
         return policy

@@ -76,13 +76,35 @@ def test_adalora_settles_its_ranks_even_if_that_step_has_no_gradient():
     assert sum(kept_ranks(policy).values()) == 2 * len(kept_ranks(policy))
 
 
+@pytest.mark.parametrize(
+    ("steps", "target", "trained", "kept"),
+    [
+        (1, 2, [0], 2),  # one step, in which ranks settle at once
+        (3, 6, [0, 1, 2], 6),  # nothing to take away
+        (10, 2, [9], 2),  # no gradient before they settle: that step's own decides
+        (10, 2, [8, 9], 2),
+    ],
+)
+def test_adalora_reaches_its_target_in_runs_of_any_kind(steps, target, trained, kept):
+    values = {"initial_rank": 6, "target_rank": target, "warmup_fraction": 0.2, "final_fraction": 0.2}
+    method, policy = built("adalora", steps=steps, **values)
+    optimizer = method.optimizer(policy, training())
+    policy.train()
+    for step in trained:
+        optimizer.zero_grad()
+        policy(input_ids=INPUTS, labels=INPUTS).loss.backward()
+        optimizer.step()
+        method.after_step(policy, optimizer, step)
+    assert sum(kept_ranks(policy).values()) == kept * len(kept_ranks(policy))
+
+
 def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     """PEFT adds it to ``outputs.loss``, which a policy loss never reads."""
     method, policy = built("adalora", initial_rank=6, target_rank=2)
     settings = training(1e-3)
     optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    learner = Learner(method, policy, optimizer, scheduler, settings, 0)
+    learner = Learner(method, policy, optimizer, scheduler, settings, 0, stochastic=False)
     zero = {"loss": 0.0, "clipped_tokens": 0, "entropy": 0.0, "mismatch": 0.0, "tokens": 1}
     monkeypatch.setattr("rlvr.dapo.update._backward", lambda *_: zero)
     monkeypatch.setattr("rlvr.dapo.update.microbatches", lambda *_: [[0]])

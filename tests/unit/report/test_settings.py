@@ -69,10 +69,10 @@ def test_every_table_has_one_labelled_row_per_setting(ten):
         assert names == labels, prefix
 
 
-def test_the_answer_counts_variants_where_a_method_has_several(ten):
+def test_the_answer_counts_runs_and_variants_where_a_method_has_several(ten):
     _, page = ten
     (sentence,) = [e["text"] for e in page.all("p") if e["attributes"].get("class") == "answer"]
-    assert "of the 10 trained variants" in sentence and "methods" not in sentence
+    assert "of the 10 training runs" in sentence and "methods" not in sentence
     assert "Each variant was trained with 1 training seed" in page.all("main")[0]["text"]
 
 

@@ -138,7 +138,7 @@ def test_iqm_and_probability_of_improvement_need_three_training_seeds(one, three
         f"{chance.probability_of_improvement:.2f} "
         f"{chance.improvement_ci_low:.2f} to {chance.improvement_ci_high:.2f}"
     )
-    assert len(row) == 7 and len(page.table("Accuracy minus that of base, Overall")[0]) == 6
+    assert len(row) == 8 and len(page.table("Accuracy minus that of base, Overall")[0]) == 7
     assert "P (improvement)" in [e["text"] for e in page.all("th")]
     assert not [e for e in one[1].all("th") if e["text"] in ("P (improvement)", "Interquartile (IQM)")]
 

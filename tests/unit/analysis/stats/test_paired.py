@@ -147,6 +147,39 @@ def simulated(studies: int, runs: int, seed_spread: float, benchmarks: int = 1) 
     return hits / studies, math.sqrt(np.mean(variances)) / float(np.std(differences))
 
 
+def test_interval_and_p_of_several_seeds_answer_one_question() -> None:
+    """Two seeds that differ widely: every problem agrees, but the seeds do not."""
+    problem_N = np.linspace(0.1, 0.3, 60)
+    method = problem_N + np.array([[0.0], [0.5]])
+    result = compare([method], [problem_N[None]], seed=0)
+    assert result.ci_low < 0 < result.ci_high
+    assert result.p_value > 0.3  # flipping the signs of the problems alone gives 0.0001
+    assert sign_flip_p_value([method.mean(axis=0) - problem_N], seed=0) < 0.001
+
+
+def wrong_verdicts(runs: int, seed_spread: float, studies: int = 200) -> float:
+    """Share of studies of two equal methods that call them different, by p and interval."""
+    generator = np.random.default_rng(7)
+    wrong = 0
+    for study in range(studies):
+        logits = generator.normal(0, 1.5, (1, 1, 100)) + generator.normal(0, seed_spread, (2, runs, 1))
+        ours, theirs = generator.binomial(8, 1 / (1 + np.exp(-logits))) / 8
+        result = compare([ours], [theirs], seed=study)
+        wrong += result.p_value < 0.05
+        assert runs == 1 or (result.p_value < 0.05) == (not result.ci_low <= 0 <= result.ci_high)
+    return wrong / studies
+
+
+def test_one_run_per_method_does_not_tell_methods_apart() -> None:
+    assert wrong_verdicts(1, seed_spread=0.15) > 0.25
+    assert wrong_verdicts(1, seed_spread=0.0) < 0.08
+
+
+@pytest.mark.parametrize("runs", [2, 3])
+def test_p_values_of_several_seeds_are_nearly_right_about_the_methods(runs: int) -> None:
+    assert wrong_verdicts(runs, seed_spread=0.15) < 0.13
+
+
 @pytest.mark.parametrize("runs", [1, 2, 3, 5])
 def test_samples_are_counted_once_however_many_training_seeds(runs: int) -> None:
     """Training seeds that do not differ: all spread is that of samples and of problems."""

@@ -10,6 +10,7 @@ from rlvr.analysis.stats.uncertainty import (
     confidence_interval,
     fixed_set_se,
     minimum_detectable_difference,
+    p_of_zero,
     satterthwaite,
     standard_error,
     wilson_interval,
@@ -29,12 +30,39 @@ def test_fixed_set_se_is_the_formula_for_correctness() -> None:
     assert math.isnan(fixed_set_se(correct_NK[:, :1]))
 
 
-def test_fixed_set_se_is_how_much_a_rerun_moves() -> None:
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("shared", [True, False], ids=["one sampling seed for all runs", "one each"])
+def test_fixed_set_se_is_how_much_a_rerun_moves(runs: int, shared: bool) -> None:
+    """Models that differ a little answer with common random numbers, or each with its own."""
     generator = np.random.default_rng(2)
-    chance_N = generator.random((1, 40, 1))
-    reruns = generator.random((4_000, 40, 4)) < chance_N
+    chance_RN = np.clip(generator.random((1, 30)) + generator.normal(0, 0.05, (runs, 30)), 0, 1)
+    luck = generator.random((4_000, 1 if shared else runs, 30, 8))
+    reruns = luck < chance_RN[..., None]
+    truth = reruns.mean(axis=(1, 2, 3)).std()
     estimated = math.sqrt(np.mean([fixed_set_se(rerun) ** 2 for rerun in reruns]))
-    assert reruns.mean(axis=(1, 2)).std() == pytest.approx(estimated, rel=0.05)
+    assert estimated == pytest.approx(truth, rel=0.05)
+    if runs > 1 and shared:
+        apart = math.sqrt(np.mean([[fixed_set_se(run) ** 2 for run in rerun] for rerun in reruns]) / runs)
+        assert apart < 0.65 * truth  # what independent runs would have
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "degrees"),
+    [(0.1, 0.05, 399), (0.1, 0.06, 3), (0.02, 0.04, 1.2), (0.9, 0.3, 1.5), (-0.6, 0.5, 2), (0.99, 0.01, 1)],
+)
+def test_p_is_below_a_half_tenth_exactly_where_the_interval_excludes_zero(value, se, degrees) -> None:
+    low, high = confidence_interval(value, se, degrees, 100, (-1.0, 1.0))
+    assert (p_of_zero(value, se, degrees, (-1.0, 1.0)) < 0.05) == (not low <= 0 <= high)
+    for scale in np.linspace(0.05, 3, 60):
+        low, high = confidence_interval(value, se * scale, degrees, 100, (-1.0, 1.0))
+        assert (p_of_zero(value, se * scale, degrees, (-1.0, 1.0)) < 0.05) == (not low <= 0 <= high)
+
+
+def test_p_of_zero_is_that_of_the_t_test() -> None:
+    values = np.random.default_rng(3).normal(0.05, 0.1, 30)
+    expected = stats.ttest_1samp(values, 0)
+    found = p_of_zero(values.mean(), clustered_se(values), 29, (-1.0, 1.0))
+    assert found == pytest.approx(expected.pvalue)
 
 
 # Wilson's interval to four digits: Newcombe 1998, Statistics in Medicine 17, table I, method 3.

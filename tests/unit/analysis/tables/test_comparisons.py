@@ -26,7 +26,8 @@ def test_comparisons_end_to_end(results: Results) -> None:
         assert float(row["minimum_detectable"]) == pytest.approx(2.8 * float(row["se"]))
         runs = sum({"base": 1, "dora": 1}.get(side, 2) for side in (row["method"], row["baseline"]))
         assert int(row["n_samples"]) == runs * 4 * int(row["n_problems"])
-        assert row["train_seeds"] == ("1" if "dora" in (row["method"], row["baseline"]) else "2")
+        runs = "dora" in (row["method"], row["baseline"])
+        assert (row["train_seeds"], row["compares"]) == (("1", "runs") if runs else ("2", "methods"))
     family = [row for row in comparisons if row["baseline"] == "base" and row["benchmark"] == "overall"]
     smallest = min(family, key=lambda row: float(row["p_value"]))
     assert float(smallest["p_holm"]) == pytest.approx(min(1, 3 * float(smallest["p_value"])))

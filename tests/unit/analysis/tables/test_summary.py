@@ -279,3 +279,11 @@ def test_from_three_training_seeds_there_is_an_iqm(tmp_path: Path) -> None:
     assert float(row["value"]) == pytest.approx(stats.trim_mean(np.array(scores), 0.25, axis=None))
     assert float(row["ci_low"]) < float(row["value"]) < float(row["ci_high"]) and float(row["se"]) > 0
     assert (row["benchmark"], row["n_problems"], row["n_samples"]) == ("overall", "16", str(16 * 4 * 3))
+
+
+def test_samples_that_share_a_seed_say_nothing_about_a_rerun(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 4})
+    study.add("base")
+    study.shared_seed = True
+    summary, _ = study.aggregate()
+    assert "rerun_se" not in {row["metric"] for row in summary}

@@ -137,3 +137,24 @@ def test_a_shared_prompt_is_computed_once_and_changes_nothing(tiny_folder):
     assert tuple(rows[0]) == (2, 3), "two different prompts, all but their last token"
     alone = engine_on(tiny_folder, 1).generate(mixed, SAMPLING)
     assert [c.token_ids for c in together] == [c.token_ids for c in alone]
+
+
+def test_weights_are_rounded_more_coarsely_than_the_engine_computes(tiny_folder):
+    exact = load_model(tiny_folder, "float32")
+    engine = TransformersEngine(
+        load_model(tiny_folder, "float32"), load_tokenizer(tiny_folder), 4, weight_dtype=torch.bfloat16
+    )
+    name = "model.layers.0.mlp.up_proj.weight"
+    weight = exact.get_parameter(name).data
+    assert engine.held_weight(name).dtype == torch.float32
+    assert torch.equal(engine.held_weight(name), weight.bfloat16().float())
+    engine.load_weights([(name, weight + 1)])
+    assert torch.equal(engine.held_weight(name), (weight + 1).bfloat16().float())
+    layer, down, up = (
+        "model.layers.0.mlp.up_proj",
+        torch.rand(2, weight.shape[1]),
+        torch.rand(weight.shape[0], 2),
+    )
+    engine.load_update(layer, down, up)
+    held = engine.held_update(layer)
+    assert all(torch.equal(a, b.bfloat16().float()) for a, b in zip(held, (down, up), strict=True))

@@ -1,0 +1,115 @@
+"""Log-probabilities in chunks are the model's own, whatever it does to its last hidden states."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from rlvr.config.schema import Sampling
+from rlvr.dapo import logprobs
+from rlvr.dapo.head import check_head
+from rlvr.dapo.logprobs import completion_logprobs
+from rlvr.errors import UserError
+from rlvr.models.tiny import build_tokenizer
+from rlvr.rollout.engines.base import Request, Tokens
+from rlvr.rollout.engines.transformers import TransformersEngine
+from tests.helpers.causal_models import CONFIGS, causal_model
+
+FAMILIES = sorted(CONFIGS.keys() - {"opt"})
+SEQUENCES = [
+    Tokens([7, 8, 9], [6, 1]),
+    Tokens([7, 8, 11, 12, 13], [20, 21, 22, 1]),
+    Tokens([7, 30], [20, 21, 22, 23, 24, 25]),
+]
+TEMPERATURE = 0.8
+ROUNDING = {"float32": (2e-6, 1e-5), "bfloat16": (0.02, 0.05)}
+"""Tolerated difference of log-probabilities, and of gradients relative to the largest entry."""
+
+
+def whole_logprobs(model: torch.nn.Module) -> torch.Tensor:
+    """The same from plain forward passes, one sequence at a time."""
+    values = []
+    for prompt, completion in SEQUENCES:
+        logits = model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0].float() / TEMPERATURE
+        table = logits.log_softmax(-1)
+        values += [table[len(prompt) - 1 + i, token] for i, token in enumerate(completion)]
+    return torch.stack(values)
+
+
+def gradients(model: torch.nn.Module, values: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    values.mean().backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_values_and_gradients_are_those_of_the_models_forward_pass(monkeypatch, family, dtype):
+    monkeypatch.setattr(logprobs, "CHUNK_TOKENS", 5)  # several chunks
+    model = causal_model(family, dtype)
+    at_most, relative = ROUNDING[dtype]
+    found, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE)
+    expected = whole_logprobs(model)
+    torch.testing.assert_close(found, expected, atol=at_most, rtol=0)
+    found_gradients, expected_gradients = gradients(model, found), gradients(model, expected)
+    assert found_gradients.keys() == expected_gradients.keys()
+    largest = max(float(gradient.abs().max()) for gradient in expected_gradients.values())
+    for name, gradient in expected_gradients.items():
+        torch.testing.assert_close(found_gradients[name], gradient, atol=relative * largest, rtol=0)
+
+
+def test_an_output_layer_that_peft_wraps_is_the_one_that_counts():
+    model = causal_model("gemma2", tie_word_embeddings=False)
+    policy = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lm_head"]))
+    policy.base_model.model.lm_head.modules_to_save["default"].weight.data.mul_(2)
+    found, _ = completion_logprobs(policy.eval(), SEQUENCES, TEMPERATURE)
+    torch.testing.assert_close(found, whole_logprobs(policy), atol=1e-5, rtol=0)
+
+
+def test_the_model_is_as_before_afterwards():
+    model = causal_model("llama")
+    inner = model.model
+    completion_logprobs(model, SEQUENCES, TEMPERATURE)
+    assert model.model is inner and "forward" not in vars(inner)
+
+
+def test_a_forward_that_does_not_call_its_inner_model_is_refused():
+    with pytest.raises(UserError, match=r"OPTForCausalLM \(model_type opt\).*does not call 'model' once"):
+        check_head(causal_model("opt"), [7, 8, 9])
+
+
+def test_a_forward_whose_logits_need_more_than_hidden_states_is_refused():
+    model = causal_model("llama")
+    check_head(model, [7, 8, 9])
+    original = type(model).forward
+
+    class Scaled(type(model)):
+        def forward(self, input_ids=None, **keywords):
+            output = original(self, input_ids=input_ids, **keywords)
+            output.logits = output.logits * (1 + input_ids[..., None] / 10)
+            return output
+
+    model.__class__ = Scaled
+    with pytest.raises(UserError, match=r"Scaled.*makes other logits of the same hidden states"):
+        check_head(model, [7, 8, 9])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batched_sampling_gives_the_models_own_probabilities(family):
+    """Left padding, positions and the shared prompt are right in every family."""
+    engine = TransformersEngine(causal_model(family), build_tokenizer(), batch_size=8)
+    requests = [Request(tuple(range(7, 9 + i % 4)), seed=i) for i in range(8)]
+    for request, found in zip(requests, engine.generate(requests, Sampling(max_new_tokens=12)), strict=True):
+        scored = engine.score(Tokens(request.prompt_ids, found.token_ids), 1.0)
+        assert found.logprobs == pytest.approx(scored, abs=1e-5)
+
+
+def test_a_model_that_padding_changes_is_not_sampled():
+    model = causal_model("gpt2")
+    positions = model.transformer.wpe
+    original = positions.forward
+    # Ignores the positions it is given, as a family without position_ids does.
+    positions.forward = lambda ids: original(torch.arange(ids.shape[-1]).expand_as(ids))
+    engine = TransformersEngine(model, build_tokenizer(), batch_size=8)
+    requests = [Request(tuple(range(7, 9 + 3 * i)), seed=i) for i in range(8)]
+    with pytest.raises(UserError, match=r"GPT2LMHeadModel.*cannot be sampled in batches.*KL"):
+        engine.generate(requests, Sampling(max_new_tokens=12))

@@ -1,0 +1,44 @@
+"""How a run is put together from its configuration."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlvr.config.resolved import TrainConfig
+from rlvr.dapo.setup import setup
+from rlvr.data.problems import write_problems
+from rlvr.files import write_json
+from rlvr.rollout.engines.base import Completion
+from tests.helpers.records import train_config
+
+BOXED, BARE = "4 is not it\n\\boxed{7}", "7"
+
+
+def rewards(folder: Path, model: Path, config: TrainConfig) -> list[float]:
+    """The rewards of two completions of a problem whose answer is 7."""
+    data = folder / "data.parquet"
+    rows = pd.DataFrame([{"id": "a", "problem": "3+4", "answer": "7", "origin": "test"}])
+    write_problems(data, rows, {"entry": {"source": "test"}})
+    write_json(folder / "config.json", config.model_dump(mode="json"))
+    with setup(folder / "config.json", model, data, folder / "checkpoints") as run:
+        (problem,) = run.sampler.stream.problems
+        completions = [
+            Completion(token_ids=[1], logprobs=[0.0], text=text, finish_reason="stop", seconds=0.0)
+            for text in (BOXED, BARE)
+        ]
+        return run.sampler.reward([problem] * 2, completions)
+
+
+@pytest.mark.parametrize(("reward", "expected"), [("rlvr", [0, 1]), ("released-reward", [1, 0])])
+def test_the_grader_of_the_configuration_gives_the_rewards(tmp_path, tiny_folder, reward, expected):
+    """Ours takes the number on the first line; the authors' knows no format, and takes what is in a box."""
+    config = train_config(reward=reward)
+    assert rewards(tmp_path, tiny_folder, config) == expected
+
+
+def test_a_configuration_of_an_earlier_version_has_our_reward():
+    written = train_config().model_dump(mode="json")
+    del written["reward"]
+    assert TrainConfig.model_validate(json.loads(json.dumps(written))).reward == "rlvr"

@@ -1,0 +1,30 @@
+"""One page with most of what a page can have, for several files."""
+
+import pytest
+
+from tests.helpers.report_page import Page
+from tests.helpers.report_tree import Tree, build, write_tree
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory) -> Tree:
+    """All methods but one run; nothing may be changed in it."""
+    return write_tree(tmp_path_factory.mktemp("tree"), not_run=("ia3",))
+
+
+@pytest.fixture(scope="session")
+def html(tree) -> str:
+    """The text of its page."""
+    return build(tree)
+
+
+@pytest.fixture(scope="session")
+def page(html) -> Page:
+    """Its page, parsed."""
+    return Page(html)
+
+
+@pytest.fixture
+def small(tmp_path) -> Tree:
+    """LoRA and DoRA on one benchmark, to be changed."""
+    return write_tree(tmp_path, methods=("base", "lora", "dora"), benchmarks={"sums": (40, 4)}, steps=20)
