@@ -114,12 +114,15 @@ RUN = "tiny--lora--recommended--main--s0"
 def plan(
     study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
     config: ConfigFolder = Path("config"),
+    resources: ResourcesFolder = Path("resources"),
 ) -> None:
-    """Show the runs and benchmarks of a study."""
-    from rlvr.plan import load_plan
+    """Show the runs and benchmarks of a study, after checking that its methods fit its models."""
+    from rlvr.plan import check_methods, load_plan
     from rlvr.plan_table import print_plan
 
-    print_plan(load_plan(study, config))
+    plan = load_plan(study, config)
+    check_methods(plan, resources)
+    print_plan(plan)
 
 
 @verb(
@@ -174,9 +177,11 @@ def prepare_model(
     ] = None,
 ) -> None:
     """Download, convert, copy or pretrain a model."""
+    from rlvr.methods.fits import family_notice
     from rlvr.models.prepare import prepare_model
 
     prepare_model(entry, data or [], validation or [], output)
+    logger.info(family_notice(output))
 
 
 @verb(
@@ -355,16 +360,16 @@ def methods(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """List the methods and the number of parameters they train."""
-    from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_architecture, print_methods
+    from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_shape, print_methods
 
     if as_json and not model:
         return print(methods_as_json(config))
     model = model or DEFAULT_MODEL
-    architecture = named_architecture(model, config, resources)
+    shape = named_shape(model, config, resources)
     if as_json:
-        print(methods_as_json(config, architecture))
+        print(methods_as_json(config, shape))
     else:
-        print_methods(config, model, architecture)
+        print_methods(config, model, shape)
 
 
 @verb(

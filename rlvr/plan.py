@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from rlvr.config.catalogue import (
     DataCatalogue,
-    HubModel,
     MethodSets,
     ModelCatalogue,
     PromptCatalogue,
@@ -42,7 +41,7 @@ from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
 from rlvr.methods import get_method, make_method
-from rlvr.methods.presets import check_fit
+from rlvr.methods.fits import check_fits
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,20 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
     return plan
 
 
+def check_methods(plan: Plan, resources: Path = Path("resources")) -> None:
+    """Check every method of a study against every model whose architecture is known.
+
+    Not part of :func:`load_plan`, which every job of the workflow repeats.
+
+    Raises:
+        UserError: some do not fit; the message names all of them.
+    """
+    try:
+        check_fits(train_configs(plan), plan.models, resources)
+    except UserError as error:
+        raise UserError(f"{plan.path}: {error}") from None
+
+
 def train_configs(plan: Plan) -> Iterator[TrainConfig]:
     """Yield the configuration of every training run: model x method x setting x seed."""
     for config, _ in planned_runs(plan):
@@ -151,9 +164,6 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.path}: training.sync: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
-    entry = plan.models.models.get(model)
-    if isinstance(entry, HubModel) and entry.architecture:
-        check_fit(method, entry.architecture)
     return TrainConfig(
         study=plan.name,
         run=f"{model}--{planned.method}--{planned.preset_name}--{name}",

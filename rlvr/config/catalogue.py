@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.loading import load_yaml
 from rlvr.config.schema import DType, EvaluationPreset, Fraction, Name, Prompt, Revision, Settings, Sha256
@@ -78,28 +78,16 @@ class LocalModel(Settings):
 
 
 class Architecture(Settings):
-    """Sizes of a model, named as in its `config.json`; all parameter counts follow from them."""
+    """Keys of a model's own `config.json`, of any family; sizes and parameter counts follow from them.
 
-    model_type: Literal["qwen2", "llama"]
-    """Family; Qwen2 has a bias on queries, keys and values."""
-    hidden_size: PositiveInt
-    """Width."""
-    num_hidden_layers: PositiveInt
-    """Decoder blocks."""
-    num_attention_heads: PositiveInt
-    """Query heads."""
-    num_key_value_heads: PositiveInt
-    """Key and value heads."""
-    intermediate_size: PositiveInt
-    """Width of the feed-forward part."""
-    vocab_size: PositiveInt
-    """Rows of the embedding, padding included."""
-    tie_word_embeddings: bool = False
-    """Whether the output layer is the embedding."""
-    attention_bias: bool = False
-    """Whether a Llama has biases on its attention layers; ignored for Qwen2."""
-    head_dim: PositiveInt | None = None
-    """Head size, if it is not `hidden_size` / `num_attention_heads`."""
+    Any key of that file may be given (`hidden_size`, `num_hidden_layers`, ..); what is not given has the
+    default of its family in Transformers.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    model_type: str
+    """Family, such as `qwen2`."""
 
 
 class HubModel(Settings):
@@ -112,7 +100,8 @@ class HubModel(Settings):
     revision: Revision
     """Full commit hash; a branch could change."""
     architecture: Architecture | None = None
-    """Its sizes, to count parameters before the download; a download that differs is refused."""
+    """Keys of its `config.json`, to count parameters and check methods before the download; a download that
+    differs in one of them is refused."""
 
 
 ModelEntry = Annotated[TinyModel | GgufModel | LocalModel | HubModel, Field(discriminator="source")]

@@ -24,6 +24,7 @@ from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
+from rlvr.methods.fits import check_folder
 from rlvr.methods.policy import run_policy
 from rlvr.models.checks import check_end_of_turn
 from rlvr.models.load import end_token_ids, load_model, load_tokenizer
@@ -95,6 +96,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     config = read_config(config_path, TrainConfig)
     training = config.training
     check_precision(config, model)
+    check_folder(trained_method(config), model)
     inputs = {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
     tokenizer = load_tokenizer(model)
     rows = read_problems(data)

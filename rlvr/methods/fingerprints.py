@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rlvr.config.catalogue import Architecture
+from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.presets import ResolvedPreset, method_presets
 from rlvr.methods.registry import methods
@@ -34,22 +34,22 @@ Fingerprints = dict[str, dict[str, Any]]
 """``"METHOD, PRESET"`` -> fingerprint."""
 
 
-def fingerprints(config: Path, architecture: Architecture) -> Fingerprints:
-    """Return the fingerprint of every preset in a configuration folder, on a model of these sizes."""
+def fingerprints(config: Path, shape: ModelShape) -> Fingerprints:
+    """Return the fingerprint of every preset in a configuration folder, on a model of this shape."""
     return {
-        f"{method}, {name}": fingerprint(preset, architecture)
+        f"{method}, {name}": fingerprint(preset, shape)
         for method in methods()
         for name, preset in method_presets(config, method).items()
     }
 
 
-def fingerprint(preset: ResolvedPreset, architecture: Architecture) -> dict[str, Any]:
+def fingerprint(preset: ResolvedPreset, shape: ModelShape) -> dict[str, Any]:
     """Return what a preset trains, where, how much of it and how fast."""
-    kinds = Counter(re.sub(r"^model\.(layers\.\d+\.)?", "", name) for name in preset.modules(architecture))
+    kinds = Counter(re.sub(r"^model\.(layers\.\d+\.)?", "", name) for name in preset.modules(shape))
     return {
         "trains": preset.trained.name,
         "modules": [f"{kind} x{count}" for kind, count in sorted(kinds.items())],
-        "trainable": preset.trainable_parameters(architecture),
+        "trainable": preset.trainable_parameters(shape),
         "rate": preset.preset.learning_rate_factor,
         "parameters": preset.trained.parameters.model_dump(mode="json", exclude=SHOWN_ELSEWHERE),
         "peft": _peft_configuration(preset),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
+from rlvr.methods.base.measure import shape_of
 from rlvr.methods.base.peft_layers import PEFT_PREFIX, TUNER_PREFIX
 from rlvr.methods.base.spec import Method
 from rlvr.methods.weights import update_signature
@@ -45,15 +46,15 @@ def build_policy(method: Method, model: "PreTrainedModel", total_steps: int, see
         UserError: the settings do not fit the model, or the adapted modules or the number of trainable
             parameters are not the declared ones.
     """
-    model_config = model.config
-    method.check_fit(model_config)
+    shape = shape_of(model)
+    method.check_fit(shape)
     model.requires_grad_(False)
     policy = _wrapped(method, model, total_steps, seed)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    _check_modules(method, policy, method.declared_modules(model_config))
-    _check_count(method, policy, method.expected_parameters(model_config))
+    _check_modules(method, policy, method.declared_modules(shape))
+    _check_count(method, policy, method.expected_parameters(shape))
     return policy
 
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from rlvr.config.catalogue import Architecture, HubModel, ModelCatalogue
+from rlvr.config.catalogue import HubModel, ModelCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import write_text
 from rlvr.methods import Method, get_method, make_method, methods
+from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Category
 from rlvr.methods.citations import linked, short_citation
 from rlvr.methods.fingerprints import fingerprints, fingerprints_text
-from rlvr.methods.presets import ResolvedPreset, count_parameters, method_presets, model_size
+from rlvr.methods.measured import shape_of_architecture
+from rlvr.methods.presets import ResolvedPreset, method_presets
 
 SMALL, LARGE = "deepseek-r1-distill-qwen-1.5b", "deepseek-r1-distill-qwen-7b"
 """The models of the paper, whose sizes `config/models.yaml` declares."""
@@ -139,7 +141,7 @@ def reference_text(config: Path = Path("config")) -> str:
     Raises:
         UserError: a preset is missing or wrong, or the sizes of the paper's models are not declared.
     """
-    small, large = (declared_architecture(config, name) for name in (SMALL, LARGE))
+    small, large = (declared_shape(config, name) for name in (SMALL, LARGE))
     presets = {name: method_presets(config, name) for name in methods()}
     for name, known in presets.items():
         if "recommended" not in known:
@@ -150,7 +152,7 @@ def reference_text(config: Path = Path("config")) -> str:
     for title, names in ((PAPERS, papers), (OTHERS, others)):
         definitions = [_definition(get_method(name)) for name in names]
         parts += [f"### {title}\n", _table(["method", "category", "update", "source"], definitions)]
-    parts.append(COSTS.format(small=model_size(small), large=model_size(large)))
+    parts.append(COSTS.format(small=small.parameters, large=large.parameters))
     for title, names, compared in ((PAPERS, papers, True), (OTHERS, others, False)):
         columns = ["method", "1.5B", "7B", *(["paper"] if compared else []), "rate", "served"]
         costs = [_cost(presets[name], small, large, compared) for name in names]
@@ -161,13 +163,13 @@ def reference_text(config: Path = Path("config")) -> str:
     return "\n".join(parts)
 
 
-def our_count(row: AsCoded, architecture: Architecture) -> int:
+def our_count(row: AsCoded, shape: ModelShape) -> int:
     """Return the closed form of the same configuration."""
-    return count_parameters(make_method(row.method, row.parameters, row.what), architecture)
+    return make_method(row.method, row.parameters, row.what).expected_parameters(shape)
 
 
-def declared_architecture(config: Path, name: str) -> Architecture:
-    """Return the sizes of a model as `models.yaml` declares them.
+def declared_shape(config: Path, name: str) -> ModelShape:
+    """Return the shape of a model as `models.yaml` declares them.
 
     Raises:
         UserError: it declares none.
@@ -176,7 +178,7 @@ def declared_architecture(config: Path, name: str) -> Architecture:
     entry = load_yaml(path, ModelCatalogue).models.get(name)
     if not isinstance(entry, HubModel) or entry.architecture is None:
         raise UserError(f"{path}: models.{name}: `architecture` is required: parameters are counted from it")
-    return entry.architecture
+    return shape_of_architecture(entry.architecture, f"{path}: models.{name}.architecture")
 
 
 def _by_category(names: Iterable[str]) -> list[str]:
@@ -190,7 +192,7 @@ def _definition(method: type[Method]) -> list[str]:
 
 
 def _cost(
-    presets: dict[str, ResolvedPreset], small: Architecture, large: Architecture, with_paper: bool
+    presets: dict[str, ResolvedPreset], small: ModelShape, large: ModelShape, with_paper: bool
 ) -> list[str]:
     usual = presets["recommended"]
     row = [f"`{usual.method}`", *(f"{usual.trainable_parameters(size):,}" for size in (small, large))]
@@ -213,12 +215,12 @@ def _reasons(names: list[str], presets: dict[str, dict[str, ResolvedPreset]]) ->
     return "\n".join(lines) + "\n"
 
 
-def _counts(small: Architecture, large: Architecture) -> list[list[str]]:
+def _counts(small: ModelShape, large: ModelShape) -> list[list[str]]:
     rows = []
     for row in AS_CODED:
-        architecture = {SMALL: small, LARGE: large}[row.model]
-        ours = our_count(row, architecture)
-        percent = f"{100 * ours / model_size(architecture):.3g}"
+        shape = {SMALL: small, LARGE: large}[row.model]
+        ours = our_count(row, shape)
+        percent = f"{100 * ours / shape.parameters:.3g}"
         rows.append([row.what, f"{row.count:,}", f"{ours:,}", percent, row.percent_in_paper])
     return rows
 
@@ -237,7 +239,7 @@ def _cell(text: str) -> str:
 def write_reference(config: Path = Path("config"), page: Path = Path("docs/methods.md")) -> None:
     """Write the page and the fingerprints."""
     write_text(page, reference_text(config))
-    known = fingerprints(config, declared_architecture(config, SMALL))
+    known = fingerprints(config, declared_shape(config, SMALL))
     write_text(config / "methods" / "fingerprints.json", fingerprints_text(known))
 
 

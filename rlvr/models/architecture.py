@@ -1,39 +1,47 @@
-"""The sizes of a model, from the catalogue or from its `config.json`; no weights are needed."""
+"""The architecture of a model, from the catalogue or from its `config.json`; no weights are needed."""
 
+import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rlvr.config.catalogue import Architecture, HubModel, LocalModel, ModelEntry
+from rlvr.config.catalogue import Architecture, HubModel, LocalModel, ModelEntry, TinyModel
 from rlvr.config.loading import parse
 from rlvr.errors import UserError
 from rlvr.files import read_json
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+NOT_ARCHITECTURE = {"auto_map", "quantization_config", "transformers_version"}
+"""Keys of a `config.json` that say nothing about the modules of a model."""
+ROPE = ("rope_theta", "rope_scaling")
+"""Keys of older files that Transformers turns into `rope_parameters`."""
+SAME = {"torch_dtype": "dtype"}
+"""Old names of keys, under which older files have them."""
+
 
 def read_architecture(folder: Path) -> Architecture:
-    """Return the sizes of the model in a Hugging Face folder.
+    """Return the architecture of the model in a Hugging Face folder.
 
     Raises:
-        UserError: `config.json` is missing or damaged, or lacks a size.
+        UserError: `config.json` is missing or damaged, or is not that of a text model.
     """
     path = folder / "config.json"
-    found = read_json(path)
-    heads = found.get("num_attention_heads")
-    sizes = {key: found[key] for key in Architecture.model_fields if found.get(key) is not None}
-    sizes.setdefault("num_key_value_heads", heads)  # the default of Transformers for old Llama files
-    if heads and sizes.get("head_dim") == found.get("hidden_size", 0) // heads:
-        del sizes["head_dim"]
-    return parse(Architecture, sizes, str(path))
+    found = {
+        key: value
+        for key, value in read_json(path).items()
+        if not key.startswith("_") and key not in NOT_ARCHITECTURE
+    }
+    return parse(Architecture, found, str(path))
 
 
-def find_architecture(name: str, entry: ModelEntry, resources: Path) -> Architecture:
-    """Return the sizes of a model of the catalogue; it must be prepared unless they are declared.
+def known_architecture(name: str, entry: ModelEntry, resources: Path) -> Architecture | None:
+    """Return the architecture of a model of the catalogue, or None if only its preparation will tell.
 
     Args:
         name: its name in `models.yaml`.
         entry: its entry there.
         resources: folder with the prepared models (``models/NAME``).
-
-    Raises:
-        UserError: the sizes are not declared, and the model is not prepared.
     """
     if isinstance(entry, HubModel) and entry.architecture:
         return entry.architecture
@@ -43,24 +51,122 @@ def find_architecture(name: str, entry: ModelEntry, resources: Path) -> Architec
     for folder in folders:
         if (folder / "config.json").exists():
             return read_architecture(folder)
-    raise UserError(
-        f"model {name!r}: its sizes are unknown until it is prepared; run: snakemake --cores 1 {folders[0]}"
-    )
+    return _tiny(entry) if isinstance(entry, TinyModel) else None
+
+
+def find_architecture(name: str, entry: ModelEntry, resources: Path) -> Architecture:
+    """Return what :func:`known_architecture` does.
+
+    Raises:
+        UserError: nothing is declared, and the model is not prepared.
+    """
+    found = known_architecture(name, entry, resources)
+    if found is None:
+        raise UserError(
+            f"model {name!r}: its architecture is unknown until it is prepared; run: "
+            f"snakemake --cores 1 {resources / 'models' / name}"
+        )
+    return found
+
+
+def transformers_config(architecture: Architecture, place: str) -> "PretrainedConfig":
+    """Return the configuration in Transformers; keys that are not given have the defaults of the family.
+
+    Args:
+        architecture: the keys.
+        place: where they are from, for messages.
+
+    Raises:
+        UserError: Transformers does not know the family or accept a value, or the model is not a text model.
+    """
+    import transformers
+    from transformers import AutoConfig
+
+    values = architecture.model_dump()
+    family = values.pop("model_type")
+    if family not in transformers.CONFIG_MAPPING:
+        raise UserError(
+            f"{place}: model_type {family!r} is not known to Transformers {transformers.__version__}; "
+            "correct it, or update Transformers; models that bring their own code are not supported"
+        )
+    try:
+        config = AutoConfig.for_model(family, **values)
+    except Exception as error:  # every family checks its values in its own way
+        raise UserError(f"{place}: not a configuration of {family!r}: {error}") from None
+    if config.get_text_config() is not config:
+        parts = [key for key in values if key.endswith("_config")]
+        raise UserError(
+            f"{place}: model_type {family!r} has parts ({', '.join(parts) or 'text_config'}); "
+            "only text models are trained: store the text model alone, `text_config` as its config.json"
+        )
+    _refuse_misspelt(config, values, place)
+    return config
+
+
+def meta_model(architecture: Architecture, place: str) -> "PreTrainedModel":
+    """Build a causal language model without memory for its weights (on the meta device).
+
+    Raises:
+        UserError: there is no such model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = transformers_config(architecture, place)
+    try:
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception as error:  # families without a language model, sizes that do not fit one another
+        raise UserError(
+            f"{place}: no causal language model of model_type {config.model_type!r} can be built: {error}"
+        ) from None
+    return model
 
 
 def check_architecture(entry: HubModel, folder: Path) -> None:
-    """Compare a downloaded model with the sizes that the catalogue declares.
+    """Compare a downloaded model with the keys that the catalogue declares; defaults count as written.
 
     Raises:
-        UserError: a size differs; the message names it with both values.
+        UserError: a key differs; the message names it with both values.
     """
     if entry.architecture is None:
         return
-    declared, found = entry.architecture.model_dump(), read_architecture(folder).model_dump()
-    for key, value in declared.items():
-        if found[key] != value:
+    place = f"model {entry.repo} at {entry.revision}"
+    found = read_architecture(folder)
+    declared = entry.architecture
+    if declared.model_type == found.model_type:
+        wanted, present = _values(declared, "models.yaml"), _values(found, f"{place}: config.json")
+    else:
+        wanted, present = declared.model_dump(), found.model_dump()
+    for key in declared.model_dump():
+        if wanted.get(key) != present.get(key):
             raise UserError(
-                f"model {entry.repo} at {entry.revision}: config.json has {key}: {found[key]}, "
-                f"models.yaml declares architecture.{key}: {value}; "
+                f"{place}: config.json has {key}: {present.get(key)}, "
+                f"models.yaml declares architecture.{key}: {wanted.get(key)}; "
                 "correct `architecture`, `repo` or `revision`"
             )
+
+
+def _values(architecture: Architecture, place: str) -> dict[str, Any]:
+    """Return the keys of an architecture, and the defaults of its family, under all names of a key."""
+    config = transformers_config(architecture, place)
+    values = {**architecture.model_dump(), **config.to_dict()}
+    rope = {key: values["rope_parameters"] for key in ROPE if "rope_parameters" in values}
+    synonyms = {name: values.get(own) for name, own in {**config.attribute_map, **SAME}.items()}
+    return {**values, **rope, **synonyms}
+
+
+def _refuse_misspelt(config: "PretrainedConfig", values: dict[str, Any], place: str) -> None:
+    """Refuse a key that nearly is one of the family's: Transformers would take the default in silence."""
+    known = {*type(config)().to_dict(), *config.attribute_map, *ROPE, *SAME}
+    for key in values.keys() - known:
+        near = difflib.get_close_matches(key, known - values.keys(), n=1, cutoff=0.85)
+        if near:
+            raise UserError(f"{place}: {key}: {config.model_type} has no such key; did you mean {near[0]!r}?")
+
+
+def _tiny(entry: TinyModel) -> Architecture:
+    from rlvr.models.tiny import tiny_sizes
+
+    sizes = tiny_sizes(entry.hidden_size, entry.layers, entry.heads, entry.intermediate_size)
+    return Architecture(model_type="qwen2", **sizes)

@@ -3,22 +3,13 @@
 from functools import cache
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from rlvr.config.schema import Training
 from rlvr.dapo.update import autocast
-from rlvr.errors import UserError
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
+from tests.helpers.families import family_model
 
-SIZES = {
-    "vocab_size": 32,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "intermediate_size": 96,
-}
 INPUTS = torch.arange(24).reshape(2, 12) % 32
 STEPS = 3
 SMALL = {"rank": 4, "alpha": 8}
@@ -40,25 +31,7 @@ def training(learning_rate: float = 1e-2) -> Training:
 
 def base_model(dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module:
     """A plain model whose weights depend on nothing but the family."""
-    torch.manual_seed(0)
-    if family == "llama":
-        model = LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=False))
-    else:
-        model = Qwen2ForCausalLM(Qwen2Config(**SIZES, tie_word_embeddings=True))
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):  # Transformers starts biases at zero, where mistakes do not show.
-            torch.nn.init.normal_(parameter, std=0.1)
-    return model.to(getattr(torch, dtype)).eval()
-
-
-@cache
-def fits(name: str, family: str) -> bool:
-    """Whether a method can train a model of a family at all (BitFit needs biases)."""
-    try:
-        method_of(name).check_fit(base_model(family=family).config)
-    except UserError:
-        return False
-    return True
+    return family_model(family, dtype)
 
 
 def method_of(name: str, **values) -> Method:

@@ -9,19 +9,19 @@ import sys
 import pytest
 
 from rlvr.cli import main
-from rlvr.config.catalogue import Architecture
 from rlvr.config.loading import load_yaml
 from rlvr.config.schema import MethodFile
 from rlvr.errors import UserError
 from rlvr.methods import methods
+from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.citations import linked, short_citation
 from rlvr.methods.listing import describe_methods
-from rlvr.methods.reference import AS_CODED, LARGE, SMALL, declared_architecture, our_count, reference_text
+from rlvr.methods.reference import AS_CODED, LARGE, SMALL, declared_shape, our_count, reference_text
 
 
 @pytest.fixture(scope="module")
-def papers_models(repository) -> dict[str, Architecture]:
-    return {name: declared_architecture(repository / "config", name) for name in (SMALL, LARGE)}
+def papers_models(repository) -> dict[str, ModelShape]:
+    return {name: declared_shape(repository / "config", name) for name in (SMALL, LARGE)}
 
 
 def test_the_page_of_methods_is_in_step_with_the_registry(repository):
@@ -96,7 +96,10 @@ def test_the_table_fits_a_terminal_of_120_columns(repository, capsys, monkeypatc
     ("arguments", "message"),
     [
         (["--model", "deepseek-r1-distil-qwen-1.5b"], "is not known; did you mean 'deepseek-r1-distill"),
-        (["--model", "tiny", "--resources", "nowhere"], "run: snakemake --cores 1 nowhere/models/tiny"),
+        (
+            ["--model", "smollm2-135m-instruct", "--resources", "nowhere"],
+            "run: snakemake --cores 1 nowhere/models/smollm2-135m-instruct",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_counted_is_one_message(arguments, message, repository, capsys, monkeypatch):
@@ -105,7 +108,8 @@ def test_a_model_that_cannot_be_counted_is_one_message(arguments, message, repos
     assert message in capsys.readouterr().err
 
 
-def test_methods_are_counted_without_importing_torch(repository):
+def test_methods_are_counted_without_importing_torch_once_the_model_is_measured(repository):
+    declared_shape(repository / "config", SMALL)
     code = (
         "import sys; from rlvr.cli import main; "
         f"main(['methods', '--json', '--model', {SMALL!r}]); sys.exit('torch' in sys.modules)"

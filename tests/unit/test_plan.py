@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from transformers import AutoConfig
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.plan import generate_configs, grade_configs, load_plan, study_manifest, train_configs
+from rlvr.plan import (
+    Plan,
+    check_methods,
+    generate_configs,
+    grade_configs,
+    load_plan,
+    study_manifest,
+    train_configs,
+)
 from rlvr.plan_table import print_plan
 
 
@@ -249,5 +258,49 @@ def test_training_that_cannot_work_is_refused_before_the_first_job(config, train
 def test_a_rank_above_the_size_of_a_layer_is_refused_before_the_first_job(config):
     path = config / "studies" / "paper-1.5b.yaml"
     path.write_text(path.read_text() + "settings: {huge: {methods: [pissa], parameters: {rank: 4096}}}\n")
-    with pytest.raises(UserError, match=r"pissa.*rank"):
-        load_plan("paper-1.5b", config)
+    with pytest.raises(UserError, match=r"model 'deepseek-r1-distill-qwen-1.5b': method 'pissa': rank 4096"):
+        check_methods(load_plan("paper-1.5b", config))
+
+
+def planned_on(config: Path, folder: Path, family: str, *methods: dict[str, object]) -> Plan:
+    """Plan methods on a local model of which nothing is there but its `config.json`."""
+    folder.mkdir()
+    AutoConfig.for_model(family, hidden_size=64, num_hidden_layers=2, num_attention_heads=2).save_pretrained(
+        folder
+    )
+    models = yaml.safe_load((config / "models.yaml").read_text())
+    models["models"]["mine"] = {"source": "local", "path": str(folder)}
+    (config / "models.yaml").write_text(yaml.safe_dump(models))
+    study = {"extends": "demo", "title": "Mine", "models": ["mine"], "methods": list(methods)}
+    (config / "studies" / "mine.yaml").write_text(yaml.safe_dump(study))
+    return load_plan("mine", config)
+
+
+def test_methods_that_a_family_cannot_do_are_refused_together_with_modules_and_way_out(config, tmp_path):
+    chosen = [{"method": name} for name in ("full", "lora", "dora", "ln_tuning")]
+    plan = planned_on(config, tmp_path / "phi3", "phi3", *chosen)
+    with pytest.raises(UserError) as error:
+        check_methods(plan, tmp_path)
+    message = str(error.value)
+    assert message.count("\n") == 2, "one message for both methods"
+    assert "mine.yaml: model 'mine': methods 'lora', 'dora' do not fit this phi3 model" in message
+    assert "no block has a linear layer called q_proj, k_proj, v_proj, gate_proj, up_proj" in message
+    assert "self_attn.qkv_proj (64 -> " in message
+    assert "`parameters: {target_modules: [o_proj, qkv_proj, gate_up_proj, down_proj]}`" in message
+    assert "did you mean" not in message
+
+
+def test_the_way_out_that_the_message_names_is_one(config, tmp_path):
+    names = ["o_proj", "qkv_proj", "gate_up_proj", "down_proj"]
+    chosen = {"method": "lora", "parameters": {"target_modules": names}}
+    check_methods(planned_on(config, tmp_path / "phi3", "phi3", chosen), tmp_path)
+
+
+def test_a_misspelt_module_is_answered_with_the_near_one(config, tmp_path):
+    chosen = {"method": "lora", "parameters": {"target_modules": ["q_porj", "v_proj"]}}
+    with pytest.raises(UserError, match=r"called q_porj \(did you mean q_proj by q_porj\?\)"):
+        check_methods(planned_on(config, tmp_path / "qwen3", "qwen3", chosen), tmp_path)
+
+
+def test_models_that_only_preparation_will_tell_are_not_checked(repository, tmp_path):
+    check_methods(load_plan("smollm2", repository / "config"), tmp_path)

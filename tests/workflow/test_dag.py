@@ -132,6 +132,18 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
     assert not (checkout.folder / "results").exists()
 
 
+def test_modules_that_a_model_does_not_have_stop_before_the_first_job(checkout):
+    path = checkout.folder / "config" / "studies" / "fused.yaml"
+    methods = "methods: [{method: lora, parameters: {target_modules: [qkv_proj]}}]"
+    path.write_text(f"extends: demo\ntitle: Fused\n{methods}\n")
+    done = checkout.snakemake("-n", "all", "--config", "studies=[fused]", check=False)
+    path.unlink()
+    assert done.returncode != 0
+    assert "model 'tiny': method 'lora' does not fit this qwen2 model" in done.stderr
+    assert "no block has a linear layer called qkv_proj" in done.stderr
+    assert "target_modules: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]" in done.stderr
+
+
 CONFIGS = [
     f"results/edited/configs/{name}.json"
     for name in ("train/tiny--lora--recommended--main--s0", "generate/sums", "grade/sums")

@@ -214,6 +214,8 @@ for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):
         logger.warning(notice)
+    if workflow.is_main_process:  # once where a run starts, not again in each of its jobs
+        checked(planning.check_methods, plan_of(study))
 
 
 wildcard_constraints:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.parameters import ModuleParameters
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import Method
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
     from rlvr.methods.layers.adapted import AdaptedLinear
 
@@ -23,7 +23,7 @@ class LayerMethod(Method):
     :class:`~rlvr.methods.base.exported_lora.ExportedAsLora` too, and exports a plain LoRA.
     """
 
-    parameters: TargetedParameters
+    parameters: ModuleParameters
     keeps_base: ClassVar[bool] = False
 
     @abstractmethod
@@ -32,15 +32,19 @@ class LayerMethod(Method):
 
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Replace every target layer, in an order that is the same in any process."""
-        for name in linear_layers(model.config, self.parameters.target_modules):
+        from rlvr.methods.base.measure import shape_of
+
+        shape = shape_of(model)
+        declared = self.declared_modules(shape)
+        for name in (name for name in shape.linear if name in declared):
             parent, _, child = name.rpartition(".")
             linear = cast("nn.Linear", model.get_submodule(name))
             setattr(model.get_submodule(parent), child, self.make_layer(linear, total_steps))
         return model
 
-    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
-        """Return the target layers of every decoder block."""
-        return set(linear_layers(model_config, self.parameters.target_modules))
+    def declared_modules(self, shape: ModelShape) -> set[str]:
+        """Return the target layers of the decoder blocks."""
+        return set(linear_layers(shape, self.parameters.target_modules))
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield the layers of this project under their names in the base model."""

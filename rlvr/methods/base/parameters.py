@@ -5,21 +5,24 @@ from typing import Annotated
 from pydantic import Field
 
 from rlvr.config.schema import Fraction, Settings
-from rlvr.methods.base.shapes import ALL_LINEAR, LinearName
+from rlvr.methods.base.shapes import ALL_LINEAR, Targets
+
+ModuleName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+"""Last part of a module's name, or more of it: `q_proj`, `self_attn.q_proj`."""
 
 
 class ModuleParameters(Settings):
     """Settings of a method that adapts modules chosen by name."""
 
-    target_modules: tuple[str, ...]
+    target_modules: Targets
     """Last part of the names of the adapted modules."""
 
 
 class TargetedParameters(ModuleParameters):
     """Settings of a method that adapts linear layers."""
 
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ALL_LINEAR
-    """Adapted linear layers of every decoder block."""
+    target_modules: Annotated[tuple[ModuleName, ...], Field(min_length=1)] = ALL_LINEAR
+    """Adapted linear layers of the decoder blocks; a default is refused where a block has other matrices."""
 
 
 class DropoutParameters(TargetedParameters):

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from rlvr.errors import UserError
-from rlvr.methods.base.shapes import ALL_LINEAR, linear_layers
+from rlvr.methods.base.shapes import ModelShape
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
-
     from rlvr.methods.base.spec import Method
 
 
@@ -36,17 +34,16 @@ DIVIDES_BOTH = Requirement(
 )
 
 
-def check_requirements(method: "Method", model_config: "PretrainedConfig") -> None:
+def check_requirements(method: "Method", shape: ModelShape) -> None:
     """Compare the settings of a method with the layers that it adapts.
 
     Raises:
         UserError: a setting does not fit; the message names layer, shape, setting and the fix.
     """
-    shapes = linear_layers(model_config, ALL_LINEAR)
-    adapted = method.declared_modules(model_config)
+    adapted = method.declared_modules(shape)
     for setting, requirement in method.requirements.items():
         value = getattr(method.parameters, setting)
-        for layer, (inputs, outputs) in shapes.items():
+        for layer, (inputs, outputs, _) in shape.linear.items():
             if layer in adapted and not requirement.holds(value, inputs, outputs):
                 raise UserError(
                     f"method {method.name!r}: {setting} {value} does not fit {layer} ({inputs} inputs, "

@@ -1,13 +1,14 @@
-"""Sizes of the layers that methods adapt, in closed form from a model's configuration."""
+"""What methods adapt of a model: the shape of its modules, from which all parameter counts follow.
 
-from typing import TYPE_CHECKING, Literal
+A shape is measured from the modules of a model (:mod:`rlvr.methods.base.measure`), whatever its family.
+Counts are closed forms over it, so that they do not depend on what a library builds.
+"""
 
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-LinearName = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-ALL_LINEAR: tuple[LinearName, ...] = (
+ALL_LINEAR: tuple[str, ...] = (
     "q_proj",
     "k_proj",
     "v_proj",
@@ -18,60 +19,74 @@ ALL_LINEAR: tuple[LinearName, ...] = (
 )
 """The seven linear layers of a decoder block ("all linear modules" of the paper, section 2.2)."""
 
+Targets = tuple[str, ...] | Literal["all"]
+"""Last parts of module names (``q_proj``, ``mlp.gate_proj``), or all modules of a kind."""
 
-def linear_layers(config: "PretrainedConfig", names: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    """Return ``{full module name: (in features, out features)}`` for the named layers of every block.
 
-    Holds for the Qwen2 and Llama families.
-    """
-    hidden = config.hidden_size
-    head_size = getattr(config, "head_dim", None) or hidden // config.num_attention_heads
-    query = config.num_attention_heads * head_size
-    key = config.num_key_value_heads * head_size
-    feed_forward = config.intermediate_size
-    shapes = {
-        "q_proj": ("self_attn", hidden, query),
-        "k_proj": ("self_attn", hidden, key),
-        "v_proj": ("self_attn", hidden, key),
-        "o_proj": ("self_attn", query, hidden),
-        "gate_proj": ("mlp", hidden, feed_forward),
-        "up_proj": ("mlp", hidden, feed_forward),
-        "down_proj": ("mlp", feed_forward, hidden),
-    }
+class Linear(NamedTuple):
+    """One linear layer of a decoder block."""
+
+    inputs: int
+    outputs: int
+    bias: bool
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The modules of a decoder that methods adapt, by their full names and in their order."""
+
+    model_type: str
+    """Family, as in `config.json`."""
+    stack: str
+    """Name of the list of decoder blocks, such as `model.layers`."""
+    depth: int
+    """Number of decoder blocks."""
+    linear: dict[str, Linear]
+    """Linear layers (`torch.nn.Linear`) of the decoder blocks."""
+    bypassed: frozenset[str]
+    """Those of them whose weight the block multiplies itself: an adapter in their place would not run."""
+    norms: dict[str, int]
+    """Norms of the whole model with their numbers of parameters."""
+    others: dict[str, str]
+    """All further matrices of the decoder blocks: parameter -> its class and size."""
+    owners: frozenset[str]
+    """Every module that owns parameters; a tied output layer counts as its embedding."""
+    parameters: int
+    """Parameters of the model, tied ones once."""
+
+    def block(self, index: int) -> str:
+        """Return the prefix of the names in a decoder block."""
+        return f"{self.stack}.{index}."
+
+    def in_block(self, name: str) -> str:
+        """Return a name without its block, numbers of experts as `*`: what equal blocks have in common."""
+        return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", re.sub(rf"^{re.escape(self.stack)}\.\d+\.", "", name))
+
+
+def is_called(name: str, target: str) -> bool:
+    """Tell whether a full module name is, or ends with, a target name; the rule is PEFT's."""
+    return name == target or name.endswith(f".{target}")
+
+
+def linear_layers(shape: ModelShape, names: Targets) -> dict[str, tuple[int, int]]:
+    """Return ``{full module name: (in features, out features)}`` for the named layers of every block."""
     return {
-        f"model.layers.{layer}.{shapes[name][0]}.{name}": shapes[name][1:]
-        for layer in range(config.num_hidden_layers)
-        for name in names
+        name: (layer.inputs, layer.outputs)
+        for name, layer in shape.linear.items()
+        if names == "all" or any(is_called(name, target) for target in names)
     }
 
 
-def total_inputs(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+def total_inputs(shape: ModelShape, names: Targets) -> int:
     """Return the input features of the named layers, summed over all blocks."""
-    return sum(inputs for inputs, _ in linear_layers(config, names).values())
+    return sum(inputs for inputs, _ in linear_layers(shape, names).values())
 
 
-def total_outputs(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+def total_outputs(shape: ModelShape, names: Targets) -> int:
     """Return the output features of the named layers, summed over all blocks."""
-    return sum(outputs for _, outputs in linear_layers(config, names).values())
+    return sum(outputs for _, outputs in linear_layers(shape, names).values())
 
 
-def total_sides(config: "PretrainedConfig", names: tuple[str, ...]) -> int:
+def total_sides(shape: ModelShape, names: Targets) -> int:
     """Return inputs and outputs of the named layers, summed: the parameters of a LoRA of rank 1."""
-    return total_inputs(config, names) + total_outputs(config, names)
-
-
-def biased_names(config: "PretrainedConfig") -> tuple[LinearName, ...]:
-    """Return those of the seven linear layers of a decoder block that have a bias."""
-    if config.model_type == "qwen2":
-        return ("q_proj", "k_proj", "v_proj")
-    return ("q_proj", "k_proj", "v_proj", "o_proj") if config.attention_bias else ()
-
-
-def total_parameters(config: "PretrainedConfig") -> int:
-    """Return the number of parameters of a Qwen2 or Llama model, tied embeddings counted once."""
-    layers = linear_layers(config, ALL_LINEAR)
-    linear = sum(inputs * outputs for inputs, outputs in layers.values())
-    bias = total_outputs(config, biased_names(config))
-    norms = (2 * config.num_hidden_layers + 1) * config.hidden_size
-    embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    return linear + bias + norms + embeddings
+    return total_inputs(shape, names) + total_outputs(shape, names)

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from rlvr.config.schema import Settings, Training
-from rlvr.methods.base.parameters import ModuleParameters
+from rlvr.methods.base.fit import check_targets
+from rlvr.methods.base.parameters import ModuleParameters, TargetedParameters
 from rlvr.methods.base.requirements import Requirement, check_requirements
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 
 if TYPE_CHECKING:
     import torch
     from peft import PeftConfig, PeftModel
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 Category = Literal["Baseline", "Structural", "Initialization", "Efficiency", "Other"]
 """The groups of the paper's Table 1."""
@@ -77,13 +78,15 @@ class Method(ABC):
         """Return the same method with some settings changed."""
         return type(self)(self.Parameters(**{**self.parameters.model_dump(), **values}))
 
-    def check_fit(self, model_config: "PretrainedConfig") -> None:
-        """Refuse settings that do not fit a model; overridden where `requirements` cannot express it.
+    def check_fit(self, shape: ModelShape) -> None:
+        """Refuse settings that do not fit a model; extended where `requirements` cannot express it.
 
         Raises:
             UserError: they do not; the message names what to change.
         """
-        check_requirements(self, model_config)
+        if isinstance(self.parameters, TargetedParameters):
+            check_targets(self.name, self.parameters, shape)
+        check_requirements(self, shape)
 
     @abstractmethod
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
@@ -94,11 +97,11 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
+    def declared_modules(self, shape: ModelShape) -> set[str]:
         """Return the names (in the base model) of the modules that the method must adapt."""
 
     @abstractmethod
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return the number of trainable parameters, in closed form."""
 
     @abstractmethod
@@ -191,9 +194,9 @@ class PeftMethod(Method):
 
         return get_peft_model(model, self.seeded_config(seed), autocast_adapter_dtype=True)
 
-    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
-        """Return the target layers of every decoder block."""
-        return set(linear_layers(model_config, self.parameters.target_modules))
+    def declared_modules(self, shape: ModelShape) -> set[str]:
+        """Return the target layers of the decoder blocks."""
+        return set(linear_layers(shape, self.parameters.target_modules))
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield PEFT's tuner layers under their names in the base model."""

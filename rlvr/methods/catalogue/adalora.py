@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.schema import Fraction
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import linear_layers, total_sides
+from rlvr.methods.base.shapes import ModelShape, linear_layers, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from peft.tuners.adalora import AdaLoraModel
     from peft.tuners.adalora.layer import AdaLoraLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 IMPORTANCES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 """Kept for every tensor: sensitivity, its average, its uncertainty (AdaLoRA, Eq. 8 to 10)."""
@@ -95,10 +95,10 @@ class AdaLora(PeftMethod):
                 parameter.requires_grad_(False)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out + 1) at the initial rank, summed over the adapted layers."""
         names = self.parameters.target_modules
-        sides, diagonals = total_sides(model_config, names), len(linear_layers(model_config, names))
+        sides, diagonals = total_sides(shape, names), len(linear_layers(shape, names))
         return (sides + diagonals) * self.parameters.initial_rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.parameters import ModuleName, TargetedParameters
 from rlvr.methods.base.requirements import DIVIDES_INPUTS
-from rlvr.methods.base.shapes import LinearName, linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import BOFTConfig
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class BoftParameters(TargetedParameters):
@@ -23,7 +23,7 @@ class BoftParameters(TargetedParameters):
 
     block_size: Annotated[int, Field(ge=2, multiple_of=2)] = 4
     """Input features that are rotated together; must divide the inputs of every adapted layer."""
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = (
+    target_modules: Annotated[tuple[ModuleName, ...], Field(min_length=1)] = (
         "q_proj",
         "k_proj",
         "v_proj",
@@ -73,9 +73,9 @@ class Boft(PeftMethod):
             tuner.boft_P = shared.setdefault(tuner.in_features, tuner.boft_P)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return in x b + out, summed over the adapted layers; PEFT trains all b x b entries of a block."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(inputs * self.parameters.block_size + outputs for inputs, outputs in shapes)
 
 

@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import DIVIDES_BOTH
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from peft import C3AConfig
     from peft.tuners.c3a.layer import C3ALayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class C3aParameters(TargetedParameters):
@@ -47,9 +46,9 @@ class C3a(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return in x out / b, summed over the adapted layers."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(inputs * outputs for inputs, outputs in shapes) // self.parameters.block_size
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":

@@ -6,7 +6,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import AT_MOST_OUTPUTS
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from peft import DeftConfig
     from peft.tuners.deft.layer import DeftLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class DeftParameters(DropoutParameters):
@@ -64,9 +64,9 @@ class Deft(PeftMethod):
             tuner.deft_R["default"].data = self._projected_out(tuner) / tuner.deft_scaling["default"]
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_sides(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return (alpha/r) R - relu(P)^T W0 and P."""

@@ -7,7 +7,7 @@ from pydantic import PositiveFloat, PositiveInt
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import linear_layers, total_sides
+from rlvr.methods.base.shapes import ModelShape, linear_layers, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from peft import DeloraConfig, PeftModel
     from peft.tuners.delora.layer import DeloraLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class DeloraParameters(DropoutParameters):
@@ -67,11 +67,11 @@ class Delora(ExportedAsLora, PeftMethod):
             tuner.delora_B[INITIAL].data.copy_(-tuner.delora_B[TRAINED].data)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out) and one strength, summed over the adapted layers."""
         names = self.parameters.target_modules
-        layers = len(linear_layers(model_config, names))
-        return total_sides(model_config, names) * self.parameters.rank + layers
+        layers = len(linear_layers(shape, names))
+        return total_sides(shape, names) * self.parameters.rank + layers
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of rank 2 r, strength and norms in them."""

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 @register
@@ -49,10 +49,10 @@ class Dora(Lora):
             for magnitude in tuner.lora_magnitude_vector.parameters():
                 magnitude.data = torch.linalg.norm(weight, dim=1).to(magnitude.device)
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return LoRA's count and one magnitude per output row."""
-        rows = total_outputs(model_config, self.parameters.target_modules)
-        return super().expected_parameters(model_config) + rows
+        rows = total_outputs(shape, self.parameters.target_modules)
+        return super().expected_parameters(shape) + rows
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return None: rescaling the rows makes an update of full rank."""

@@ -6,13 +6,12 @@ from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_ENTRIES
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import FourierFTConfig
-    from transformers import PretrainedConfig
 
 
 class FourierFtParameters(TargetedParameters):
@@ -52,6 +51,6 @@ class FourierFt(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return n for every adapted layer."""
-        return self.parameters.frequencies * len(linear_layers(model_config, self.parameters.target_modules))
+        return self.parameters.frequencies * len(linear_layers(shape, self.parameters.target_modules))

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlvr.config.schema import Settings
-from rlvr.methods.base.shapes import ALL_LINEAR, linear_layers, total_parameters
+from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class NoParameters(Settings):
@@ -33,18 +33,13 @@ class Full(Method):
         """Make every weight trainable."""
         return model.requires_grad_(True)
 
-    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
+    def declared_modules(self, shape: ModelShape) -> set[str]:
         """Return every module that owns weights; a tied output layer counts as its embedding."""
-        blocks = range(model_config.num_hidden_layers)
-        norms = {f"model.layers.{i}.{norm}_layernorm" for i in blocks for norm in ("input", "post_attention")}
-        head = set() if model_config.tie_word_embeddings else {"lm_head"}
-        return (
-            set(linear_layers(model_config, ALL_LINEAR)) | norms | head | {"model.embed_tokens", "model.norm"}
-        )
+        return set(shape.owners)
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return the size of the model."""
-        return total_parameters(model_config)
+        return shape.parameters
 
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield every module that owns trainable weights, shared weights once."""

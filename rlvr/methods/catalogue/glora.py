@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import biased_names, linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import GloraConfig
-    from transformers import PretrainedConfig
 
 
 class GloraParameters(TargetedParameters):
@@ -41,10 +40,10 @@ class Glora(PeftMethod):
             task_type="CAUSAL_LM", r=self.parameters.rank, target_modules=list(self.parameters.target_modules)
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return 2 r (in + out), and r (in + 1) + 2 where there is a bias, summed over the adapted layers."""
-        rank, biased = self.parameters.rank, biased_names(model_config)
+        rank = self.parameters.rank
         return sum(
-            2 * rank * (inputs + outputs) + (rank * (inputs + 1) + 2) * (name.rpartition(".")[2] in biased)
-            for name, (inputs, outputs) in linear_layers(model_config, self.parameters.target_modules).items()
+            2 * rank * (inputs + outputs) + (rank * (inputs + 1) + 2) * shape.linear[name].bias
+            for name, (inputs, outputs) in linear_layers(shape, self.parameters.target_modules).items()
         )

@@ -6,7 +6,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import DIVIDES_BOTH
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from peft import GraloraConfig
     from peft.tuners.gralora.layer import GraloraLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class GraloraParameters(DropoutParameters):
@@ -62,9 +61,9 @@ class Gralora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_sides(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return the factors of all blocks side by side, each zero outside its block: rank r k."""

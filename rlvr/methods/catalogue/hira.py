@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import HiraConfig
-    from transformers import PretrainedConfig
 
 
 class HiraParameters(DropoutParameters):
@@ -45,6 +44,6 @@ class Hira(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_sides(shape, self.parameters.target_modules) * self.parameters.rank

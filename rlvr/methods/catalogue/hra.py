@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import total_inputs
+from rlvr.methods.base.shapes import ModelShape, total_inputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import HRAConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class HraParameters(TargetedParameters):
@@ -56,9 +56,9 @@ class Hra(PeftMethod):
             cast(Any, layer).forward = MethodType(_forward, layer)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x in, summed over the adapted layers."""
-        return total_inputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_inputs(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return U^T and -W0 U T."""

@@ -4,22 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import LinearName, linear_layers
+from rlvr.methods.base.parameters import ModuleName, TargetedParameters
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import IA3Config
-    from transformers import PretrainedConfig
 
 
 class Ia3Parameters(TargetedParameters):
     """Settings of IA3."""
 
-    target_modules: Annotated[tuple[LinearName, ...], Field(min_length=1)] = ("k_proj", "v_proj", "down_proj")
+    target_modules: Annotated[tuple[ModuleName, ...], Field(min_length=1)] = ("k_proj", "v_proj", "down_proj")
     """Adapted linear layers: keys, values and the feed-forward part (IA3, section 3.3)."""
-    feedforward_modules: tuple[LinearName, ...] = ("down_proj",)
+    feedforward_modules: tuple[ModuleName, ...] = ("down_proj",)
     """Those of `target_modules` whose input is scaled; of the others it is the output, bias and all."""
 
     @model_validator(mode="after")
@@ -52,9 +51,9 @@ class Ia3(PeftMethod):
             feedforward_modules=list(self.parameters.feedforward_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return in for the feed-forward layers and out for the others, summed."""
-        layers = linear_layers(model_config, self.parameters.target_modules)
+        layers = linear_layers(shape, self.parameters.target_modules)
         return sum(
             inputs if name.endswith(self.parameters.feedforward_modules) else outputs
             for name, (inputs, outputs) in layers.items()

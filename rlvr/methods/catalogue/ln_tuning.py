@@ -4,26 +4,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rlvr.methods.base.parameters import ModuleParameters
+from rlvr.errors import UserError
+from rlvr.methods.base.parameters import ModuleName, ModuleParameters
+from rlvr.methods.base.shapes import ModelShape, is_called
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import LNTuningConfig
-    from transformers import PretrainedConfig
-
-NormName = Literal["input_layernorm", "post_attention_layernorm", "norm"]
+    from torch import nn
+    from transformers import PreTrainedModel
 
 
 class LnTuningParameters(ModuleParameters):
     """Settings of LN-tuning."""
 
-    target_modules: Annotated[tuple[NormName, ...], Field(min_length=1)] = (
-        "input_layernorm",
-        "post_attention_layernorm",
-        "norm",
-    )
-    """Trained norms: the two of every decoder block, and the final one."""
+    target_modules: Literal["all"] | Annotated[tuple[ModuleName, ...], Field(min_length=1)] = "all"
+    """Trained norms by the last part of their names, such as `input_layernorm`; `all`: every norm of the
+    model, those of queries and keys and the final one included."""
 
 
 @register
@@ -40,19 +38,48 @@ class LnTuning(PeftMethod):
     parameters: LnTuningParameters
 
     def peft_config(self) -> "LNTuningConfig":
-        """Return the configuration."""
+        """Return the configuration without its modules, which :meth:`wrap` finds in the model."""
         from peft import LNTuningConfig
 
-        return LNTuningConfig(task_type="CAUSAL_LM", target_modules=list(self.parameters.target_modules))
+        return LNTuningConfig(task_type="CAUSAL_LM")
 
-    def declared_modules(self, model_config: "PretrainedConfig") -> set[str]:
-        """Return the chosen norms by full name."""
-        blocks = [name for name in self.parameters.target_modules if name != "norm"]
-        final = {"model.norm"} if "norm" in self.parameters.target_modules else set()
-        return final | {
-            f"model.layers.{i}.{name}" for i in range(model_config.num_hidden_layers) for name in blocks
+    def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
+        """Let PEFT train a copy of every chosen norm."""
+        from peft import get_peft_model
+
+        from rlvr.methods.base.measure import shape_of
+
+        config = self.peft_config()
+        config.target_modules = sorted(self.declared_modules(shape_of(model)))
+        return get_peft_model(model, config, autocast_adapter_dtype=True)
+
+    def check_fit(self, shape: ModelShape) -> None:
+        """Refuse a name that no norm has, and a model whose norms have no parameters."""
+        opening = f"method {self.name!r} does not fit this {shape.model_type} model"
+        chosen = self.parameters.target_modules
+        names = dict.fromkeys(name.rpartition(".")[2] for name in shape.norms)
+        if not names:
+            raise UserError(f"{opening}: its norms have no parameters; choose another method")
+        unknown = [] if chosen == "all" else [name for name in chosen if not self._norms(shape, (name,))]
+        if unknown:
+            raise UserError(
+                f"{opening}: target_modules: no norm is called {', '.join(unknown)}; its norms: "
+                f"{', '.join(names)}; name some of them, or all by `parameters: {{target_modules: all}}`"
+            )
+
+    def _norms(self, shape: ModelShape, names: tuple[str, ...]) -> dict[str, int]:
+        return {
+            norm: size for norm, size in shape.norms.items() if any(is_called(norm, name) for name in names)
         }
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
-        """Return the width of the model, once for every trained norm."""
-        return len(self.declared_modules(model_config)) * model_config.hidden_size
+    def _chosen(self, shape: ModelShape) -> dict[str, int]:
+        names = self.parameters.target_modules
+        return shape.norms if names == "all" else self._norms(shape, names)
+
+    def declared_modules(self, shape: ModelShape) -> set[str]:
+        """Return the chosen norms by full name."""
+        return set(self._chosen(shape))
+
+    def expected_parameters(self, shape: ModelShape) -> int:
+        """Return the gains, and biases where there are any, of the chosen norms."""
+        return sum(self._chosen(shape).values())

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import LoHaConfig
-    from transformers import PretrainedConfig
 
 
 class LohaParameters(TargetedParameters):
@@ -47,6 +46,6 @@ class Loha(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return 2 r (in + out), summed over the adapted layers."""
-        return 2 * total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return 2 * total_sides(shape, self.parameters.target_modules) * self.parameters.rank

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import LoKrConfig
-    from transformers import PretrainedConfig
 
 
 class LokrParameters(TargetedParameters):
@@ -51,9 +50,9 @@ class Lokr(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return the entries of C and of B and A (or of B A in full, where that is not larger), summed."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(_parameters(inputs, outputs, self.parameters.rank) for inputs, outputs in shapes)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import Category, PeftMethod
 from rlvr.methods.registry import register
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from peft.tuners.lora import LoraLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class LoraParameters(DropoutParameters):
@@ -57,9 +56,9 @@ class Lora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_sides(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and the scaled B."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from rlvr.config.schema import Training
 from rlvr.errors import UserError
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftModel
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class LoraFaParameters(LoraParameters):
@@ -43,9 +43,9 @@ class LoraFa(Lora):
                 parameter.requires_grad_(False)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_outputs(shape, self.parameters.target_modules) * self.parameters.rank
 
     def optimizer(self, model: "nn.Module", training: Training) -> "torch.optim.Optimizer":
         """Return LoRA-FA's own optimizer as PEFT has it.

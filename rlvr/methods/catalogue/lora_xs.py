@@ -8,12 +8,11 @@ from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.layer_method import LayerMethod
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
     from rlvr.methods.layers.lora_xs import CoreLinear
 
@@ -50,9 +49,9 @@ class LoraXs(ExportedAsLora, LayerMethod):
 
         return CoreLinear(linear, self.parameters.rank, self.parameters.alpha / self.parameters.rank)
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x r for every adapted layer."""
-        return len(linear_layers(model_config, self.parameters.target_modules)) * self.parameters.rank**2
+        return len(linear_layers(shape, self.parameters.target_modules)) * self.parameters.rank**2
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return A and s B R."""

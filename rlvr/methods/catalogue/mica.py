@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
-from rlvr.methods.base.shapes import total_inputs
+from rlvr.methods.base.shapes import ModelShape, total_inputs
 from rlvr.methods.base.spec import Category
 from rlvr.methods.catalogue.lora import Lora
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-    from transformers import PretrainedConfig
 
 
 @register
@@ -32,6 +31,6 @@ class Mica(ExportedAsLora, Lora):
         config.init_lora_weights = "mica"
         return config
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x in, summed over the adapted layers."""
-        return total_inputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_inputs(shape, self.parameters.target_modules) * self.parameters.rank

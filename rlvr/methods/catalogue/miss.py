@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import AT_MOST_INPUTS
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from peft import MissConfig
     from peft.tuners.miss.layer import MissLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class MissParameters(DropoutParameters):
@@ -50,9 +49,9 @@ class Miss(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_outputs(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return S, all zeros and ones, and D transposed."""

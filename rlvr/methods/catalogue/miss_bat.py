@@ -6,13 +6,12 @@ from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import DIVIDES_BOTH
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import MissConfig
-    from transformers import PretrainedConfig
 
 
 class MissBatParameters(TargetedParameters):
@@ -47,6 +46,6 @@ class MissBat(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_outputs(shape, self.parameters.target_modules) * self.parameters.rank

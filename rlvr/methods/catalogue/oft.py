@@ -6,13 +6,12 @@ from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import DIVIDES_INPUTS
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import OFTConfig
-    from transformers import PretrainedConfig
 
 
 class OftParameters(TargetedParameters):
@@ -47,8 +46,8 @@ class Oft(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return in (b - 1) / 2, the entries above the diagonal of in / b blocks, summed over the layers."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         block = self.parameters.block_size
         return sum(inputs // block * (block * (block - 1) // 2) for inputs, _ in shapes)

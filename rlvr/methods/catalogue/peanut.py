@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from peft import PeanutConfig
     from peft.tuners.peanut.layer import PeanutLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class PeanutParameters(TargetedParameters):
@@ -50,9 +49,9 @@ class Peanut(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return 2 r x out, summed over the adapted layers: A reads the columns of W0."""
-        return 2 * total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return 2 * total_outputs(shape, self.parameters.target_modules) * self.parameters.rank
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":
         """Return relu(A W0) and s B."""

@@ -7,14 +7,14 @@ from pydantic import PositiveInt
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import PsoftConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class PsoftParameters(DropoutParameters):
@@ -66,9 +66,9 @@ class Psoft(ExportedAsLora, PeftMethod):
             tuner.psoft_R["default"].register_forward_hook(_precise_rotation)
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (r - 1) / 2 angles and 2 r factors for every adapted layer."""
-        layers = len(linear_layers(model_config, self.parameters.target_modules))
+        layers = len(linear_layers(shape, self.parameters.target_modules))
         return layers * (self.parameters.rank * (self.parameters.rank - 1) // 2 + 2 * self.parameters.rank)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.catalogue.vera import scaled_projections
 from rlvr.methods.registry import register
@@ -13,7 +13,6 @@ from rlvr.methods.registry import register
 if TYPE_CHECKING:
     from peft import PveraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class PveraParameters(DropoutParameters):
@@ -54,9 +53,9 @@ class Pvera(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return 2 r + out, summed over the adapted layers."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(2 * self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import RandLoraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class RandloraParameters(DropoutParameters):
@@ -55,10 +54,10 @@ class Randlora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return n (r + m) with m = min(in, out) and n = m / r, rounded up, summed over the layers."""
-        rank, shapes = self.parameters.rank, linear_layers(model_config, self.parameters.target_modules)
-        return sum(math.ceil(min(shape) / rank) * (rank + min(shape)) for shape in shapes.values())
+        rank, shapes = self.parameters.rank, linear_layers(shape, self.parameters.target_modules)
+        return sum(math.ceil(min(size) / rank) * (rank + min(size)) for size in shapes.values())
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Add PEFT's update; a copy of the layer would copy the matrices that all share, 1.4 GB at 7B."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import DIVIDES_OUTPUTS
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from peft import RoadConfig
     from peft.tuners.road.layer import RoadLayer
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class RoadParameters(TargetedParameters):
@@ -50,9 +49,9 @@ class Road(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return out (an angle and a scale for two outputs), summed over the adapted layers."""
-        return total_outputs(model_config, self.parameters.target_modules)
+        return total_outputs(shape, self.parameters.target_modules)
 
     def merged(self, layer: "nn.Module") -> "dict[str, Tensor]":
         """Rotate the rows in pairs; PEFT multiplies by a dense R [out, out], gigabytes for a 7B model."""

@@ -6,13 +6,12 @@ from pydantic import PositiveInt
 
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import Requirement
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import ShiraConfig
-    from transformers import PretrainedConfig
 
 
 class ShiraParameters(TargetedParameters):
@@ -53,6 +52,6 @@ class Shira(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
-        return total_sides(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_sides(shape, self.parameters.target_modules) * self.parameters.rank

@@ -8,13 +8,12 @@ from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.layer_method import LayerMethod
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.requirements import AT_MOST_INPUTS
-from rlvr.methods.base.shapes import total_outputs
+from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
     from rlvr.methods.layers.slicefine import SliceLinear
 
@@ -50,9 +49,9 @@ class SliceFine(ExportedAsLora, LayerMethod):
         slices = -(-total_steps // self.parameters.interval)
         return SliceLinear(linear, self.parameters.rank, self.parameters.interval, slices)
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r x out, summed over the adapted layers."""
-        return total_outputs(model_config, self.parameters.target_modules) * self.parameters.rank
+        return total_outputs(shape, self.parameters.target_modules) * self.parameters.rank
 
     def after_step(self, model: "nn.Module", optimizer: "torch.optim.Optimizer", step: int) -> None:
         """Move the slices on when it is time; AdamW's state of the old columns is dropped."""

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import SupertuningConfig
-    from transformers import PretrainedConfig
 
 
 class SupertuningParameters(TargetedParameters):
@@ -50,7 +49,7 @@ class Supertuning(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return in x out x (1 - sparsity), rounded down in each of the adapted layers."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(int(inputs * outputs * (1 - self.parameters.sparsity)) for inputs, outputs in shapes)

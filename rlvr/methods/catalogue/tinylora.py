@@ -8,14 +8,13 @@ from rlvr.config.schema import Fraction
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import TinyLoraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class TinyLoraParameters(DropoutParameters):
@@ -54,9 +53,9 @@ class TinyLora(ExportedAsLora, PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return u for each vector; tying leaves 1 - weight_tying vectors per layer, at least one in all."""
-        layers = len(linear_layers(model_config, self.parameters.target_modules))
+        layers = len(linear_layers(shape, self.parameters.target_modules))
         return self.parameters.vector_length * max(1, round(layers * (1 - self.parameters.weight_tying)))
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":

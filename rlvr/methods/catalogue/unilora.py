@@ -7,13 +7,14 @@ from pydantic import PositiveInt
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.frozen_start import INITIAL, TRAINED, add_frozen_start, summed_factors
 from rlvr.methods.base.parameters import DropoutParameters
+from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import PeftModel, UniLoraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class UniLoraParameters(DropoutParameters):
@@ -64,7 +65,7 @@ class UniLora(ExportedAsLora, PeftMethod):
             scales[INITIAL] = -scales[TRAINED]
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return d: the vector is shared by all layers."""
         return self.parameters.vector_length
 

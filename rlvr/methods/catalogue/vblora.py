@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from rlvr.config.schema import Training
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import DIVIDES_BOTH
-from rlvr.methods.base.shapes import total_sides
+from rlvr.methods.base.shapes import ModelShape, total_sides
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from peft import VBLoRAConfig
     from peft.tuners.vblora.layer import Linear as VBLoRALinear
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 class VbloraParameters(DropoutParameters):
@@ -77,9 +77,9 @@ class Vblora(PeftMethod):
                 _select_pairs(cast("VBLoRALinear", layer).vblora_logits_B["default"])
         return policy
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return n b for the bank, once, and n r (in + out) / b logits, summed over the adapted layers."""
-        pieces = total_sides(model_config, self.parameters.target_modules) // self.parameters.vector_length
+        pieces = total_sides(shape, self.parameters.target_modules) // self.parameters.vector_length
         return self.parameters.vectors * (self.parameters.vector_length + self.parameters.rank * pieces)
 
     @property

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat, PositiveInt
 
 from rlvr.methods.base.parameters import DropoutParameters
-from rlvr.methods.base.shapes import linear_layers
+from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:
     from peft import VeraConfig
     from torch import Tensor, nn
-    from transformers import PretrainedConfig
 
 
 class VeraParameters(DropoutParameters):
@@ -49,9 +48,9 @@ class Vera(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
-    def expected_parameters(self, model_config: "PretrainedConfig") -> int:
+    def expected_parameters(self, shape: ModelShape) -> int:
         """Return r + out, summed over the adapted layers."""
-        shapes = linear_layers(model_config, self.parameters.target_modules).values()
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(self.parameters.rank + outputs for _, outputs in shapes)
 
     def to_lora(self, layer: "nn.Module") -> "tuple[Tensor, Tensor] | None":

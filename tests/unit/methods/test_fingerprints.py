@@ -7,7 +7,7 @@ import pytest
 
 from rlvr.methods.fingerprints import changes, fingerprints, fingerprints_text
 from rlvr.methods.presets import PRESETS
-from rlvr.methods.reference import SMALL, declared_architecture
+from rlvr.methods.reference import SMALL, declared_shape
 from tests.helpers.paths import REPOSITORY
 
 CONFIG = REPOSITORY / "config"
@@ -19,7 +19,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 
 def test_every_preset_trains_what_is_recorded():
-    found = fingerprints_text(fingerprints(CONFIG, declared_architecture(CONFIG, SMALL)))
+    found = fingerprints_text(fingerprints(CONFIG, declared_shape(CONFIG, SMALL)))
     differences = changes(recorded(), json.loads(found))
     assert not differences, "\n".join([*differences, INTENDED])
 

@@ -1,8 +1,6 @@
 """Settings that do not fit a model are one message before anything is built, and never an error of torch."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -11,10 +9,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from rlvr.errors import UserError
 from rlvr.methods import get_method, make_method, methods
 from rlvr.methods.policy import build_policy
-from rlvr.methods.presets import check_fit
-from rlvr.methods.reference import LARGE, declared_architecture
+from rlvr.methods.reference import LARGE, declared_shape
+from tests.helpers.families import SIZES
 from tests.helpers.paths import REPOSITORY
-from tests.helpers.small_methods import SIZES, base_model, method_of, untrained
+from tests.helpers.small_methods import base_model, method_of, untrained
 
 REQUIREMENTS = [(name, setting) for name, method in methods().items() for setting in method.requirements]
 
@@ -49,26 +47,22 @@ def test_a_size_is_built_or_refused_by_name(name, setting, value):
         assert setting in str(error)
 
 
-def test_requirements_are_checked_from_the_sizes_of_a_model_without_torch():
-    code = (
-        "import sys; from pathlib import Path; from rlvr.methods import make_method; "
-        "from rlvr.methods.presets import check_fit; "
-        "from rlvr.methods.reference import LARGE, declared_architecture; "
-        "check_fit(make_method('pissa', {'rank': 32}), declared_architecture(Path('config'), LARGE)); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+def test_requirements_are_checked_from_the_keys_of_a_model():
     with pytest.raises(
         UserError, match=r"'pissa': rank 4096 does not fit model\.layers\.0\.self_attn\.q_proj"
     ):
-        check_fit(make_method("pissa", {"rank": 4096}), declared_architecture(REPOSITORY / "config", LARGE))
+        make_method("pissa", {"rank": 4096}).check_fit(declared_shape(REPOSITORY / "config", LARGE))
 
 
 def test_bitfit_refuses_a_model_without_biases():
-    with pytest.raises(
-        UserError, match=r"'bitfit': target_modules: q_proj has no bias in this llama model; .* \(none\)"
-    ):
+    with pytest.raises(UserError, match=r"'bitfit' does not fit this llama model: .*has a bias") as error:
         untrained(method_of("bitfit"), family="llama")
+    assert "q_proj (64 -> 64)" in str(error.value)
+
+
+def test_bitfit_refuses_a_layer_without_a_bias_and_names_those_that_have_one():
+    with pytest.raises(UserError, match=r"o_proj has no bias.*\n.*\n.*\[q_proj, k_proj, v_proj\]"):
+        untrained(method_of("bitfit", target_modules=["q_proj", "o_proj"]))
 
 
 def test_bitfit_trains_the_biases_of_a_llama_that_has_them():

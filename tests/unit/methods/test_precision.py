@@ -6,17 +6,17 @@ import torch
 from rlvr.methods import methods
 from rlvr.methods.policy import load_trained_state, trainable_parameters, trained_state
 from rlvr.methods.weights import exported_weights, merged_weights
+from tests.helpers.grid import cases
 from tests.helpers.small_methods import base_model, logits, method_of, policy_of, train, untrained
 
 DECOMPOSING = ["mica", "psoft", "tinylora"]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("name", sorted(methods()))
-def test_untrained_weights_are_the_base_in_every_precision(name, dtype):
+@pytest.mark.parametrize(("name", "dtype", "family"), cases(11))
+def test_untrained_weights_are_the_base_in_every_precision(name, dtype, family):
     """A training step moves weights by about 1e-4 of their size: what is there before must be far less."""
-    base = dict(base_model(dtype).named_parameters())
-    for key, weight in merged_weights(method_of(name), policy_of(name, dtype)):
+    base = dict(base_model(dtype, family).named_parameters())
+    for key, weight in merged_weights(method_of(name), policy_of(name, dtype, family)):
         before = base[key].float()
         assert (weight - before).norm() <= 1e-6 * before.norm()
 

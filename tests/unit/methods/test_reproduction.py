@@ -45,8 +45,8 @@ class Projected(LayerMethod):
     def make_layer(self, linear, total_steps):
         return ProjectedLinear(linear, self.saved)
 
-    def expected_parameters(self, model_config):
-        return 4 * total_outputs(model_config, self.parameters.target_modules)
+    def expected_parameters(self, shape):
+        return 4 * total_outputs(shape, self.parameters.target_modules)
 
 
 class Unsaved(Projected):

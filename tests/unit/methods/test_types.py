@@ -18,7 +18,7 @@ from rlvr.methods.catalogue.oft import OftParameters
 class Turned(PeftMethod):
     parameters: OftParameters
 
-    def expected_parameters(self, model_config: object) -> int:
+    def expected_parameters(self, shape: object) -> int:
         return self.parameters.block_size
 
 

@@ -1,0 +1,78 @@
+"""Measure the shape of a model from its modules, built on the meta device or loaded."""
+
+import inspect
+import re
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from rlvr.errors import UserError
+from rlvr.methods.base.shapes import Linear, ModelShape
+
+
+def shape_of(model: PreTrainedModel) -> ModelShape:
+    """Return the shape of a plain decoder, before a method wraps it.
+
+    Raises:
+        UserError: it is not a text model of one stack of decoder blocks.
+    """
+    model_type = model.config.model_type
+    if model.config.get_text_config() is not model.config:
+        raise UserError(
+            f"model_type {model_type!r} is a text model inside a larger one; give the text model alone"
+        )
+    modules = dict(model.named_modules())
+    stack = _stack(modules, model_type)
+    inside = {name: module for name, module in modules.items() if name.startswith(f"{stack}.")}
+    norms = {
+        name: size for name, module in modules.items() if is_norm(module) and (size := _own_size(module))
+    }
+    linear = {name: module for name, module in inside.items() if isinstance(module, nn.Linear)}
+    return ModelShape(
+        model_type=model_type,
+        stack=stack,
+        depth=len(list(modules[stack].children())),
+        linear={
+            name: Linear(module.in_features, module.out_features, module.bias is not None)
+            for name, module in linear.items()
+        },
+        bypassed=frozenset(name for name in linear if _is_bypassed(name, modules)),
+        norms=norms,
+        others={
+            f"{name}.{key}": f"{type(module).__name__}, {' x '.join(map(str, parameter.shape))}"
+            for name, module in inside.items()
+            if not isinstance(module, nn.Linear) and name not in norms
+            for key, parameter in module.named_parameters(recurse=False)
+            if parameter.dim() > 1
+        },
+        owners=frozenset(name.rpartition(".")[0] for name, _ in model.named_parameters()),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Tell whether a module is a norm, by its type: every family has classes of its own."""
+    return "norm" in type(module).__name__.lower() and not isinstance(module, nn.Linear | nn.Embedding)
+
+
+def _is_bypassed(name: str, modules: dict[str, nn.Module]) -> bool:
+    """Tell whether the code around a layer reads its weight instead of calling it, as Mamba does."""
+    parent, _, child = name.rpartition(".")
+    try:
+        code = inspect.getsource(type(modules[parent]))
+    except (OSError, TypeError):  # a class without a file
+        return False
+    return re.search(rf"self\.{child}\.weight\b(?!\.(dtype|device))", code) is not None
+
+
+def _own_size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters(recurse=False))
+
+
+def _stack(modules: dict[str, nn.Module], model_type: str) -> str:
+    """Return the name of the outermost list of modules with the most parameters: the decoder blocks."""
+    lists = [name for name, module in modules.items() if isinstance(module, nn.ModuleList) and len(module)]
+    outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    if not outer:
+        raise UserError(f"model_type {model_type!r} has no list of decoder blocks; only decoders are trained")
+    return max(outer, key=lambda name: sum(parameter.numel() for parameter in modules[name].parameters()))
