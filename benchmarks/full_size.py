@@ -238,7 +238,7 @@ def reload(config_path: Path, model: Path, folder: Path) -> None:
         for name, value in load_model(model, "bfloat16").named_parameters()
         if last in name
     }
-    policy = run_policy(config, method, load_model(model, "bfloat16"))
+    policy = run_policy(config, method, load_model(model, "bfloat16"), start=False)
     load_trained_state(method, policy, load_file(folder / "run" / "trained.safetensors"), "trained")
     ours = {name: weight.detach().clone() for name, weight in merged_weights(method, policy) if last in name}
     del policy

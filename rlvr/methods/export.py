@@ -49,7 +49,7 @@ def export(
     config = read_config(config_path, TrainConfig)
     origin = origin_of(model, config.model)
     method = trained_method(config)
-    policy = run_policy(config, method, load_model(model, config.training.dtype))
+    policy = run_policy(config, method, load_model(model, config.training.dtype), start=False)
     trainable = trainable_parameters(policy)
     load_trained_state(method, policy, load_file(trained), str(trained))
     with replacing_folder(output) as folder:

@@ -23,24 +23,29 @@ LARGEST_DIFFERENCE, NOISE = 0.01, 1e-6
 """How far a loaded update may be from the saved one: relative to it, and relative to the base (rounding)."""
 
 
-def run_policy(config: TrainConfig, method: Method, model: "PreTrainedModel") -> "nn.Module":
+def run_policy(
+    config: TrainConfig, method: Method, model: "PreTrainedModel", start: bool = True
+) -> "nn.Module":
     """Return the policy of a run before training, the same wherever it is built.
 
-    Its frozen random parts, such as VeRA's projections, follow from the training seed.
+    Its frozen random parts, such as VeRA's projections, follow from the training seed. Without ``start`` it
+    is to be filled with a saved state.
 
     Raises:
         UserError: see :func:`build_policy`.
     """
     seed = derive_seed(config.train_seed, "projection")
-    return build_policy(method, model, config.training.optimizer_steps, seed)
+    return build_policy(method, model, config.training.optimizer_steps, seed, start)
 
 
-def build_policy(method: Method, model: "PreTrainedModel", total_steps: int, seed: int = 0) -> "nn.Module":
+def build_policy(
+    method: Method, model: "PreTrainedModel", total_steps: int, seed: int = 0, start: bool = True
+) -> "nn.Module":
     """Wrap ``model`` by ``method`` and check that what is trained is what was declared.
 
     Trainable parameters become float32, whatever the precision of the base: Adam's small steps vanish
     in bfloat16. ``total_steps`` is the number of optimizer steps of the run; frozen random parts follow from
-    ``seed``.
+    ``seed``. ``start`` is whether to compute the start, such as PiSSA's SVD of every layer.
 
     Raises:
         UserError: the settings do not fit the model, or the adapted modules or the number of trainable
@@ -50,6 +55,8 @@ def build_policy(method: Method, model: "PreTrainedModel", total_steps: int, see
     method.check_fit(shape)
     model.requires_grad_(False)
     policy = _wrapped(method, model, total_steps, seed)
+    if start:
+        method.start(policy)
     for parameter in policy.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

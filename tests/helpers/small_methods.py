@@ -47,12 +47,17 @@ def policy_of(name: str, dtype: str = "float32", family: str = "qwen2", seed: in
 
 
 def untrained(
-    method: Method, dtype: str = "float32", family: str = "qwen2", seed: int = 1, steps: int = STEPS
+    method: Method,
+    dtype: str = "float32",
+    family: str = "qwen2",
+    seed: int = 1,
+    steps: int = STEPS,
+    start: bool = True,
 ) -> torch.nn.Module:
     """The policy of a method, registered or not, before training."""
     model = base_model(dtype, family)
     torch.manual_seed(seed)
-    return build_policy(method, model, steps)
+    return build_policy(method, model, steps, start=start)
 
 
 @torch.no_grad()

@@ -40,9 +40,12 @@ class InitializedLora(ExportedAsLora, Lora):
         """Inject the trained adapter and its frozen start with the opposite sign."""
         policy = cast("PeftModel", super().wrap(model, total_steps, seed))
         add_frozen_start(policy, self.with_settings(dropout=0.0).peft_config())
+        return policy
+
+    def start(self, policy: "nn.Module") -> None:
+        """Set trained and frozen adapters to the chosen part of every base weight."""
         for _, layer in self.adapted_layers(policy):
             self._start(cast("LoraLayer", layer))
-        return policy
 
     def _start(self, layer: "LoraLayer") -> None:
         weight = cast("nn.Linear", layer.get_base_layer()).weight.detach().float()

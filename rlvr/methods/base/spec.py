@@ -96,6 +96,13 @@ class Method(ABC):
         ``seed`` decides what is drawn at random and frozen.
         """
 
+    def start(self, policy: "nn.Module") -> None:
+        """Set what is computed from the base weights and saved with the run (an SVD of every layer).
+
+        Called after :meth:`wrap` and before training, but not where a saved state is loaded.
+        """
+        return None
+
     @abstractmethod
     def declared_modules(self, shape: ModelShape) -> set[str]:
         """Return the names (in the base model) of the modules that the method must adapt."""

@@ -284,3 +284,14 @@ def test_an_adapter_on_a_local_base_loads_whatever_its_name(model, tmp_path, cap
     torch.testing.assert_close(logits_of(loaded), policy, atol=1e-4, rtol=0)
     assert "base_model" not in front_matter(tmp_path / "adapter")
     assert 'from_pretrained("FOLDER-OF-THE-BASE", dtype="float32")' in code(tmp_path / "adapter")
+
+
+def test_an_export_does_not_compute_a_start_that_the_run_has_saved(model, tmp_path, monkeypatch):
+    """At 1.5B the SVD of every layer takes minutes."""
+    config, tensors, policy = trained("pissa", model, tmp_path / "run")
+    from rlvr.methods.catalogue.pissa import Pissa
+
+    monkeypatch.setattr(Pissa, "initial_factors", None)
+    export(config, model, tensors, tmp_path / "adapter")
+    loaded = PeftModel.from_pretrained(load_model(model, "float32"), str(tmp_path / "adapter"))
+    torch.testing.assert_close(logits_of(loaded), policy, atol=1e-4, rtol=0)

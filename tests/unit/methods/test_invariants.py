@@ -24,6 +24,7 @@ from tests.helpers.small_methods import (
     rate_of,
     train,
     training,
+    untrained,
 )
 
 STARTED = {"float32": 1e-5, "bfloat16": 0.03, "float16": 0.004}
@@ -114,8 +115,9 @@ def attempt(task, folder: str, wanted: list[Case]) -> None:
 
 
 def load_and_merge(name: str, dtype: str, family: str, path: Path) -> None:
-    """Rebuild a policy under another state of the global generators, load what was saved, and merge it."""
-    method, policy = method_of(name), policy_of(name, dtype, family, seed=2)
+    """Rebuild a policy as an export does, under another state of the global generators, and merge it."""
+    method = method_of(name)
+    policy = untrained(method, dtype, family, seed=2, start=False)
     trained = path.with_suffix(".trained")
     load_trained_state(method, policy, load_file(trained), str(trained))
     merged = {key: value.contiguous() for key, value in merged_weights(method, policy)}
