@@ -5,6 +5,7 @@ from functools import cache
 import torch
 
 from rlvr.config.schema import Training
+from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.update import autocast
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
@@ -90,19 +91,30 @@ def train(
     steps: int = STEPS,
     rate: float | None = None,
 ):
-    """Take real optimizer steps on a language-modelling loss; return the optimizer."""
+    """Take real optimizer steps on a language-modelling loss, scaled as a run's is; return the optimizer."""
+    scale = LossScale.of(dtype)
     optimizer = method.optimizer(policy, training(rate or rate_of(method.name)))
     policy.train()
     for step in range(steps):
-        optimizer.zero_grad()
-        with autocast(policy, dtype):
-            loss = policy(input_ids=INPUTS, labels=INPUTS).loss
-        extra = method.extra_loss(policy)
-        (loss if extra is None else loss + extra).backward()
+        while not _backward(method, policy, dtype, scale.value):
+            assert scale.reduce(), "gradients are not finite"
         optimizer.step()
         method.after_step(policy, optimizer, step)
     policy.eval()
     return optimizer
+
+
+def _backward(method: Method, policy: torch.nn.Module, dtype: str, scale: float) -> bool:
+    """Set the gradients; return whether they are finite."""
+    policy.zero_grad()
+    with autocast(policy, dtype):
+        loss = policy(input_ids=INPUTS, labels=INPUTS).loss
+    extra = method.extra_loss(policy)
+    (scale * (loss if extra is None else loss + extra)).backward()
+    gradients = [parameter.grad for parameter in policy.parameters() if parameter.grad is not None]
+    for gradient in gradients:
+        gradient /= scale
+    return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
 
 def plain_with(weights, dtype: str = "float32", family: str = "qwen2") -> torch.nn.Module:
