@@ -35,7 +35,7 @@ demo: .venv/.installed ## reproduce the paper in miniature on this computer (COR
 	.venv/bin/snakemake all --config 'studies=[demo]' --cores $(CORES) --quiet host reason
 	@echo "The report is ready: $(CURDIR)/reports/demo.html"
 
-test: .venv/.installed-dev ## run all tests; the fast ones alone: make test ARGS="-m 'not slow'"
+test: .venv/.installed-dev ## run the tests; every method x precision x family: make test ARGS="-m exhaustive"
 	.venv/bin/pytest $(ARGS)
 
 lint: .venv/.installed-dev ## check style, types, workflow and the direction of imports

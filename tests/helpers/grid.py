@@ -1,4 +1,4 @@
-"""Methods x precisions x families: each test runs a few combinations always, all in the slow suite."""
+"""Methods x precisions x families: each test runs a few combinations by default, all with `-m exhaustive`."""
 
 from functools import cache
 from itertools import product
@@ -15,6 +15,8 @@ from tests.helpers.small_methods import method_of
 NAMES = sorted(methods())
 DTYPES = ("float32", "bfloat16", "float16")
 FAMILIES = ("qwen2", "qwen3", "llama", "gemma3_text")
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
+"""Marks of the combinations that do not run by default."""
 Case = tuple[str, str, str]
 """Method, precision, family."""
 
@@ -38,13 +40,13 @@ def fits(name: str, family: str) -> bool:
 def cases(
     test: int, names: list[str] = NAMES, dtypes: tuple[str, ...] = DTYPES, always: int = 2
 ) -> list[object]:
-    """Parameters (name, dtype, family) of a test, of which ``always`` for each method are not marked slow.
+    """Parameters (name, dtype, family) of a test, of which ``always`` for each method are not exhaustive.
 
     ``test`` is any number: tests with different ones run different combinations. Over the methods, every
     precision and every family comes up.
     """
     return [
-        pytest.param(*case, marks=[] if case in _always(test, case[0], dtypes, always) else pytest.mark.slow)
+        pytest.param(*case, marks=[] if case in _always(test, case[0], dtypes, always) else EXHAUSTIVE)
         for case in product(names, dtypes, FAMILIES)
         if fits(case[0], case[2])
     ]

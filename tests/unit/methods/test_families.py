@@ -14,6 +14,7 @@ from rlvr.methods.base.shapes import ALL_LINEAR
 from rlvr.methods.policy import build_policy
 from rlvr.methods.weights import merged_weights
 from tests.helpers.families import FAMILIES, family_model
+from tests.helpers.grid import EXHAUSTIVE
 from tests.helpers.small_methods import INPUTS, STEPS, method_of
 
 NAMES, EVERYWHERE = sorted(methods()), ["full", "ln_tuning"]
@@ -70,9 +71,9 @@ def starts_as_the_base_or_is_refused(method: Method, family: str) -> bool:
 
 
 def grid(wanted: list[tuple[str, str]]) -> list[object]:
-    """All methods on all families; those that are not ``wanted`` in the fast suite are marked slow."""
+    """All methods on all families; those that are not ``wanted`` by default are marked exhaustive."""
     return [
-        pytest.param(name, family, marks=[] if (name, family) in wanted else pytest.mark.slow)
+        pytest.param(name, family, marks=[] if (name, family) in wanted else EXHAUSTIVE)
         for name in NAMES
         for family in FAMILIES
     ]
