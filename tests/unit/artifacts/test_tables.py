@@ -54,8 +54,10 @@ ROWS: dict[type[Row], list[Row]] = {
         SummaryRow(**SUMMARY, **UNKNOWN, metric="avg@4/untruncated", value=NAN),
     ],
     ComparisonRow: [
-        ComparisonRow(**COMPARISON, benchmark="sums", **dict.fromkeys(IMPROVEMENT, NAN)),
-        ComparisonRow(**COMPARISON, benchmark="overall", **dict.fromkeys(IMPROVEMENT, 0.75)),
+        ComparisonRow(**COMPARISON, benchmark="sums", compares="runs", **dict.fromkeys(IMPROVEMENT, NAN)),
+        ComparisonRow(
+            **COMPARISON, benchmark="overall", compares="methods", **dict.fromkeys(IMPROVEMENT, 0.75)
+        ),
     ],
     BudgetRow: [BudgetRow(**BUDGET, **KNOWN, value=0.5), BudgetRow(**BUDGET, **UNKNOWN, value=0)],
     ContaminationRow: [ContaminationRow(dataset="sums-test", problems=10, contaminated=3)],
