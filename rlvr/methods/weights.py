@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel
 
@@ -113,7 +112,7 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
         UserError: the folder holds no export, or not all weights of the model.
     """
     if not (directory / "adapter_config.json").exists():
-        yield from _whole_weights(base, directory)
+        yield from _whole_weights(directory)
         return
     from peft import PeftModel
 
@@ -134,19 +133,20 @@ def load_exported(base: PreTrainedModel, directory: Path) -> None:
         PeftModel.from_pretrained(base, str(directory))
         return
     own = dict(base.named_parameters())
-    for name, weight in _whole_weights(base, directory):
-        if name in own:  # a tied weight may be saved under its second name too
-            own[name].data.copy_(weight)
+    for name, weight in _whole_weights(directory):
+        own[name].data.copy_(weight)
 
 
-def _whole_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[str, Tensor]]:
-    missing = {name for name, _ in base.named_parameters()}
-    for shard in sorted(directory.glob("*.safetensors")):
-        weights = load_file(shard)
-        missing -= weights.keys()
-        yield from weights.items()
-    if missing:
+def _whole_weights(directory: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield the weights of a whole model by their names in it; some families have others in their files."""
+    from rlvr.models.load import load_model
+
+    try:
+        model = load_model(directory, "float32")
+    except UserError as error:
         raise UserError(
-            f"{directory}: not an exported run: there is no adapter_config.json, and weight {min(missing)!r} "
-            "is in no safetensors file; export the run again"
-        )
+            f"{directory}: not an exported run: there is no adapter_config.json, and as a whole model it "
+            f"cannot be read ({error}); export the run again"
+        ) from None
+    for name, parameter in model.named_parameters():
+        yield name, parameter.detach()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NOT_ARCHITECTURE = {"auto_map", "quantization_config", "transformers_version"}
 """Keys of a `config.json` that say nothing about the modules of a model."""
+INFINITE = "'__float__'"
+"""How Transformers writes an infinite number; no shape depends on one."""
 ROPE = ("rope_theta", "rope_scaling")
 """Keys of older files that Transformers turns into `rope_parameters`."""
 SAME = {"torch_dtype": "dtype"}
@@ -30,7 +32,7 @@ def read_architecture(folder: Path) -> Architecture:
     found = {
         key: value
         for key, value in read_json(path).items()
-        if not key.startswith("_") and key not in NOT_ARCHITECTURE
+        if not key.startswith("_") and key not in NOT_ARCHITECTURE and INFINITE not in str(value)
     }
     return parse(Architecture, found, str(path))
 

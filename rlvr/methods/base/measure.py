@@ -36,7 +36,10 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
             name: Linear(module.in_features, module.out_features, module.bias is not None)
             for name, module in linear.items()
         },
-        bypassed=frozenset(name for name in linear if _is_bypassed(name, modules)),
+        bypassed=frozenset(
+            [name for name in linear if _code_around_has(r"\.weight\b(?!\.(dtype|device))", name, modules)]
+            + [name for name in norms if _code_around_has(r"\.\w", name, modules)]
+        ),
         norms=norms,
         others={
             f"{name}.{key}": f"{type(module).__name__}, {' x '.join(map(str, parameter.shape))}"
@@ -55,14 +58,14 @@ def is_norm(module: nn.Module) -> bool:
     return "norm" in type(module).__name__.lower() and not isinstance(module, nn.Linear | nn.Embedding)
 
 
-def _is_bypassed(name: str, modules: dict[str, nn.Module]) -> bool:
-    """Tell whether the code around a layer reads its weight instead of calling it, as Mamba does."""
+def _code_around_has(use: str, name: str, modules: dict[str, nn.Module]) -> bool:
+    """Tell whether the code around a layer reads something of it instead of calling it, as Mamba does."""
     parent, _, child = name.rpartition(".")
     try:
         code = inspect.getsource(type(modules[parent]))
     except (OSError, TypeError):  # a class without a file
         return False
-    return re.search(rf"self\.{child}\.weight\b(?!\.(dtype|device))", code) is not None
+    return re.search(r"self\.{child}{use}", code) is not None
 
 
 def _own_size(module: nn.Module) -> int:

@@ -44,7 +44,7 @@ class ModelShape:
     linear: dict[str, Linear]
     """Linear layers (`torch.nn.Linear`) of the decoder blocks."""
     bypassed: frozenset[str]
-    """Those of them whose weight the block multiplies itself: an adapter in their place would not run."""
+    """Linear layers and norms that the code around them reads: an adapter in their place would not run."""
     norms: dict[str, int]
     """Norms of the whole model with their numbers of parameters."""
     others: dict[str, str]

@@ -67,6 +67,15 @@ class LnTuning(PeftMethod):
                 f"{', '.join(names)}; name some of them, or all by `parameters: {{target_modules: all}}`"
             )
 
+        bypassed = shape.bypassed & self._chosen(shape).keys()
+        if bypassed:
+            others = ", ".join(name for name in names if not any(is_called(one, name) for one in bypassed))
+            raise UserError(
+                f"{opening}: target_modules: the code around {min(bypassed)} reads it without calling it, "
+                "so that a trained copy would not be used; choose others: "
+                f"`parameters: {{target_modules: [{others}]}}`"
+            )
+
     def _norms(self, shape: ModelShape, names: tuple[str, ...]) -> dict[str, int]:
         return {
             norm: size for norm, size in shape.norms.items() if any(is_called(norm, name) for name in names)
