@@ -65,7 +65,7 @@ def _code_around_has(use: str, name: str, modules: dict[str, nn.Module]) -> bool
         code = inspect.getsource(type(modules[parent]))
     except (OSError, TypeError):  # a class without a file
         return False
-    return re.search(r"self\.{child}{use}", code) is not None
+    return re.search(rf"self\.{child}{use}", code) is not None
 
 
 def _own_size(module: nn.Module) -> int:
