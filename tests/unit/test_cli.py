@@ -122,7 +122,7 @@ def test_help_loads_neither_configuration_nor_torch(repository):
 def test_a_plan_names_every_method_once_and_what_it_really_trains(capsys, monkeypatch, repository):
     monkeypatch.chdir(repository)
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["plan", "smollm2-seeds"]) == 0
+    assert main(["plan", "smollm2-gpu"]) == 0
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert "training seeds: 0 1 2" in shown

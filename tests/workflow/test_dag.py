@@ -41,7 +41,7 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
         ("demo", 14, 2, 5),
         ("audit", 12, 2, 5),
         ("smollm2", 4, 4, 5),
-        ("smollm2-seeds", 12, 4, 5),
+        ("smollm2-precision", 33, 3, 3),
         ("smollm2-gpu", 42, 4, 5),
         ("paper-1.5b", 14, 6, 7),
         ("grid", 8, 2, 5),
