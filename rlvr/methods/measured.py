@@ -17,6 +17,7 @@ from rlvr.config.catalogue import Architecture
 from rlvr.files import content_hash, write_text
 from rlvr.methods import base
 from rlvr.methods.base.shapes import ModelShape
+from rlvr.models.architecture import StoredArchitecture, meta_model
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -31,24 +32,24 @@ def shape_of_architecture(architecture: Architecture, place: str) -> ModelShape:
     Raises:
         UserError: Transformers has no such model, or it is not a decoder of text.
     """
-    return _kept(json.dumps(architecture.model_dump(), sort_keys=True), place)
+    return _kept(json.dumps(architecture.model_dump(), sort_keys=True), type(architecture), place)
 
 
 def shape_of_config(config: "PretrainedConfig") -> ModelShape:
     """Return the shape of the model that a configuration of Transformers describes."""
     keys = json.loads(config.to_json_string(use_diff=False))
-    return shape_of_architecture(Architecture(**keys), f"configuration of {config.model_type}")
+    return shape_of_architecture(StoredArchitecture(**keys), f"configuration of {config.model_type}")
 
 
 @cache
-def _kept(keys: str, place: str) -> ModelShape:
+def _kept(keys: str, kind: type[Architecture], place: str) -> ModelShape:
     adapter = TypeAdapter(ModelShape)
     depends = {"keys": keys, "transformers": version("transformers"), "measured by": MEASURING.read_text()}
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlvr" / "shapes"
     path = folder / f"{content_hash(depends)[:32]}.json"
     with suppress(OSError, ValidationError):  # not there, or not whole
         return adapter.validate_json(path.read_bytes())
-    shape = _measured(Architecture.model_validate_json(keys), place)
+    shape = _measured(kind.model_validate_json(keys), place)
     with suppress(OSError):  # a home that cannot be written only costs time
         write_text(path, adapter.dump_json(shape).decode())
     return shape
@@ -56,6 +57,5 @@ def _kept(keys: str, place: str) -> ModelShape:
 
 def _measured(architecture: Architecture, place: str) -> ModelShape:
     from rlvr.methods.base.measure import shape_of
-    from rlvr.models.architecture import meta_model
 
     return shape_of(meta_model(architecture, place))

@@ -22,7 +22,11 @@ SAME = {"torch_dtype": "dtype"}
 """Old names of keys, under which older files have them."""
 
 
-def read_architecture(folder: Path) -> Architecture:
+class StoredArchitecture(Architecture):
+    """The keys of a `config.json`: published ones have keys that Transformers does not know, or not any more."""
+
+
+def read_architecture(folder: Path) -> StoredArchitecture:
     """Return the architecture of the model in a Hugging Face folder.
 
     Raises:
@@ -34,7 +38,7 @@ def read_architecture(folder: Path) -> Architecture:
         for key, value in read_json(path).items()
         if not key.startswith("_") and key not in NOT_ARCHITECTURE and INFINITE not in str(value)
     }
-    return parse(Architecture, found, str(path))
+    return parse(StoredArchitecture, found, str(path))
 
 
 def known_architecture(name: str, entry: ModelEntry, resources: Path) -> Architecture | None:
@@ -79,7 +83,8 @@ def transformers_config(architecture: Architecture, place: str) -> "PretrainedCo
         place: where they are from, for messages.
 
     Raises:
-        UserError: Transformers does not know the family or accept a value, or the model is not a text model.
+        UserError: Transformers does not know the family or accept a value, the model is not a text model, or
+            a key that a person declared is misspelt.
     """
     import transformers
     from transformers import AutoConfig
@@ -101,7 +106,8 @@ def transformers_config(architecture: Architecture, place: str) -> "PretrainedCo
             f"{place}: model_type {family!r} has parts ({', '.join(parts) or 'text_config'}); "
             "only text models are trained: store the text model alone, `text_config` as its config.json"
         )
-    _refuse_misspelt(config, values, place)
+    if not isinstance(architecture, StoredArchitecture):
+        _refuse_misspelt(config, values, place)
     return config
 
 
@@ -159,7 +165,7 @@ def _values(architecture: Architecture, place: str) -> dict[str, Any]:
 
 
 def _refuse_misspelt(config: "PretrainedConfig", values: dict[str, Any], place: str) -> None:
-    """Refuse a key that nearly is one of the family's: Transformers would take the default in silence."""
+    """Refuse a declared key that nearly is one of the family's: Transformers would take the default in silence."""
     known = {*type(config)().to_dict(), *config.attribute_map, *ROPE, *SAME}
     for key in values.keys() - known:
         near = difflib.get_close_matches(key, known - values.keys(), n=1, cutoff=0.85)

@@ -10,6 +10,7 @@ from rlvr.errors import UserError
 from rlvr.methods import make_method
 from rlvr.methods.fits import check_folder, family_notice, refusals, shape_of_folder
 from rlvr.methods.listing import describe_methods
+from tests.helpers import published
 from tests.helpers.families import FAMILIES, SIZES, family_model
 
 
@@ -72,3 +73,20 @@ def test_a_preset_that_does_not_fit_has_no_count(folder, repository, tmp_path, c
     assert main(["methods", "--model", "mine", "--config", str(tmp_path)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "'lora', " in shown and "do not fit this phi3 model" in shown
+
+
+ODD = {
+    "mistral": {"use_sliding_window": False, "sliding_window": 4},
+    "gemma2": {"use_sliding_window": True, "tie_encoder_decoder": False},
+    "gemma3_text": {"sliding_window_pattern": 2, "head_dim": 32},
+    "falcon": {"layer_norm_eps": 1e-5, "n_head_kv": 1, "torch_dtype": "bfloat16"},
+    "llama": {"tie_encoder_decoder": False, "is_llama_config": True, "rope_interleaved": False},
+}
+"""Family -> keys of published files that Transformers does not know, or knows by another name."""
+
+
+@pytest.mark.parametrize("family", [*published.FAMILIES, *ODD])
+def test_keys_of_published_files_are_not_taken_for_misspelt_ones(family, tmp_path):
+    keys = {"model_type": family, **ODD[family]} if family in ODD else published.FAMILIES[family][0]
+    published.write(tmp_path / "config.json", SIZES | keys)
+    assert family_notice(tmp_path).startswith(f"family {keys['model_type']}: 2 blocks")
