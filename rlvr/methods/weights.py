@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel
 
 from rlvr.errors import UserError
 from rlvr.files import read_json, write_json
 from rlvr.methods.base.peft_layers import merged_copy, tuner_layers
+from rlvr.methods.layers.adapted import AdaptedLinear
 
 if TYPE_CHECKING:
     from rlvr.methods.base.spec import Method
@@ -45,23 +47,21 @@ def write_whole(
 ) -> None:
     """Write the plain model that a policy is, in the Hugging Face layout: weights and `config.json`.
 
-    Adapted layers are merged in float32, all others written as they are; of an adapted layer, only what
-    a plain model has in its place is written. ``dtype`` rounds all of them to one precision. `config.json`
-    names the widest precision among the weights, so that loading them rounds nothing.
+    Adapted layers are merged in float32; everything else that a plain model holds, persistent buffers too, is
+    written as it is. ``dtype`` rounds all of them to one precision. `config.json` names the widest precision
+    among the weights, so that loading them rounds nothing.
+
+    Raises:
+        UserError: a weight is beyond the range of ``dtype``.
     """
     from peft import PeftModel
 
     base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
     model = cast(PreTrainedModel, base)
-    inside = tuple(f"{name}." for name, _ in method.adapted_layers(policy))
     tied: dict[str, str] = getattr(model, "all_tied_weights_keys", None) or {}
-    plain = {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if not name.startswith(inside) and name not in tied
-    }
+    plain = {name: tensor for name, tensor in _plain_state(method, policy, model) if name not in tied}
     weights = {
-        name: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        name: _rounded(name, tensor, dtype) if dtype and tensor.is_floating_point() else tensor
         for name, tensor in (plain | dict(merged_weights(method, policy))).items()
     }
     present = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
@@ -74,6 +74,36 @@ def write_whole(
     (directory / "generation_config.json").unlink(missing_ok=True)
     path = directory / "config.json"
     write_json(path, {**read_json(path), "dtype": str(widest).removeprefix("torch.")})
+
+
+def _plain_state(method: "Method", policy: nn.Module, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors that a plain model holds, by its names, with those under adapted layers not merged."""
+    layers = dict(method.adapted_layers(policy))
+    replaced = {name: base for name, layer in layers.items() if (base := _base_layer(layer)) is not layer}
+    inside = tuple(f"{name}." for name in replaced)
+    yield from ((name, tensor) for name, tensor in model.state_dict().items() if not name.startswith(inside))
+    for layer_name, base in replaced.items():
+        for name, tensor in base.state_dict().items():
+            yield f"{layer_name}.{name}", tensor
+
+
+def _base_layer(layer: nn.Module) -> nn.Module:
+    """Return the module in whose place an adapted layer stands; it stands for itself if none was replaced."""
+    if isinstance(layer, BaseTunerLayer):
+        return cast(nn.Module, layer.get_base_layer())
+    return layer.base_layer if isinstance(layer, AdaptedLinear) else layer
+
+
+def _rounded(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Round a tensor to a precision; refuse one with finite values that become infinite in it."""
+    rounded = tensor.to(dtype)
+    if not torch.equal(rounded.isfinite(), tensor.isfinite()):
+        precision, largest = str(dtype).removeprefix("torch."), float(tensor[tensor.isfinite()].abs().max())
+        raise UserError(
+            f"{name}: its largest value {largest:.4g} is beyond {precision} (at most "
+            f"{torch.finfo(dtype).max:.4g}); export with --dtype bfloat16 or float32"
+        )
+    return rounded
 
 
 def update_signature(method: "Method", policy: nn.Module) -> Tensor:
