@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlvr.errors import UserError
-from rlvr.files import read_json
+from rlvr.models.architecture import read_architecture, transformers_config
+
+POSITIONS = ("max_position_embeddings", "max_seq_len")
+"""Names of the number of positions, the second of MPT; Transformers maps those of other families to the first."""
 
 
 def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new_tokens: int) -> None:
     """Refuse prompts that do not fit the vocabulary of a model, or its positions together with a completion.
+
+    Both numbers are the family's own where `config.json` does not give them; a family without positions, as
+    Mamba, has no limit.
 
     Args:
         directory: prepared model folder.
@@ -18,8 +24,9 @@ def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new
     Raises:
         UserError: a prompt has a token that the model has not, or exceeds the positions with its completion.
     """
-    config = read_json(directory / "config.json")
-    rows, positions = config.get("vocab_size"), config.get("max_position_embeddings")
+    config = transformers_config(read_architecture(directory), str(directory / "config.json"))
+    rows = getattr(config, "vocab_size", None)
+    positions = next((found for name in POSITIONS if (found := getattr(config, name, None))), None)
     for name, ids in prompts.items():
         if rows and ids and max(ids) >= rows:
             raise UserError(
