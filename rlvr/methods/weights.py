@@ -77,7 +77,7 @@ def write_whole(
 
 
 def _plain_state(method: "Method", policy: nn.Module, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors that a plain model holds, by its names, with those under adapted layers not merged."""
+    """Yield the tensors that a plain model holds, by its names; those of adapted layers are not merged."""
     layers = dict(method.adapted_layers(policy))
     replaced = {name: base for name, layer in layers.items() if (base := _base_layer(layer)) is not layer}
     inside = tuple(f"{name}." for name in replaced)

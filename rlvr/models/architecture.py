@@ -23,7 +23,7 @@ SAME = {"torch_dtype": "dtype"}
 
 
 class StoredArchitecture(Architecture):
-    """The keys of a `config.json`: published ones have keys that Transformers does not know, or not any more."""
+    """The keys of a `config.json`; published files have some that Transformers does not know."""
 
 
 def read_architecture(folder: Path) -> StoredArchitecture:
@@ -165,7 +165,7 @@ def _values(architecture: Architecture, place: str) -> dict[str, Any]:
 
 
 def _refuse_misspelt(config: "PretrainedConfig", values: dict[str, Any], place: str) -> None:
-    """Refuse a declared key that nearly is one of the family's: Transformers would take the default in silence."""
+    """Refuse a declared key that nearly is one of the family's, which would silently have its default."""
     known = {*type(config)().to_dict(), *config.attribute_map, *ROPE, *SAME}
     for key in values.keys() - known:
         near = difflib.get_close_matches(key, known - values.keys(), n=1, cutoff=0.85)

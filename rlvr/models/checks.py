@@ -23,6 +23,7 @@ from rlvr.errors import UserError
 from rlvr.files import read_json
 from rlvr.models.folder import tensor_headers, weight_files
 from rlvr.models.load import end_token_ids, load_on_meta, load_tokenizer
+from rlvr.models.precision import stored_precision, wider_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ QUANTISED_NAMES = {
 OTHER_SENSES = ("vision_config", "audio_config", "text_config")
 """Parts of the configuration of a model that reads more than text."""
 
+SHOWN = 5
+"""Tensors that a warning names."""
+
 
 def check_folder(folder: Path) -> None:
     """Check configuration, weights and tokenizer of a model folder; warn of what may be meant.
@@ -54,6 +58,7 @@ def check_folder(folder: Path) -> None:
     if not isinstance(found, dict):
         raise UserError(f"{folder / 'config.json'}: not a usable model (not a JSON object)")
     refuse_quantised(folder, found, files)
+    _check_precision(folder)
     config = _read_config(folder, found)
     _refuse_other_kinds(folder, found, config)
     _check_generation_config(folder)
@@ -92,6 +97,22 @@ def _declared_kind(declared: Any) -> str:
         return "unknown kind"
     bits = [key for key in ("load_in_4bit", "load_in_8bit") if declared.get(key)]
     return str(declared.get("quant_method") or ("bitsandbytes" if bits else "unknown kind"))
+
+
+def _check_precision(folder: Path) -> None:
+    """Refuse weights in no precision of training; warn of the few that are wider than the others."""
+    precision = stored_precision(folder)
+    if wider := wider_tensors(folder, precision):
+        logger.warning(
+            "%s: a %s model with %d small tensors in a wider precision, which are rounded where the model is "
+            "loaded in %s; training.dtype: float32 keeps them: %s%s",
+            folder,
+            precision,
+            len(wider),
+            precision,
+            ", ".join(wider[:SHOWN]),
+            ", .." if len(wider) > SHOWN else "",
+        )
 
 
 def _read_config(folder: Path, found: dict[str, Any]) -> PretrainedConfig:

@@ -7,7 +7,7 @@ from rlvr.errors import UserError
 from rlvr.models.architecture import read_architecture, transformers_config
 
 POSITIONS = ("max_position_embeddings", "max_seq_len")
-"""Names of the number of positions, the second of MPT; Transformers maps those of other families to the first."""
+"""Names of the number of positions: the second is MPT's, those of other families Transformers maps."""
 
 
 def check_lengths(directory: Path, prompts: Mapping[str, Sequence[int]], max_new_tokens: int) -> None:

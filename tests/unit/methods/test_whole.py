@@ -1,4 +1,4 @@
-"""A whole model that is written is complete: buffers that are stored with a family's weights are there too."""
+"""A whole model that is written is complete: buffers that a family stores are there too."""
 
 import pytest
 import torch
