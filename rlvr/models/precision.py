@@ -45,8 +45,8 @@ def stored_precision(folder: Path) -> DType:
     if "F64" in present:
         raise UserError(
             f"{folder}: {sizes['F64'] / total:.0%} of the parameters are stored in float64, in which no "
-            "model is trained here; load it in float32 and save it again (`from_pretrained(.., dtype=torch.float32)"
-            ".save_pretrained(FOLDER)`)"
+            "model is trained here; load it in float32 and save it again "
+            "(`from_pretrained(.., dtype=torch.float32).save_pretrained(FOLDER)`)"
         )
     return _NAMES[present[0]] if len(present) == 1 else "float32"
 

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from contextlib import suppress
+from functools import cache
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -61,11 +63,18 @@ def is_norm(module: nn.Module) -> bool:
 def _code_around_has(use: str, name: str, modules: dict[str, nn.Module]) -> bool:
     """Tell whether the code around a layer reads something of it instead of calling it, as Mamba does."""
     parent, _, child = name.rpartition(".")
-    try:
-        code = inspect.getsource(type(modules[parent]))
-    except (OSError, TypeError):  # a class without a file
-        return False
-    return re.search(rf"self\.{child}{use}", code) is not None
+    return re.search(rf"self\.{child}{use}", _code_of(type(modules[parent]))) is not None
+
+
+@cache
+def _code_of(kind: type) -> str:
+    """Return the source of a class and of the classes that it inherits from."""
+    parts = []
+    for base in kind.__mro__:
+        if base not in (nn.Module, object):
+            with suppress(OSError, TypeError):  # a class without a file
+                parts.append(inspect.getsource(base))
+    return "\n".join(parts)
 
 
 def _own_size(module: nn.Module) -> int:

@@ -69,11 +69,15 @@ class LnTuning(PeftMethod):
 
         bypassed = shape.bypassed & self._chosen(shape).keys()
         if bypassed:
-            others = ", ".join(name for name in names if not any(is_called(one, name) for one in bypassed))
+            others = [name for name in names if not any(is_called(one, name) for one in shape.bypassed)]
+            way_out = (
+                f"choose others: `parameters: {{target_modules: [{', '.join(others)}]}}`"
+                if others
+                else "no other norm is left, choose another method"
+            )
             raise UserError(
                 f"{opening}: target_modules: the code around {min(bypassed)} reads it without calling it, "
-                "so that a trained copy would not be used; choose others: "
-                f"`parameters: {{target_modules: [{others}]}}`"
+                f"so that a trained copy would not be used; {way_out}"
             )
 
     def _norms(self, shape: ModelShape, names: tuple[str, ...]) -> dict[str, int]:

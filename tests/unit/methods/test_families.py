@@ -1,6 +1,7 @@
 """Every method on every family is what it declares and starts as the base, or is refused with a way out."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -181,6 +182,28 @@ def test_a_layer_whose_weight_is_used_without_it_is_refused():
     ):
         method_of("lora", target_modules=["q_proj", "dt_proj"]).check_fit(shape)
     assert not any(shape_of(family_model(family)).bypassed for family in (*USUAL, *FUSED))
+
+
+def test_inherited_code_that_bypasses_a_layer_counts():
+    model = family_model("jamba")
+    for module in model.modules():
+        if type(module).__name__ == "JambaMambaMixer":
+            module.__class__ = type("Heir", (type(module),), {})
+    assert shape_of(model).bypassed == shape_of(family_model("jamba")).bypassed != frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kept", "way_out"),
+    [
+        ("input_layernorm", r"`parameters: {target_modules: \[input_layernorm\]}`"),
+        ("", "choose another method"),
+    ],
+)
+def test_norms_that_are_read_without_being_called_are_refused_with_what_is_left(kept, way_out):
+    shape = shape_of(family_model("llama"))
+    bypassed = frozenset(norm for norm in shape.norms if not kept or not norm.endswith(kept))
+    with pytest.raises(UserError, match=rf"reads it without calling it, .*{way_out}"):
+        method_of("ln_tuning").check_fit(replace(shape, bypassed=bypassed))
 
 
 def test_a_layer_of_gpt2_is_no_linear_layer():
