@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.files import read_json, replacing_folder, write_json, write_text
-from rlvr.methods.faults import trained_method
+from rlvr.methods.faults import check_merged_export, trained_method
 from rlvr.methods.model_card import Export, model_card
 from rlvr.methods.policy import load_trained_state, run_policy, trainable_parameters
 from rlvr.methods.weights import write_whole
@@ -42,11 +42,14 @@ def export(
         dtype: precision of a merged model; by default the base's own.
 
     Raises:
-        UserError: an input is missing or damaged, or does not belong to the others.
+        UserError: an input is missing or damaged, or does not belong to the others; with ``merged``: a weight
+            is beyond ``dtype``, or a fault that the run reproduces would be left out.
     """
     from rlvr.models.load import load_model
 
     config = read_config(config_path, TrainConfig)
+    if merged:
+        check_merged_export(config)
     origin = origin_of(model, config.model)
     method = trained_method(config)
     policy = run_policy(config, method, load_model(model, config.training.dtype), start=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.schema import Fault
+from rlvr.errors import UserError
 from rlvr.methods.base.frozen_start import TRAINED
 from rlvr.methods.base.spec import Method, PeftMethod
 from rlvr.methods.registry import make_method
@@ -29,6 +30,21 @@ def trained_method(config: TrainConfig) -> Method:
         return method
     faulty = type(type(method).__name__, (*mixins, type(method)), {})
     return cast(Method, faulty(method.parameters))
+
+
+def check_merged_export(config: TrainConfig) -> None:
+    """Refuse to merge a run whose fault is in what is loaded again: merged, the policy would be without it.
+
+    Raises:
+        UserError: the run has such a fault.
+    """
+    for fault in config.faults:
+        if issubclass(FAULTS[fault], _Reload):
+            raise UserError(
+                f"{config.run}: reproduces the fault {fault!r}: what was evaluated is the saved adapter, "
+                "loaded again, which is another model than the trained policy that --merged would write; "
+                "export it without --merged"
+            )
 
 
 class InPlaceMerge(PeftMethod):

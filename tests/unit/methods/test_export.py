@@ -227,6 +227,14 @@ def test_a_tied_model_stays_tied_when_it_is_merged(tmp_path):
     assert loaded.dtype == torch.float16
 
 
+@pytest.mark.parametrize(("method", "fault"), [("pissa", "pissa_reload"), ("milora", "milora_reload")])
+def test_a_merge_that_would_leave_out_a_reproduced_fault_is_refused(method, fault, model, tmp_path):
+    config = config_at(tmp_path / "config.json", method)
+    change(config, preset="released", faults=[fault])
+    with pytest.raises(UserError, match=rf"reproduces the fault '{fault}': .*export it without --merged"):
+        export(config, model, tmp_path / "none.safetensors", tmp_path / "merged", merged=True)
+
+
 # --- the name of the base ---------------------------------------------------------------------------
 
 
