@@ -8,6 +8,7 @@ from rlvr.config.catalogue import Architecture, HubModel, LocalModel, ModelEntry
 from rlvr.config.loading import parse
 from rlvr.errors import UserError
 from rlvr.files import read_json
+from rlvr.models.quantised import refuse_quantised_folder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -48,6 +49,9 @@ def known_architecture(name: str, entry: ModelEntry, resources: Path) -> Archite
         name: its name in `models.yaml`.
         entry: its entry there.
         resources: folder with the prepared models (``models/NAME``).
+
+    Raises:
+        UserError: a local folder holds a quantised model, or its `config.json` is damaged.
     """
     if isinstance(entry, HubModel) and entry.architecture:
         return entry.architecture
@@ -56,6 +60,8 @@ def known_architecture(name: str, entry: ModelEntry, resources: Path) -> Archite
         folders.append(Path(entry.path))
     for folder in folders:
         if (folder / "config.json").exists():
+            if isinstance(entry, LocalModel):
+                refuse_quantised_folder(folder)
             return read_architecture(folder)
     return _tiny(entry) if isinstance(entry, TinyModel) else None
 

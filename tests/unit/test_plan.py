@@ -1,10 +1,13 @@
 """The grid of a study: settings are deltas of whole runs, sets are lists of methods."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 from transformers import AutoConfig
 
 from rlvr.config.resolved import TrainConfig
@@ -304,3 +307,17 @@ def test_a_misspelt_module_is_answered_with_the_near_one(config, tmp_path):
 
 def test_models_that_only_preparation_will_tell_are_not_checked(repository, tmp_path):
     check_methods(load_plan("smollm2", repository / "config"), tmp_path)
+
+
+@pytest.mark.parametrize("sign", ["config.json", "weights"])
+def test_a_local_quantised_model_is_refused_before_it_is_prepared(sign, config, tmp_path):
+    plan = planned_on(config, tmp_path / "qwen3", "qwen3", {"method": "full"})
+    path = tmp_path / "qwen3" / "config.json"
+    if sign == "weights":
+        tensors = {"model.layers.0.mlp.up_proj.qweight": torch.zeros(8, 8, dtype=torch.int32)}
+        save_file(tensors, tmp_path / "qwen3" / "model.safetensors")
+    else:
+        quantised = {"quantization_config": {"quant_method": "gptq"}}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **quantised}))
+    with pytest.raises(UserError, match=r"a quantised model \(GPTQ.*cannot be trained here|model \(gptq: "):
+        check_methods(plan, tmp_path)
