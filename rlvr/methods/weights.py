@@ -90,7 +90,7 @@ def _plain_state(method: "Method", policy: nn.Module, model: nn.Module) -> Itera
 def _base_layer(layer: nn.Module) -> nn.Module:
     """Return the module in whose place an adapted layer stands; it stands for itself if none was replaced."""
     if isinstance(layer, BaseTunerLayer):
-        return cast(nn.Module, layer.get_base_layer())
+        return layer.get_base_layer()
     return layer.base_layer if isinstance(layer, AdaptedLinear) else layer
 
 

@@ -2,8 +2,10 @@
 
 import inspect
 import re
+from collections.abc import Hashable
 from contextlib import suppress
 from functools import cache
+from typing import cast
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -63,14 +65,15 @@ def is_norm(module: nn.Module) -> bool:
 def _code_around_has(use: str, name: str, modules: dict[str, nn.Module]) -> bool:
     """Tell whether the code around a layer reads something of it instead of calling it, as Mamba does."""
     parent, _, child = name.rpartition(".")
-    return re.search(rf"self\.{child}{use}", _code_of(type(modules[parent]))) is not None
+    kind = cast(Hashable, type(modules[parent]))  # mypy takes the module's own hash for that of its class
+    return re.search(rf"self\.{child}{use}", _code_of(kind)) is not None
 
 
 @cache
-def _code_of(kind: type) -> str:
+def _code_of(kind: Hashable) -> str:
     """Return the source of a class and of the classes that it inherits from."""
     parts = []
-    for base in kind.__mro__:
+    for base in cast(type, kind).__mro__:
         if base not in (nn.Module, object):
             with suppress(OSError, TypeError):  # a class without a file
                 parts.append(inspect.getsource(base))
