@@ -322,7 +322,7 @@ def _expanded(study: Study, config: Path, path: str) -> Iterator[tuple[str, Meth
         if choice.set not in sets:
             raise unknown_name(place, "set", choice.set, sets.keys())
         for method in sets[choice.set]:
-            yield place, MethodChoice(method=method, preset=choice.preset)
+            yield place, MethodChoice(method=method, preset=choice.preset, faults=choice.faults)
 
 
 def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:

@@ -97,7 +97,9 @@ def method_words(parameters: Mapping[str, Any], without: Sequence[str] = ()) -> 
 def layer_words(parameters: Mapping[str, Any]) -> str | None:
     """Return the layers that a method adapts, in short; None for a method that does not choose any."""
     targets = parameters.get(TARGETS)
-    return targets and ", ".join(str(target).removesuffix("_proj") for target in targets)
+    if targets is None or isinstance(targets, str):
+        return targets  # all of a kind, or none to choose
+    return ", ".join(str(target).removesuffix("_proj") for target in targets)
 
 
 def sampling_words(sampling: Sampling) -> str:

@@ -126,9 +126,11 @@ class MethodChoice(Settings):
     def _names_a_method_or_a_set(self) -> "MethodChoice":
         if (self.method is None) == (self.set is None):
             raise ValueError("give either `method` or `set`")
-        if self.set and (self.parameters or self.learning_rate_factor):
-            key = "parameters" if self.parameters else "learning_rate_factor"
-            raise ValueError(f"`{key}` needs `method`; the methods of a set differ in their settings")
+        own = [key for key in ("parameters", "learning_rate_factor", "faults") if getattr(self, key)]
+        if self.set and own:
+            raise ValueError(f"`{own[0]}` needs `method`; the methods of a set differ in their settings")
+        if repeated := [fault for fault, count in Counter(self.faults or ()).items() if count > 1]:
+            raise ValueError(f"faults: {repeated[0]} is listed twice")
         return self
 
 
@@ -282,13 +284,19 @@ class Training(Settings):
         """Fill in what the algorithm brings along; only what was given counts as set."""
         if not isinstance(data, dict):
             return handler(data)
-        brought = ALGORITHM_DEFAULTS.get(data.get("algorithm", "dapo"), {})
+        algorithm = data.get("algorithm", "dapo")
+        brought = next((brings for name, brings in ALGORITHM_DEFAULTS.items() if name == algorithm), {})
         training = handler({**brought, **data})
         training.__pydantic_fields_set__.intersection_update(data)
         return training
 
     @model_validator(mode="after")
     def _can_work(self) -> "Training":
+        if self.rollout_compute_dtype not in (None, "float32", self.rollout_dtype):
+            raise ValueError(
+                f"rollout_compute_dtype: {self.rollout_compute_dtype} would round weights of rollout_dtype: "
+                f"{self.rollout_dtype} again; give float32, or leave it out"
+            )
         if reason := impossible(self):
             raise ValueError(reason)
         return self
@@ -363,6 +371,19 @@ class Evaluation(EvaluationPreset):
     """Evaluate merged weights, rounded to this precision, as engines without adapters serve them."""
     contamination_similarity: Fraction = 0.8
     """A benchmark problem this similar to a training problem is contaminated (docs/data.md)."""
+
+    @model_validator(mode="after")
+    def _rounds_once(self) -> "Evaluation":
+        named = {"merged_dtype": self.merged_dtype}
+        for name, benchmark in self.benchmarks.items():
+            named[f"benchmarks.{name}.merged_dtype"] = benchmark.merged_dtype
+        for key, dtype in named.items():
+            if dtype is not None and self.dtype not in ("float32", dtype):
+                raise ValueError(
+                    f"{key}: weights rounded to {dtype} would be rounded again to dtype: {self.dtype}; "
+                    "set dtype: float32, or the same"
+                )
+        return self
 
 
 class Compute(Settings):

@@ -163,15 +163,16 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
 
 
 def check_precision(config: TrainConfig, model: Path) -> None:
-    """Refuse to train an adapter in a precision that rounds the stored base.
+    """Refuse to train in a precision that rounds the stored base.
 
-    The adapter is evaluated on the base as stored; trained on a rounded base, it would be another model.
+    An adapter is evaluated on the base as stored; trained on a rounded base, it would be another model. A
+    whole model would start off the base by a rounding error in every weight.
 
     Raises:
-        UserError: training would round the stored weights, and the method keeps the base.
+        UserError: training would round the stored weights.
     """
     stored = stored_precision(model)
-    if rounds(stored, config.training.dtype) and trained_method(config).keeps_base:
+    if rounds(stored, config.training.dtype):
         raise UserError(
             f"{config.run}: training.dtype is {config.training.dtype}, which would round the {stored} "
             f"weights of {model}; set training.dtype: {stored}, or store the model in "

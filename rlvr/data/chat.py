@@ -43,7 +43,6 @@ def _rendered(
     today = date.fromisoformat(prompt.date)
     arguments: dict[str, Any] = {
         "strftime_now": _clock(today),  # takes the place of Transformers' own, which reads the clock
-        "date_string": today.strftime("%d %b %Y"),  # of Llama 3
         **prompt.template,
         **settings,
     }

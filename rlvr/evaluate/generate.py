@@ -112,7 +112,7 @@ def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: i
     A run is merged where the configuration says so, and in float32, where a merge loses nothing.
     """
     config, model, adapter = inputs.config, inputs.model, inputs.adapter
-    merges = adapter is not None and (config.merged_dtype is not None or config.dtype == "float32")
+    merges = config.merged_dtype is not None or config.dtype == "float32"
     engine = make_engine(
         "transformers",
         model,

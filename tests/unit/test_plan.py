@@ -321,3 +321,28 @@ def test_a_local_quantised_model_is_refused_before_it_is_prepared(sign, config, 
         path.write_text(json.dumps({**json.loads(path.read_text()), **quantised}))
     with pytest.raises(UserError, match=r"a quantised model \(GPTQ.*cannot be trained here|model \(gptq: "):
         check_methods(plan, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"training": {"algorithm": ["grpo"]}}, r"algorithm"),
+        (
+            {"training": {"rollout_dtype": "float16", "rollout_compute_dtype": "bfloat16"}},
+            r"rollout_compute_dtype: bfloat16 would round weights of rollout_dtype: float16 again",
+        ),
+        (
+            {"methods": {"set": "paper", "preset": "released", "faults": ["in_place_merge"]}},
+            r"`faults` needs `method`",
+        ),
+        ({"methods": [LORA | {"faults": ["in_place_merge"] * 2}]}, r"faults: in_place_merge is listed twice"),
+    ],
+)
+def test_what_would_be_other_than_asked_is_refused(config, changed, message):
+    with pytest.raises(UserError, match=message):
+        runs(config, **changed)
+
+
+def test_a_set_can_leave_out_all_faults(config):
+    found = runs(config, methods={"set": "paper", "preset": "released", "faults": []})
+    assert {one.faults for one in found.values()} == {()}

@@ -6,7 +6,7 @@ low-rank form, which is what is written.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from rlvr.methods.base.spec import Method
 
@@ -18,7 +18,6 @@ class ExportedAsLora(Method):
     """A method that exports :meth:`to_lora` of every layer."""
 
     exact_lora = True
-    keeps_base: ClassVar[bool] = True
 
     def export(self, model: "nn.Module", directory: Path) -> None:
         """Write a plain LoRA, which means the same wherever it is loaded."""

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from rlvr.methods.base.parameters import ModuleParameters
 from rlvr.methods.base.shapes import ModelShape, linear_layers
@@ -24,7 +24,6 @@ class LayerMethod(Method):
     """
 
     parameters: ModuleParameters
-    keeps_base: ClassVar[bool] = False
 
     @abstractmethod
     def make_layer(self, linear: "nn.Linear", total_steps: int) -> "AdaptedLinear":

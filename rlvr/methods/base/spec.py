@@ -38,8 +38,6 @@ class Method(ABC):
     """The method's settings; a subclass narrows the type to its own class."""
     Parameters: ClassVar[type[Settings]] = Settings
     """The declared type of ``parameters``; never set by hand."""
-    keeps_base: ClassVar[bool] = True
-    """Whether the export is loaded on top of the frozen base, as an adapter is."""
     changes_base: ClassVar[bool] = False
     """Whether a sync leaves the frozen base changed; only a fault of the released code does."""
     stochastic: ClassVar[bool] = False

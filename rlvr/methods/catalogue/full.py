@@ -27,7 +27,6 @@ class Full(Method):
     citation = "Full-parameter fine-tuning"
     formula = "W trained"
     parameters: NoParameters
-    keeps_base = False
 
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Make every weight trainable."""

@@ -149,3 +149,10 @@ def test_the_catalogues_say_where_their_entries_come_from(repository):
     for entry in evaluations.values():
         assert entry.reason
         assert entry.prompt is None or entry.prompt in prompts
+
+
+def test_merged_weights_are_rounded_once(config):
+    found = [one.merged_dtype for one in generate_configs(planned(config, merged_dtype="bfloat16"))]
+    assert found == ["bfloat16", "bfloat16"]
+    with pytest.raises(UserError, match=r"merged_dtype: weights rounded to bfloat16 would be rounded again"):
+        planned(config, merged_dtype="bfloat16", dtype="float16")

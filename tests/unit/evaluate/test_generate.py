@@ -78,6 +78,21 @@ def test_the_engine_has_the_precision_of_the_configuration(
     assert engine.held_weight("model.norm.weight").dtype == torch.bfloat16
 
 
+def test_the_untrained_model_is_rounded_as_the_runs_beside_it(
+    tiny_folder, benchmark_file, tmp_path, monkeypatch
+):
+    served = []
+
+    def recorded(*arguments, **options):
+        served.append(make_engine(*arguments, **options))
+        return served[-1]
+
+    monkeypatch.setattr(module, "make_engine", recorded)
+    generated(tiny_folder, benchmark_file, tmp_path, merged_dtype="bfloat16")
+    held = served[0].held_weight("model.layers.0.mlp.up_proj.weight")
+    assert torch.equal(held, held.bfloat16().float())
+
+
 def test_a_row_for_every_sample_with_its_own_seed(tiny_folder, benchmark_file, tmp_path):
     samples = generated(tiny_folder, benchmark_file, tmp_path)
     assert list(samples.columns) == Sample.columns()
