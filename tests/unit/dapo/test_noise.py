@@ -98,7 +98,6 @@ class Rare(nn.Linear):
 def test_a_dropout_that_hardly_ever_drops_is_refused_with_its_module():
     model = causal_model("llama")
     model.model.layers[1].mlp.up_proj.__class__ = Rare
-    assert not differs_in_training(model)
     with pytest.raises(UserError, match=r"by its model\.layers\.1\.mlp\.up_proj \(Rare\) change"):
         remove_base_noise(model)
 
