@@ -176,12 +176,14 @@ def prepare_model(
         ),
     ] = None,
 ) -> None:
-    """Download, convert, copy or pretrain a model."""
+    """Download, convert, copy or pretrain a model, and try its family before anything is trained."""
+    from rlvr.dapo.trial import try_model
     from rlvr.methods.fits import family_notice
     from rlvr.models.prepare import prepare_model
 
     prepare_model(entry, data or [], validation or [], output)
     logger.info(family_notice(output))
+    try_model(output)
 
 
 @verb(

@@ -17,6 +17,7 @@ from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, autocast, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
+from rlvr.models.attempt import attempt
 from rlvr.rollout.engines.base import Engine, Tokens
 
 CANARIES = 4
@@ -38,12 +39,15 @@ def check_logprobs(learner: Learner, canary: Sequence[Tokens]) -> None:
     """Refuse a model whose logits, computed from its hidden states, are not those of its forward pass.
 
     Raises:
-        UserError: see :func:`rlvr.dapo.head.check_head`.
+        UserError: see :func:`rlvr.dapo.head.check_head`; or a pass, alone or in a batch, fails.
     """
+    model = plain_model(learner.policy)
     learner.policy.eval()
-    with autocast(learner.policy, learner.training.dtype):
-        for prompt, completion in canary:
-            check_head(plain_model(learner.policy), [*prompt, *completion])
+    with attempt(model, "trained", learner.method.name):
+        with autocast(learner.policy, learner.training.dtype):
+            for prompt, completion in canary:
+                check_head(model, [*prompt, *completion])
+        policy_logprobs(learner, canary)
     learner.policy.train()
 
 

@@ -25,11 +25,19 @@ def plain_model(policy: nn.Module) -> PreTrainedModel:
     return cast(PreTrainedModel, policy.get_base_model() if isinstance(policy, PeftModel) else policy)
 
 
+def inner_model(model: PreTrainedModel) -> PreTrainedModel:
+    """Return what a causal language model calls for its hidden states, with tokens and mask.
+
+    That is ``model.base_model``, or a decoder in it (OPT).
+    """
+    return cast(PreTrainedModel, model.get_decoder())
+
+
 class Head:
     """The part of a causal language model after its inner model, adapters included.
 
     Args:
-        model: a causal language model; ``model.base_model`` is its inner one, whatever the attribute's name.
+        model: a causal language model.
         output: type of the inner model's output.
     """
 
@@ -51,7 +59,7 @@ class Head:
             asked = True
             return self.output(last_hidden_state=states_1N)
 
-        inner = self.model.base_model
+        inner = inner_model(self.model)
         own = inner.__dict__.get("forward")  # hooks of other libraries put one there
         inner.forward = give_states
         try:
@@ -63,7 +71,7 @@ class Head:
             else:
                 inner.forward = own
         if not asked:
-            raise _unusable(self.model, f"its forward does not call {self.model.base_model_prefix!r}")
+            raise _unusable(self.model, f"its forward does not call its {type(inner).__name__}")
         return logits[0]
 
 
@@ -74,14 +82,17 @@ def check_head(model: PreTrainedModel, ids: Sequence[int]) -> None:
     Raises:
         UserError: they differ by more than rounding, or the model's `forward` cannot be used that way.
     """
+    inner = inner_model(model)
     outputs: list[ModelOutput] = []
-    with model.base_model.register_forward_hook(lambda inner, inputs, output: outputs.append(output)):
+    with inner.register_forward_hook(lambda module, inputs, output: outputs.append(output)):
         logits = cast(Tensor, model(input_ids=torch.tensor([ids], device=model.device)).logits)[0].float()
-    if model.base_model is model or len(outputs) != 1:
-        raise _unusable(model, f"its forward does not call {model.base_model_prefix!r} once")
+    if inner is model or len(outputs) != 1:
+        raise _unusable(model, f"its forward does not call an inner model once ({type(inner).__name__})")
     try:
         made = Head(model, type(outputs[0]))(outputs[0][0][0]).float()
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (UserError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # every family fails in its own way
         raise _unusable(model, f"its forward fails on hidden states alone ({error})") from error
     difference = float((made - logits).abs().max()) if made.shape == logits.shape else float("inf")
     if not difference <= LARGEST_DIFFERENCE * float(logits.abs().max()):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rlvr.dapo.head import Head, plain_model
+from rlvr.dapo.head import Head, inner_model, plain_model
 from rlvr.rollout.engines.base import Tokens
 
 CHUNK_TOKENS = 2048
@@ -26,8 +26,7 @@ def completion_logprobs(
     base = plain_model(policy)
     device = next(base.parameters()).device
     ids, mask = _right_padded([[*prompt, *completion] for prompt, completion in sequences])
-    inner = base.base_model
-    output = inner(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+    output = inner_model(base)(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
     rows, columns = _completion_positions(sequences)
     states_N, targets_N = output[0][rows, columns - 1], ids[rows, columns].to(device)
     head = Head(base, type(output))

@@ -27,11 +27,13 @@ class LossScale:
     value: float
     steps: int = 0
     """Optimizer steps since the last change."""
+    scaling: bool = True
+    """Whether it changes at all; a scale that fell to 1 grows again."""
 
     @classmethod
     def of(cls, dtype: DType) -> "LossScale":
         """Return the scale at the start of a run; other precisions than float16 need none and keep 1."""
-        return cls(START if dtype == "float16" else 1.0)
+        return cls(START) if dtype == "float16" else cls(1.0, scaling=False)
 
     def reduce(self) -> bool:
         """Halve the scale after an overflow; False if it is 1, so that scaling does not explain it."""
@@ -43,5 +45,5 @@ class LossScale:
     def succeeded(self) -> None:
         """Count a step without overflow, and double the scale after enough of them."""
         self.steps += 1
-        if self.value > 1 and self.steps == GROWTH_STEPS:
+        if self.scaling and self.steps >= GROWTH_STEPS:
             self.value, self.steps = self.value * 2, 0

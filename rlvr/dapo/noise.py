@@ -4,7 +4,9 @@ The engine samples without dropout. A base whose forward pass in training differ
 attention or embeddings, skipped layers, router jitter, a module of its own) would be trained on
 log-probabilities that no rollout had. Settings are spelled differently in every family, so forward passes of
 a few tokens decide, not names: does a pass in training mode draw random numbers, do two of them differ, do
-they differ from one in evaluation mode?
+they differ from one in evaluation mode? A layer that is skipped once in a thousand passes shows in none of
+them, so the draws themselves are set to their extremes (:mod:`rlvr.dapo.extremes`): a draw that changes
+nothing then, as that of a model that skips no layer, is harmless.
 
 Noise of the *adapter* (its dropout, PVeRA's samples) is part of the method and stays; the trainer then takes
 the log-probabilities of the policy that sampled from a pass without it
@@ -23,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from rlvr.dapo.extremes import ExtremeDraws
 from rlvr.errors import UserError
 
 NOISE_NAME = re.compile(r"drop|jitter|noise")
@@ -34,6 +37,9 @@ PASSES = 4
 ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.002}
 """Difference of values, relative to the largest, that the order of sums may explain."""
 
+OTHER_GENERATORS = 3
+"""Of the arrays of :func:`_states`, how many are last and not of PyTorch."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -41,16 +47,24 @@ def remove_base_noise(model: PreTrainedModel) -> None:
     """Make the forward pass of a base in training mode the one in evaluation mode, by setting its rates to 0.
 
     Raises:
-        UserError: they still differ; the message names the module and the keys of `config.json`.
+        UserError: they still differ, or a draw still matters; the message names the modules and the keys of
+            `config.json`.
     """
     if not (draws_random_numbers(model) or _noisy_module(model)):
         return
     removed = _set_rates_to_zero(model)
-    if module := _noisy_module(model):
+    noisy = _noisy_module(model)
+    if noisy or _draws_matter(model):
+        drawing = _drawing_modules(model)
+        cause = (
+            f"random numbers drawn in training mode by its {', '.join(drawing)} change its values"
+            if drawing
+            else f"its module {noisy} gives other values in training mode than in evaluation mode"
+        )
         raise UserError(
-            f"{type(model).__name__} (model_type {model.config.model_type}) cannot be trained: its module "
-            f"{module} gives other values in training mode than in evaluation mode, in which the engine "
-            f"samples, and still does with all rates of noise at 0 ({', '.join(removed) or 'none found'}); "
+            f"{type(model).__name__} (model_type {model.config.model_type}) cannot be trained: {cause}, even "
+            f"with all rates of noise at 0 ({', '.join(removed) or 'none found'}), while the engine samples "
+            "in evaluation mode; "
             "remove what makes it differ from the model's config.json, or use another model"
         )
     if removed:
@@ -69,7 +83,7 @@ def draws_random_numbers(policy: nn.Module) -> bool:
         policy.train()
         before = _states()
         _forward(policy)
-        return any(not np.array_equal(old, new) for old, new in zip(before, _states(), strict=True))
+        return _differ(before, _states())
 
 
 def _noisy_module(model: PreTrainedModel) -> str | None:
@@ -90,6 +104,55 @@ def _noisy_module(model: PreTrainedModel) -> str | None:
     return None
 
 
+def _draws_matter(model: PreTrainedModel) -> bool:
+    """Tell whether the extremes of what a pass in training mode draws change it; other draws always count."""
+    with _undisturbed(model):
+        model.eval()
+        expected = _forward(model)
+        model.train()
+        before = _states()[-OTHER_GENERATORS:]
+        for high in (False, True):
+            with ExtremeDraws(high) as draws:
+                found = _forward(model)
+            if draws.other or not _close(found, expected):
+                return True
+        return _differ(before, _states()[-OTHER_GENERATORS:])
+
+
+def _drawing_modules(model: PreTrainedModel) -> list[str]:
+    """Return the modules that draw from a global generator, without those around them; one of each type."""
+    names: dict[type[nn.Module], str] = {}
+    entered: list[list[np.ndarray]] = []
+    drew: list[bool] = [False]
+    """For each module that is running, whether a part of it drew; first the one around the model."""
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        entered.append(_states())
+        drew.append(False)
+
+    def leave(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            before, inside = entered.pop(), drew.pop()
+            if _differ(before, _states()):
+                drew[-1] = True
+                if not inside:
+                    names.setdefault(type(module), name)
+
+        return hook
+
+    named = list(cast(Iterator[tuple[str, nn.Module]], model.named_modules()))
+    handles = [module.register_forward_pre_hook(enter) for _, module in named]
+    handles += [module.register_forward_hook(leave(name)) for name, module in named]
+    try:
+        with _undisturbed(model):
+            model.train()
+            _forward(model)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [f"{name or 'forward'} ({kind.__name__})" for kind, name in names.items()]
+
+
 def _set_rates_to_zero(model: PreTrainedModel) -> list[str]:
     """Set every rate of noise in the modules and configurations of a model to 0 and return their names."""
     removed: dict[str, None] = {}
@@ -108,14 +171,15 @@ def _set_rates_to_zero(model: PreTrainedModel) -> list[str]:
 
 
 def _traced(model: PreTrainedModel) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the logits of a pass, and the first tensor of each module's output, in order of computation."""
+    """Return the logits of a pass, and the numbers of each module's output, in order of computation."""
     outputs: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            first = next(iter(output), None) if isinstance(output, tuple) else output
-            if isinstance(first, Tensor) and first.is_floating_point():
-                outputs[name] = first.detach().clone()  # others may add to it in place
+            parts = output if isinstance(output, tuple) else (output,)
+            numbers = [part.flatten() for part in parts if isinstance(part, Tensor)]
+            if numbers:
+                outputs[name] = torch.cat(numbers).detach().clone()  # others may add to it in place
 
         return hook
 
@@ -138,10 +202,10 @@ def _forward(policy: nn.Module) -> Tensor:
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
+    if one.shape != other.shape or torch.equal(one, other):
+        return one.shape == other.shape
     scale = float(other.float().abs().max())
-    return float((one.float() - other.float()).abs().max()) <= ROUNDING[one.dtype] * scale
+    return float((one.float() - other.float()).abs().max()) <= ROUNDING.get(one.dtype, 0.0) * scale
 
 
 @contextmanager
@@ -168,6 +232,10 @@ def _states() -> list[np.ndarray]:
     tensors = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
     python = np.array([hash(random.getstate())])
     return [*(tensor.numpy() for tensor in tensors), python, *_numpy_state()]
+
+
+def _differ(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
+    return any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 def _numpy_state() -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Save the state of a run, and continue from it."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -9,7 +9,6 @@ import torch
 from rlvr.artifacts import Environment
 from rlvr.config.loading import parse
 from rlvr.dapo.checkpoints import TrainingState, read_checkpoint, write_checkpoint
-from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.sampling import group_from_json, group_to_json
 from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
@@ -62,7 +61,7 @@ def resume(run: Run) -> None:
     keep_functions = [None] * len(learner.optimizer.param_groups)  # the scheduler then keeps its own
     learner.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": keep_functions})
     sampler.stream.cursor = progress["cursor"]
-    learner.loss_scale = LossScale(**progress["loss_scale"])
+    learner.loss_scale = replace(learner.loss_scale, **progress["loss_scale"])
     sampler.surplus = [group_from_json(group) for group in progress["surplus"]]
     run.log = [
         {key: float("nan") if value is None else value for key, value in row.items()}

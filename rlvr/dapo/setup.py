@@ -15,6 +15,7 @@ from rlvr.artifacts import Environment
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.canary import canary_completions, check_logprobs
+from rlvr.dapo.head import plain_model
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner, autocast
@@ -26,6 +27,7 @@ from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder
 from rlvr.methods.policy import run_policy
+from rlvr.models.attempt import attempt
 from rlvr.models.checks import check_end_of_turn
 from rlvr.models.load import end_token_ids, load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
@@ -146,9 +148,10 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     torch.manual_seed(derive_seed(config.train_seed, "adapter"))
     base = load_model(model, training.dtype)
     total_parameters = base.num_parameters()
-    remove_base_noise(base)
+    with attempt(base, "trained"):
+        remove_base_noise(base)
     policy = run_policy(config, method, base)
-    with autocast(policy, training.dtype):
+    with attempt(plain_model(policy), "trained", method.name), autocast(policy, training.dtype):
         stochastic = method.stochastic or draws_random_numbers(policy)
     policy.train()
     if training.gradient_checkpointing:

@@ -10,6 +10,7 @@ choose its kernels by batch size; there, two batch sizes can differ by rounding 
 import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 import torch
@@ -27,6 +28,7 @@ from transformers import (
 
 from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
+from rlvr.models.attempt import attempt
 from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 
@@ -117,14 +119,34 @@ class TransformersEngine:
 
     @torch.no_grad()
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
-        """Return the log-probability of each completion token under the served weights."""
+        """Return the log-probability of each completion token under the served weights.
+
+        Raises:
+            UserError: the model fails before anything has been sampled.
+        """
+        with self._attempt():
+            return self._score(tokens, temperature)
+
+    def _attempt(self) -> AbstractContextManager[None]:
+        """Return the context that explains errors until the model is known to work."""
+        return nullcontext() if self.checked else attempt(self.model, "sampled")
+
+    def _score(self, tokens: Tokens, temperature: float) -> list[float]:
         start = len(tokens.prompt_ids)
         ids = torch.tensor([[*tokens.prompt_ids, *tokens.completion_ids]], device=self.model.device)
         logits = self.model(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
         return logits.log_softmax(dim=-1).gather(1, ids[0, start:, None]).squeeze(1).tolist()
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Sample one completion per request, in order."""
+        """Sample one completion per request, in order.
+
+        Raises:
+            UserError: in the first call, the model fails or gives other probabilities in a batch.
+        """
+        with self._attempt():
+            return self._generate(requests, sampling)
+
+    def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         completions: list[Completion] = []
         width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
         for start in range(0, len(requests), self.batch_size):

@@ -9,12 +9,13 @@ from rlvr.dapo import logprobs
 from rlvr.dapo.head import check_head
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.errors import UserError
+from rlvr.models.attempt import attempt
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.transformers import TransformersEngine
 from tests.helpers.causal_models import CONFIGS, causal_model
 
-FAMILIES = sorted(CONFIGS.keys() - {"opt"})
+FAMILIES = sorted(CONFIGS)
 SEQUENCES = [
     Tokens([7, 8, 9], [6, 1]),
     Tokens([7, 8, 11, 12, 13], [20, 21, 22, 1]),
@@ -72,9 +73,50 @@ def test_the_model_is_as_before_afterwards():
     assert model.model is inner and "forward" not in vars(inner)
 
 
-def test_a_forward_that_does_not_call_its_inner_model_is_refused():
-    with pytest.raises(UserError, match=r"OPTForCausalLM \(model_type opt\).*does not call 'model' once"):
-        check_head(causal_model("opt"), [7, 8, 9])
+def test_a_forward_that_does_not_call_its_inner_model_is_refused(monkeypatch):
+    model = causal_model("opt")  # calls the decoder in its inner model
+    check_head(model, [7, 8, 9])
+    monkeypatch.setattr(model, "get_decoder", lambda: model.base_model)
+    with pytest.raises(UserError, match=r"OPTForCausalLM \(model_type opt\).*not call an inner model once"):
+        check_head(model, [7, 8, 9])
+
+
+def broken(error: Exception):
+    """A model whose first block fails."""
+
+    def fail(*args, **keywords):
+        raise error
+
+    model = causal_model("llama")
+    model.model.layers[0].forward = fail
+    return model
+
+
+@pytest.mark.parametrize("call", ["score", "generate"])
+def test_an_error_in_a_first_pass_of_the_engine_names_the_model_and_a_way_out(call):
+    engine = TransformersEngine(broken(ValueError("no attention layer")), build_tokenizer(), batch_size=8)
+    calls = {
+        "score": lambda: engine.score(SEQUENCES[0], 1.0),
+        "generate": lambda: engine.generate([Request((7, 8), seed=1)], Sampling(max_new_tokens=2)),
+    }
+    with pytest.raises(UserError, match=r"model_type llama.*sampled.*ValueError: no attention layer.*family"):
+        calls[call]()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), KeyboardInterrupt()])
+def test_want_of_memory_and_a_stop_are_not_taken_for_faults_of_the_model(error):
+    with pytest.raises(type(error)), attempt(broken(error), "trained", "lora"):
+        broken(error)(input_ids=torch.tensor([[7, 8]]))
+    model = causal_model("llama")
+
+    def full(*args, **keywords):
+        raise error
+
+    original = model.lm_head.forward
+    calls = iter([original, full])
+    model.lm_head.forward = lambda states: next(calls)(states)
+    with pytest.raises(type(error)):
+        check_head(model, [7, 8, 9])
 
 
 def test_a_forward_whose_logits_need_more_than_hidden_states_is_refused():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModelForCausalLM, PhimoeConfig
 
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.errors import UserError
-from tests.helpers.causal_models import causal_model
+from tests.helpers.causal_models import SPECIAL, WIDE, causal_model
 from tests.helpers.small_methods import method_of, untrained
 
 INPUTS = torch.arange(7, 27)[None]
@@ -77,6 +78,55 @@ def test_what_cannot_be_switched_off_is_refused_with_the_module(kind):
     model.model.layers[1].mlp.up_proj.__class__ = kind
     with pytest.raises(UserError, match=rf"module model\.layers\.1\.mlp\.up_proj \({kind.__name__}\)"):
         remove_base_noise(model)
+
+
+class Skipping(nn.Module):
+    """A block that is skipped once in a thousand passes, by a rate with a name of its own."""
+
+    def forward(self, states: torch.Tensor, **keywords) -> torch.Tensor:
+        skipped = self.training and float(torch.rand(())) < self.depth_rate
+        return states if skipped else super().forward(states, **keywords)
+
+
+class Rare(nn.Linear):
+    """A layer with a dropout that hardly ever drops, by a rate that no setting holds."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(super().forward(states), 1e-6, self.training)
+
+
+def test_a_dropout_that_hardly_ever_drops_is_refused_with_its_module():
+    model = causal_model("llama")
+    model.model.layers[1].mlp.up_proj.__class__ = Rare
+    with pytest.raises(UserError, match=r"by its model\.layers\.1\.mlp\.up_proj \(Rare\) change"):
+        remove_base_noise(model)
+
+
+def skipping(model: nn.Module, rate: float) -> nn.Module:
+    block = model.model.layers[1]
+    block.__class__ = type("Skipping", (Skipping, type(block)), {"depth_rate": rate})
+    return model
+
+
+def test_a_draw_that_hardly_ever_matters_is_refused_with_its_module():
+    model = skipping(causal_model("llama"), 0.001)
+    assert not differs_in_training(model)
+    with pytest.raises(UserError, match=r"drawn .* by its model\.layers\.1 \(Skipping\) change"):
+        remove_base_noise(model)
+
+
+def test_a_draw_that_never_matters_is_none_of_our_business():
+    model = skipping(causal_model("llama"), 0.0)
+    assert draws_random_numbers(model)
+    remove_base_noise(model)
+
+
+def test_a_router_that_samples_is_blamed_itself():
+    """Its first output is the same; the experts that come after it are not the cause."""
+    sizes = {"num_local_experts": 4, "num_experts_per_tok": 2, "max_position_embeddings": 64}
+    config = PhimoeConfig(**SPECIAL | WIDE, num_key_value_heads=1, **sizes)
+    with pytest.raises(UserError, match=r"drawn in training mode by its \S+router \(Phimoe\w*\) change"):
+        remove_base_noise(AutoModelForCausalLM.from_config(config))
 
 
 def test_noise_of_the_adapter_is_found_though_no_value_shows_it():

@@ -198,7 +198,13 @@ def test_the_loss_scale_grows_again_and_other_precisions_have_none():
     assert scale.reduce() and scale.value == 2.0**15
     for _ in range(GROWTH_STEPS):
         scale.succeeded()
-    assert scale == LossScale(2.0**16, 0)
+    assert scale == LossScale.of("float16")
+    while scale.reduce():
+        pass
+    assert scale.value == 1
+    for _ in range(GROWTH_STEPS):
+        scale.succeeded()
+    assert scale.value == 2, "a scale that fell to 1 grows again"
     for dtype in ("float32", "bfloat16"):
         other = LossScale.of(dtype)
         assert not other.reduce()
