@@ -105,7 +105,9 @@ def test_a_method_fits_the_linear_layers_that_a_family_has(name, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_full_and_all_norms_are_trained_in_every_family(family):
     for name in EVERYWHERE:
-        assert starts_as_the_base_or_is_refused(method_of(name), family), name
+        built = starts_as_the_base_or_is_refused(method_of(name), family)
+        # The code around the norm of its Mamba reads the norm without calling it.
+        assert built == ((name, family) != ("ln_tuning", "granitemoehybrid")), name
 
 
 @pytest.mark.parametrize(
