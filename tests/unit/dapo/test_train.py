@@ -334,12 +334,11 @@ def test_a_damaged_checkpoint_is_skipped_and_all_damaged_are_named(tiny_folder, 
         train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
 
-def test_a_base_that_training_would_round_is_refused_for_adapters(tiny_folder, tmp_path, data):
-    lora = config_at(tmp_path / "lora.json", dtype="bfloat16")
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_base_that_training_would_round_is_refused(tiny_folder, tmp_path, data, method):
+    config = config_at(tmp_path / "config.json", method, dtype="bfloat16")
     with pytest.raises(UserError, match="bfloat16, which would round the float32 weights"):
-        train(lora, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
-    full = config_at(tmp_path / "full.json", "full", dtype="bfloat16", steps=1)
-    train(full, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+        train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
 
 
 def trained(folder: Path, method: str, tiny_folder: Path, data: Path, **training) -> pd.DataFrame:
