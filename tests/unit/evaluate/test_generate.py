@@ -63,33 +63,29 @@ def generated(tiny: Path, data: Path, folder: Path, name: str = "out", **changed
     return read_rows(output, Sample)
 
 
-def test_the_engine_has_the_precision_of_the_configuration(
-    tiny_folder, benchmark_file, tmp_path, monkeypatch
-):
-    served = []
+@pytest.fixture
+def served(monkeypatch) -> list:
+    """The engines that are made during a test."""
+    engines = []
 
     def recorded(*arguments, **options):
-        served.append(make_engine(*arguments, **options))
-        return served[-1]
+        engines.append(make_engine(*arguments, **options))
+        return engines[-1]
 
     monkeypatch.setattr(module, "make_engine", recorded)
+    return engines
+
+
+def test_the_engine_has_the_precision_of_the_configuration(tiny_folder, benchmark_file, tmp_path, served):
     generated(tiny_folder, benchmark_file, tmp_path, dtype="bfloat16")
     (engine,) = served
     assert engine.held_weight("model.norm.weight").dtype == torch.bfloat16
 
 
-def test_the_untrained_model_is_rounded_as_the_runs_beside_it(
-    tiny_folder, benchmark_file, tmp_path, monkeypatch
-):
-    served = []
-
-    def recorded(*arguments, **options):
-        served.append(make_engine(*arguments, **options))
-        return served[-1]
-
-    monkeypatch.setattr(module, "make_engine", recorded)
+def test_the_untrained_model_is_rounded_as_the_runs_beside_it(tiny_folder, benchmark_file, tmp_path, served):
     generated(tiny_folder, benchmark_file, tmp_path, merged_dtype="bfloat16")
-    held = served[0].held_weight("model.layers.0.mlp.up_proj.weight")
+    (engine,) = served
+    held = engine.held_weight("model.layers.0.mlp.up_proj.weight")
     assert torch.equal(held, held.bfloat16().float())
 
 
