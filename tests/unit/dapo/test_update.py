@@ -302,9 +302,10 @@ def test_mismatch_is_zero_where_the_engine_serves_what_is_trained(tiny_folder):
 
 def test_old_log_probabilities_are_those_of_the_policy_without_dropout(tiny_folder):
     learner = learner_on(tiny_folder, "lora")
-    for module in learner.policy.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.5
+    layers = [module for module in learner.policy.modules() if isinstance(module, torch.nn.Linear)]
+    layers[0].register_forward_hook(
+        lambda module, inputs, output: torch.nn.functional.dropout(output, 0.5, module.training)
+    )
     first, second = groups(), groups()
     store_logprobs(learner, first)
     store_logprobs(learner, second)
