@@ -17,7 +17,7 @@ from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, autocast, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
-from rlvr.models.attempt import attempt
+from rlvr.models.first_pass import first_pass
 from rlvr.rollout.engines.base import Engine, Tokens
 
 CANARIES = 4
@@ -43,7 +43,7 @@ def check_logprobs(learner: Learner, canary: Sequence[Tokens]) -> None:
     """
     model = plain_model(learner.policy)
     learner.policy.eval()
-    with attempt(model, "trained", learner.method.name):
+    with first_pass(model, "trained", learner.method.name):
         with autocast(learner.policy, learner.training.dtype):
             for prompt, completion in canary:
                 check_head(model, [*prompt, *completion])

@@ -5,7 +5,7 @@ attention or embeddings, skipped layers, router jitter, a module of its own) wou
 log-probabilities that no rollout had. Settings are spelled differently in every family, so forward passes of
 a few tokens decide, not names: does a pass in training mode draw random numbers, do two of them differ, do
 they differ from one in evaluation mode? A layer that is skipped once in a thousand passes shows in none of
-them, so the draws themselves are set to their extremes (:mod:`rlvr.dapo.extremes`): a draw that changes
+them, so the draws themselves are set to their extremes (:mod:`rlvr.dapo.extreme_draws`): a draw that changes
 nothing then, as that of a model that skips no layer, is harmless.
 
 Noise of the *adapter* (its dropout, PVeRA's samples) is part of the method and stays; the trainer then takes
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from rlvr.dapo.extremes import ExtremeDraws
+from rlvr.dapo.extreme_draws import ExtremeDraws
 from rlvr.errors import UserError
 
 NOISE_NAME = re.compile(r"drop|jitter|noise")

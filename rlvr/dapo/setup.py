@@ -25,10 +25,10 @@ from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
-from rlvr.methods.fits import check_folder
+from rlvr.methods.fits import check_folder_fit
 from rlvr.methods.policy import run_policy
-from rlvr.models.attempt import attempt
 from rlvr.models.checks import check_end_of_turn
+from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids, load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.models.precision import rounds, stored_precision
@@ -98,7 +98,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     config = read_config(config_path, TrainConfig)
     training = config.training
     check_precision(config, model)
-    check_folder(trained_method(config), model)
+    check_folder_fit(trained_method(config), model)
     inputs = {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
     tokenizer = load_tokenizer(model)
     rows = read_problems(data)
@@ -148,10 +148,10 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     torch.manual_seed(derive_seed(config.train_seed, "adapter"))
     base = load_model(model, training.dtype)
     total_parameters = base.num_parameters()
-    with attempt(base, "trained"):
+    with first_pass(base, "trained"):
         remove_base_noise(base)
     policy = run_policy(config, method, base)
-    with attempt(plain_model(policy), "trained", method.name), autocast(policy, training.dtype):
+    with first_pass(plain_model(policy), "trained", method.name), autocast(policy, training.dtype):
         stochastic = method.stochastic or draws_random_numbers(policy)
     policy.train()
     if training.gradient_checkpointing:

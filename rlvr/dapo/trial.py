@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from rlvr.config.schema import Sampling
 from rlvr.dapo.head import check_head
 from rlvr.dapo.noise import remove_base_noise
-from rlvr.models.attempt import attempt
+from rlvr.models.first_pass import first_pass
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.transformers import TransformersEngine
@@ -46,7 +46,7 @@ def try_model(folder: Path) -> None:
     if model is None:
         logger.info("%s: not tried before training: its blocks are too large", folder)
         return
-    with attempt(model, "trained"):
+    with first_pass(model, "trained"):
         remove_base_noise(model)
         check_head(model.eval(), PROMPTS[0])
     engine = TransformersEngine(model, build_tokenizer(), batch_size=len(PROMPTS))

@@ -7,11 +7,11 @@ from pathlib import Path
 from rlvr.config.catalogue import ModelCatalogue
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.methods.base.fit import target_names
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
-from rlvr.methods.measured import shape_of_architecture
+from rlvr.methods.base.targets import target_names
 from rlvr.methods.registry import make_method, methods
+from rlvr.methods.shape_cache import shape_of_architecture
 from rlvr.models.architecture import known_architecture, read_architecture
 
 
@@ -40,7 +40,7 @@ def check_fits(configs: Iterable[TrainConfig], models: ModelCatalogue, resources
         raise UserError("\n".join(refused))
 
 
-def check_folder(method: Method, folder: Path) -> None:
+def check_folder_fit(method: Method, folder: Path) -> None:
     """Check a method against the model in a folder without loading its weights.
 
     Raises:

@@ -15,8 +15,8 @@ from rlvr.methods import methods
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.citations import short_citation
 from rlvr.methods.fits import refusals
-from rlvr.methods.measured import shape_of_architecture
 from rlvr.methods.presets import PRESETS, ResolvedPreset, method_presets
+from rlvr.methods.shape_cache import shape_of_architecture
 from rlvr.models.architecture import find_architecture
 
 DEFAULT_MODEL = "deepseek-r1-distill-qwen-1.5b"

@@ -17,8 +17,8 @@ from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Category
 from rlvr.methods.citations import linked, short_citation
 from rlvr.methods.fingerprints import fingerprints, fingerprints_text
-from rlvr.methods.measured import shape_of_architecture
 from rlvr.methods.presets import ResolvedPreset, method_presets
+from rlvr.methods.shape_cache import shape_of_architecture
 
 SMALL, LARGE = "deepseek-r1-distill-qwen-1.5b", "deepseek-r1-distill-qwen-7b"
 """The models of the paper, whose sizes `config/models.yaml` declares."""

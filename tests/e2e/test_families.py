@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from rlvr.artifacts import Sample, read_rows
 from rlvr.config.resolved import GenerateConfig, TrainConfig
@@ -19,7 +19,7 @@ from rlvr.files import write_json
 from rlvr.methods.export import export
 from rlvr.models.prepare import prepare_model
 from rlvr.models.tiny import build_tokenizer
-from tests.helpers.families import FAMILIES, SIZES
+from tests.helpers.families import FAMILIES, family_config
 from tests.helpers.grid import EXHAUSTIVE
 
 OFTEN = ("qwen3", "gemma2", "granite", "phi3", "gpt2", "mixtral")
@@ -30,9 +30,12 @@ METHODS = ("lora", "full", "ln_tuning")
 def published(family: str, folder: Path) -> Path:
     """A folder of a tiny random model of a family with the built-in tokenizer, weights in bfloat16."""
     tokenizer = build_tokenizer()
-    sizes = {**SIZES, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
-    settings = sizes | {"pad_token_id": tokenizer.pad_token_id} | FAMILIES[family]
-    config = AutoConfig.for_model(family.partition(",")[0], **settings)
+    config = family_config(
+        family,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

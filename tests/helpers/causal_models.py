@@ -1,54 +1,38 @@
-"""Tiny causal language models of families that differ after or around the decoder blocks."""
+"""Tiny causal language models that differ after or around the decoder blocks, with the built-in tokenizer."""
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    CohereConfig,
-    Gemma2Config,
-    Gemma3TextConfig,
-    GPT2Config,
-    GPTNeoXConfig,
-    GraniteConfig,
-    LlamaConfig,
-    OPTConfig,
-    PhiConfig,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from rlvr.models.tiny import build_tokenizer
+from tests.helpers.families import family_config
 
-SPECIAL = {"vocab_size": len(build_tokenizer()), "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
-WIDE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
-GROUPED = SPECIAL | WIDE | {"num_key_value_heads": 1, "max_position_embeddings": 128}
-OLD_NAMES = SPECIAL | {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 128}
+TOKENS = {"vocab_size": len(build_tokenizer()), "pad_token_id": 0, "eos_token_id": 1}
 
-CONFIGS = {
-    "llama": lambda **more: LlamaConfig(**GROUPED, **more),
-    "qwen2": lambda **more: Qwen2Config(**GROUPED, **more),
-    "qwen3": lambda **more: Qwen3Config(**GROUPED, head_dim=32, **more),
+HEADS = {
+    **{"llama": {}, "qwen2": {}, "qwen3": {}, "gemma3_text": {}},
     # Caps the logits, by a value small enough to matter to a random model.
-    "gemma2": lambda **more: Gemma2Config(**GROUPED, head_dim=32, final_logit_softcapping=3.0, **more),
-    "gemma3": lambda **more: Gemma3TextConfig(**GROUPED, head_dim=32, sliding_window=8, **more),
+    "gemma2": {"final_logit_softcapping": 3.0},
     # Divides and multiplies the logits.
-    "granite": lambda **more: GraniteConfig(**GROUPED, logits_scaling=8.0, **more),
-    "cohere": lambda **more: CohereConfig(**GROUPED, logit_scale=0.25, **more),
+    **{"granite": {}, "cohere": {"logit_scale": 0.25}},
     # The inner model is called otherwise; learned positions; an output layer with a bias.
-    "gpt2": lambda **more: GPT2Config(**OLD_NAMES, **more),
-    "gpt_neox": lambda **more: GPTNeoXConfig(**SPECIAL, **WIDE, max_position_embeddings=128, **more),
-    "phi": lambda **more: PhiConfig(**GROUPED, **more),
+    **{"gpt2": {}, "gpt_neox": {}, "phi": {}},
     # Its forward calls a part of its inner model.
-    "opt": lambda **more: OPTConfig(
-        **SPECIAL, hidden_size=64, num_hidden_layers=2, num_attention_heads=2, ffn_dim=96, **more
-    ),
-}  # fmt: skip
-"""Family -> configuration, with settings of one's own."""
+    "opt": {},
+}
+"""Family -> what it has besides the settings of :data:`tests.helpers.families.FAMILIES`."""
+
+
+def causal_config(family: str, **settings) -> PretrainedConfig:
+    """The configuration of a family, with settings of one's own."""
+    return family_config(
+        family, **TOKENS | {"max_position_embeddings": 128} | HEADS.get(family, {}) | settings
+    )
 
 
 def causal_model(family: str, dtype: str = "float32", **settings) -> torch.nn.Module:
     """A random model of a family, with weights large enough for its logits to differ."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[family](**settings))
+    model = AutoModelForCausalLM.from_config(causal_config(family, **settings))
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.data.mul_(4)

@@ -2,9 +2,10 @@
 
 import copy
 from functools import cache
+from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 SIZES = {
     "vocab_size": 32,
@@ -63,6 +64,8 @@ FAMILIES = {
     "ernie4_5": {"head_dim": 32},
     "hunyuan_v1_dense": {"head_dim": 16},
     "cohere": {"use_qk_norm": True},
+    "apertus": {},
+    "opt": {"ffn_dim": 96, "word_embed_proj_dim": 64},
     "qwen3_moe": EXPERTS,
     "qwen2_moe": EXPERTS | {"shared_expert_intermediate_size": 32},
     "olmoe": EXPERTS,
@@ -96,9 +99,14 @@ FAMILIES = {
 """Name of a tiny model (its `model_type`, perhaps with a variant) -> what it has besides `SIZES`."""
 
 
+def family_config(name: str, **changed: Any) -> PretrainedConfig:
+    """The configuration of a tiny model of a family, with settings of one's own."""
+    return AutoConfig.for_model(name.partition(",")[0], **SIZES | FAMILIES.get(name, {}) | changed)
+
+
 @cache
 def _original(name: str) -> PreTrainedModel:
-    config = AutoConfig.for_model(name.partition(",")[0], **SIZES | FAMILIES[name])
+    config = family_config(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

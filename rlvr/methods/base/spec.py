@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from rlvr.config.schema import Settings, Training
-from rlvr.methods.base.fit import check_targets
 from rlvr.methods.base.parameters import ModuleParameters, TargetedParameters
 from rlvr.methods.base.requirements import Requirement, check_requirements
 from rlvr.methods.base.shapes import ModelShape, linear_layers
+from rlvr.methods.base.targets import check_targets
 
 if TYPE_CHECKING:
     import torch

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from rlvr.errors import UserError
-from rlvr.methods.base.fit import refusal
 from rlvr.methods.base.layer_method import LayerMethod
 from rlvr.methods.base.parameters import ModuleName, ModuleParameters
 from rlvr.methods.base.shapes import ModelShape, Targets, linear_layers
+from rlvr.methods.base.targets import refusal
 from rlvr.methods.registry import register
 
 if TYPE_CHECKING:

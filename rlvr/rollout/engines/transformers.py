@@ -28,7 +28,7 @@ from transformers import (
 
 from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
-from rlvr.models.attempt import attempt
+from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 
@@ -124,12 +124,12 @@ class TransformersEngine:
         Raises:
             UserError: the model fails before anything has been sampled.
         """
-        with self._attempt():
+        with self._first_pass():
             return self._score(tokens, temperature)
 
-    def _attempt(self) -> AbstractContextManager[None]:
+    def _first_pass(self) -> AbstractContextManager[None]:
         """Return the context that explains errors until the model is known to work."""
-        return nullcontext() if self.checked else attempt(self.model, "sampled")
+        return nullcontext() if self.checked else first_pass(self.model, "sampled")
 
     def _score(self, tokens: Tokens, temperature: float) -> list[float]:
         start = len(tokens.prompt_ids)
@@ -143,7 +143,7 @@ class TransformersEngine:
         Raises:
             UserError: in the first call, the model fails or gives other probabilities in a batch.
         """
-        with self._attempt():
+        with self._first_pass():
             return self._generate(requests, sampling)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:

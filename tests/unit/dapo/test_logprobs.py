@@ -9,13 +9,13 @@ from rlvr.dapo import logprobs
 from rlvr.dapo.head import check_head
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.errors import UserError
-from rlvr.models.attempt import attempt
+from rlvr.models.first_pass import first_pass
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.transformers import TransformersEngine
-from tests.helpers.causal_models import CONFIGS, causal_model
+from tests.helpers.causal_models import HEADS, causal_model
 
-FAMILIES = sorted(CONFIGS)
+FAMILIES = sorted(HEADS)
 SEQUENCES = [
     Tokens([7, 8, 9], [6, 1]),
     Tokens([7, 8, 11, 12, 13], [20, 21, 22, 1]),
@@ -105,7 +105,7 @@ def test_an_error_in_a_first_pass_of_the_engine_names_the_model_and_a_way_out(ca
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), KeyboardInterrupt()])
 def test_want_of_memory_and_a_stop_are_not_taken_for_faults_of_the_model(error):
-    with pytest.raises(type(error)), attempt(broken(error), "trained", "lora"):
+    with pytest.raises(type(error)), first_pass(broken(error), "trained", "lora"):
         broken(error)(input_ids=torch.tensor([[7, 8]]))
     model = causal_model("llama")
 

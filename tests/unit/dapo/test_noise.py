@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, PhimoeConfig
 
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.errors import UserError
-from tests.helpers.causal_models import SPECIAL, WIDE, causal_model
+from tests.helpers.causal_models import TOKENS, causal_model
+from tests.helpers.families import SIZES
 from tests.helpers.small_methods import method_of, untrained
 
 INPUTS = torch.arange(7, 27)[None]
@@ -115,7 +116,7 @@ def test_a_draw_that_hardly_ever_matters_is_refused_with_its_module():
         remove_base_noise(model)
 
 
-def test_a_draw_that_never_matters_is_none_of_our_business():
+def test_a_draw_that_never_matters_is_harmless():
     model = skipping(causal_model("llama"), 0.0)
     assert draws_random_numbers(model)
     remove_base_noise(model)
@@ -124,7 +125,7 @@ def test_a_draw_that_never_matters_is_none_of_our_business():
 def test_a_router_that_samples_is_blamed_itself():
     """Its first output is the same; the experts that come after it are not the cause."""
     sizes = {"num_local_experts": 4, "num_experts_per_tok": 2, "max_position_embeddings": 64}
-    config = PhimoeConfig(**SPECIAL | WIDE, num_key_value_heads=1, **sizes)
+    config = PhimoeConfig(**SIZES | TOKENS | sizes)
     with pytest.raises(UserError, match=r"drawn in training mode by its \S+router \(Phimoe\w*\) change"):
         remove_base_noise(AutoModelForCausalLM.from_config(config))
 

@@ -4,26 +4,22 @@ import logging
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from rlvr.cli import main
 from rlvr.dapo.trial import trial_model, try_model
 from rlvr.errors import UserError
 from rlvr.files import write_json
 from rlvr.models.tiny import build_tokenizer
-from tests.helpers.causal_models import CONFIGS
-from tests.helpers.families import FAMILIES, SIZES
+from tests.helpers.causal_models import causal_config
+from tests.helpers.families import family_config
 
 LARGER = {"num_hidden_layers": 8, "vocab_size": 500, "eos_token_id": [499, 3], "pad_token_id": 498}
 
 
-def family_config(name: str, **settings):
-    return AutoConfig.for_model(name.partition(",")[0], **SIZES | FAMILIES.get(name, {}) | LARGER | settings)
-
-
 @pytest.mark.parametrize("family", ["opt", "gemma2", "gpt2"])
 def test_a_family_that_can_be_trained_passes(family, tmp_path, caplog):
-    CONFIGS[family]().save_pretrained(tmp_path)
+    causal_config(family).save_pretrained(tmp_path)
     with caplog.at_level(logging.INFO):
         try_model(tmp_path)
     assert "not tried" not in caplog.text
@@ -38,7 +34,7 @@ def test_a_family_that_can_be_trained_passes(family, tmp_path, caplog):
     ],
 )
 def test_the_first_blocks_hold_all_kinds_of_them(family, settings, blocks):
-    model = trial_model(family_config(family, **settings))
+    model = trial_model(family_config(family, **LARGER | settings))
     assert model.config.num_hidden_layers == blocks == len(model.model.layers)
     assert model.config.vocab_size == len(build_tokenizer())
 
@@ -46,14 +42,14 @@ def test_the_first_blocks_hold_all_kinds_of_them(family, settings, blocks):
 def test_a_model_that_cannot_be_sampled_is_refused(tmp_path):
     """No block of it has attention, by which the cache counts."""
     mamba = {"mamba_n_heads": 4, "mamba_d_head": 32, "mamba_n_groups": 1, "mamba_d_state": 8}
-    family_config("bamba", attn_layer_indices=[], **mamba).save_pretrained(tmp_path)
+    family_config("bamba", **LARGER | mamba, attn_layer_indices=[]).save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"model_type bamba.*cannot be trained.*family"):
         try_model(tmp_path)
 
 
 def test_blocks_that_are_too_large_are_not_tried(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("rlvr.dapo.trial.LARGEST_TRIAL", 1000)
-    CONFIGS["llama"]().save_pretrained(tmp_path)
+    causal_config("llama").save_pretrained(tmp_path)
     with caplog.at_level(logging.INFO):
         try_model(tmp_path)
     assert "not tried before training: its blocks are too large" in caplog.text
@@ -61,9 +57,7 @@ def test_blocks_that_are_too_large_are_not_tried(tmp_path, monkeypatch, caplog):
 
 def test_preparing_a_model_refuses_it_with_a_way_out(tmp_path, capsys):
     """CodeGen divides its attention among four devices, and so its heads."""
-    tokenizer = build_tokenizer()
-    sizes = SIZES | {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
-    config = AutoConfig.for_model("codegen", **sizes, rotary_dim=8)
+    tokenizer, config = build_tokenizer(), causal_config("codegen", rotary_dim=8)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(tmp_path / "published")
     tokenizer.save_pretrained(tmp_path / "published")
     write_json(tmp_path / "entry.json", {"source": "local", "path": str(tmp_path / "published")})

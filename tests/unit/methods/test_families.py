@@ -8,10 +8,10 @@ import torch
 
 from rlvr.errors import UserError
 from rlvr.methods import Method, methods
-from rlvr.methods.base.fit import can_be_chosen, target_names
 from rlvr.methods.base.measure import shape_of
 from rlvr.methods.base.parameters import TargetedParameters
 from rlvr.methods.base.shapes import ALL_LINEAR
+from rlvr.methods.base.targets import can_be_chosen, target_names
 from rlvr.methods.policy import build_policy
 from rlvr.methods.weights import merged_weights
 from tests.helpers.families import FAMILIES, family_model
@@ -36,7 +36,7 @@ USUAL = [
     *("granite", "stablelm", "exaone4", "seed_oss", "ernie4_5", "hunyuan_v1_dense", "cohere"),
 ]
 """Families whose blocks have the seven usual linear layers and nothing else."""
-FUSED = ["phi3", "glm4", "gpt_neox", "phi", "starcoder2", "nemotron"]
+FUSED = ["phi3", "glm4", "gpt_neox", "phi", "starcoder2", "nemotron", "apertus", "opt"]
 """Dense families whose linear layers have other names, or are others."""
 MORE = ["qwen3_moe", "qwen2_moe", "olmoe", "mixtral", "gpt_oss", "granitemoehybrid", "jamba", "lfm2"]
 """Families with matrices that are no linear layers: experts, routers, convolutions; some blocks differ."""

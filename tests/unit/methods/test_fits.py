@@ -8,7 +8,7 @@ from transformers import AutoConfig
 from rlvr.cli import main
 from rlvr.errors import UserError
 from rlvr.methods import make_method
-from rlvr.methods.fits import check_folder, family_notice, refusals, shape_of_folder
+from rlvr.methods.fits import check_folder_fit, family_notice, refusals, shape_of_folder
 from rlvr.methods.listing import describe_methods
 from tests.helpers import published
 from tests.helpers.families import FAMILIES, SIZES, family_model
@@ -25,9 +25,9 @@ def folder(tmp_path, request):
 
 @pytest.mark.parametrize("folder", ["phi3"], indirect=True)
 def test_a_method_is_refused_without_weights(folder):
-    check_folder(make_method("full", {}), folder)
+    check_folder_fit(make_method("full", {}), folder)
     with pytest.raises(UserError, match=r"'lora' does not fit this phi3 model"):
-        check_folder(make_method("lora", {}), folder)
+        check_folder_fit(make_method("lora", {}), folder)
 
 
 @pytest.mark.parametrize("folder", ["qwen3", "qwen3_moe", "gpt_neox", "gpt2", "jamba"], indirect=True)

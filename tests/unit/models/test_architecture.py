@@ -10,7 +10,7 @@ from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.methods.base.measure import shape_of
 from rlvr.methods.fits import shape_of_folder
-from rlvr.methods.measured import shape_of_architecture
+from rlvr.methods.shape_cache import shape_of_architecture
 from rlvr.models.architecture import (
     check_architecture,
     find_architecture,

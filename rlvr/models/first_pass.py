@@ -10,7 +10,7 @@ from rlvr.errors import UserError
 
 
 @contextmanager
-def attempt(model: PreTrainedModel, what: str, method: str | None = None) -> Iterator[None]:
+def first_pass(model: PreTrainedModel, what: str, method: str | None = None) -> Iterator[None]:
     """Turn an error of the model's own code into one that says what was attempted, and a way out.
 
     Args:
