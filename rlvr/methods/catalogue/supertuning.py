@@ -1,10 +1,11 @@
 """Super-Tuning: the largest entries of every weight are trained."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from rlvr.methods.base.parameters import TargetedParameters
+from rlvr.methods.base.requirements import Requirement
 from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
 from rlvr.methods.registry import register
@@ -36,6 +37,12 @@ class Supertuning(PeftMethod):
         "Ilin et al., Super-Tuning: From Activation-Aware Pruning to Sparse Fine-Tuning, arXiv 2607.09287"
     )
     formula = "W = W0 + S, S zero but for the places of the largest |W0|"
+    requirements: ClassVar = {
+        "sparsity": Requirement(
+            "leave at least one entry of the weight",
+            lambda value, inputs, outputs: _trained_entries(value, inputs, outputs) >= 1,
+        )
+    }
     parameters: SupertuningParameters
 
     def peft_config(self) -> "SupertuningConfig":
@@ -52,4 +59,8 @@ class Supertuning(PeftMethod):
     def expected_parameters(self, shape: ModelShape) -> int:
         """Return in x out x (1 - sparsity), rounded down in each of the adapted layers."""
         shapes = linear_layers(shape, self.parameters.target_modules).values()
-        return sum(int(inputs * outputs * (1 - self.parameters.sparsity)) for inputs, outputs in shapes)
+        return sum(_trained_entries(self.parameters.sparsity, *sides) for sides in shapes)
+
+
+def _trained_entries(sparsity: float, inputs: int, outputs: int) -> int:
+    return int(inputs * outputs * (1 - sparsity))
