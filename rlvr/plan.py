@@ -1,21 +1,22 @@
 """From a study to the configurations of its jobs: the one place that resolves presets, settings and names."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from rlvr.config.algorithms import LARGEST_RATE, LARGEST_STUDY_RATE, too_fast
 from rlvr.config.catalogue import (
     DataCatalogue,
-    MethodSets,
     ModelCatalogue,
     PromptCatalogue,
     catalogue_entries,
 )
-from rlvr.config.loading import load_yaml, nearest, parse, unknown_name
+from rlvr.config.documents import Place
+from rlvr.config.known import unknown_name
+from rlvr.config.loading import load_yaml, parse
 from rlvr.config.resolved import (
     BASE,
     BenchmarkEntry,
@@ -27,9 +28,6 @@ from rlvr.config.resolved import (
     TrainConfig,
 )
 from rlvr.config.schema import (
-    MethodChoice,
-    MethodFile,
-    Preset,
     Prompt,
     Sampling,
     Selection,
@@ -40,34 +38,9 @@ from rlvr.config.schema import (
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
-from rlvr.methods import get_method, make_method
+from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.fits import check_fits
-
-
-@dataclass(frozen=True)
-class PlannedMethod:
-    """One method of a study with its preset."""
-
-    method: str
-    preset_name: str
-    preset: Preset
-    choice: MethodChoice
-    """The choice of the study, whose values replace the preset's."""
-    place: str
-    """Where the study names it, for messages."""
-
-    @property
-    def trains_as(self) -> str:
-        """The method that is trained."""
-        return self.preset.trains_as or self.method
-
-    @property
-    def rate_factor(self) -> RateFactor:
-        """What the learning rate of the study is multiplied by, and who gives it."""
-        own = self.choice.learning_rate_factor
-        if own is None:
-            return RateFactor(value=self.preset.learning_rate_factor, given_by="preset")
-        return RateFactor(value=own, given_by="study")
+from rlvr.planned_methods import PlannedMethod, planned_methods
 
 
 @dataclass(frozen=True)
@@ -80,8 +53,8 @@ class Plan:
     models: ModelCatalogue
     datasets: DataCatalogue
     prompts: PromptCatalogue
-    path: str
-    """The study's file, for messages."""
+    place: Place
+    """The study's files, for messages."""
 
 
 def selection(values: dict[str, Any]) -> Selection:
@@ -100,15 +73,15 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         UserError: anything is wrong; the message names file, line, key, value and the nearest known name.
     """
     path = config / "studies" / f"{name}.yaml"
-    study = load_study(path)
+    study, place = load_study(path)
     plan = Plan(
         name=name,
         study=study,
-        methods=tuple(_planned_methods(study, config, str(path))),
+        methods=tuple(planned_methods(study, config, place)),
         models=load_yaml(config / "models.yaml", ModelCatalogue),
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
-        path=str(path),
+        place=place,
     )
     _check_names(plan)
     configs(plan)  # checks every value
@@ -126,7 +99,7 @@ def check_methods(plan: Plan, resources: Path = Path("resources")) -> None:
     try:
         check_fits(train_configs(plan), plan.models, resources)
     except UserError as error:
-        raise UserError(f"{plan.path}: {error}") from None
+        raise UserError(f"{plan.place.at('methods')}: {error}") from None
 
 
 def train_configs(plan: Plan) -> Iterator[TrainConfig]:
@@ -151,19 +124,17 @@ def planned_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
 
 def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
     """Return the configuration of one method in one setting, without its seed."""
-    preset, place = planned.preset, f"{plan.path}: settings.{name}"
+    preset, place = planned.preset, plan.place.at("settings", name)
     own = plan.study.training.model_dump(exclude_unset=True)
-    changed = merged(merged(own, preset.training), setting.training)
-    training = parse(Training, changed, f"{place}.training")
-    rate = training.learning_rate * planned.rate_factor.value
-    values = {**preset.parameters, **planned.choice.parameters, **setting.parameters}
-    where = place if setting.parameters else planned.place
-    method = make_method(planned.trains_as, values, where)
+    changed = merged(merged(own, preset.training, Training), setting.training, Training)
+    training = parse(Training, changed, place.at("training"))
+    method = _method(planned, setting, place)
     if training.sync == "adapter" and not method.exact_lora:
         raise UserError(
-            f"{plan.path}: training.sync: adapter needs an exact low-rank form of every method, and "
+            f"{plan.place.at('training', 'sync')}: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
+    rate = _rate(plan, planned, name, training)
     return TrainConfig(
         study=plan.name,
         run=f"{model}--{planned.method}--{planned.preset_name}--{name}",
@@ -181,6 +152,35 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
         reward=plan.study.reward,
         training=training.model_copy(update={"learning_rate": rate}),
     )
+
+
+def _method(planned: PlannedMethod, setting: Setting, place: Place) -> Method:
+    """Return a method with the settings of preset, study and setting; ``place`` is that of the setting."""
+    kind = get_method(planned.trains_as, planned.place).Parameters
+    values = merged(planned.preset.parameters, planned.choice.parameters, kind)
+    where = place if setting.parameters else planned.place
+    return make_method(planned.trains_as, merged(values, setting.parameters, kind), where)
+
+
+def _rate(plan: Plan, planned: PlannedMethod, setting: str, training: Training) -> float:
+    """Return the learning rate of a run.
+
+    Raises:
+        UserError: it is too large for any training.
+    """
+    own = "learning_rate" in plan.study.settings[setting].training
+    where = plan.place.at(*(("settings", setting) if own else ()), "training")
+    where = replace(where.at("learning_rate"), label=where.label)
+    factor = planned.rate_factor.value
+    if training.learning_rate > LARGEST_STUDY_RATE:
+        raise UserError(f"{where}: {too_fast(training.learning_rate, LARGEST_STUDY_RATE)}")
+    rate = training.learning_rate * factor
+    if rate > LARGEST_RATE:
+        raise UserError(
+            f"{where}: {too_fast(rate, LARGEST_RATE)} (it is {training.learning_rate:g} times "
+            f"learning_rate_factor {factor:g} of {planned.method})"
+        )
+    return rate
 
 
 def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
@@ -285,94 +285,41 @@ def _prompt(plan: Plan, key: str, choice: Prompt | str) -> Prompt:
         return choice
     named = plan.prompts.prompts.get(choice)
     if named is None:
-        raise unknown_name(plan.path, key, choice, plan.prompts.prompts.keys())
+        raise unknown_name(plan.place.at(*key.split("."), label=""), key, choice, plan.prompts.prompts.keys())
     return Prompt(**named.model_dump(include=set(Prompt.model_fields)))
 
 
-def _planned_methods(study: Study, config: Path, path: str) -> Iterator[PlannedMethod]:
-    """Yield the methods of a study with their presets, sets expanded.
-
-    Raises:
-        UserError: a name is not known, a preset does not fit, or a method with its preset is listed twice.
-    """
-    listed: Counter[tuple[str, str]] = Counter()
-    for place, choice in _expanded(study, config, path):
-        assert choice.method is not None
-        listed[choice.method, choice.preset] += 1
-        if listed[choice.method, choice.preset] > 1:
-            raise UserError(
-                f"{place}: {choice.method} with preset {choice.preset} is listed twice; for other parameters "
-                f"add a setting: `settings: {{NAME: {{methods: [{choice.method}], parameters: ...}}}}`"
-            )
-        preset = _with_faults(_preset(config, choice, place), choice, place)
-        _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
-        yield PlannedMethod(choice.method, choice.preset, preset, choice, place)
-
-
-def _expanded(study: Study, config: Path, path: str) -> Iterator[tuple[str, MethodChoice]]:
-    """Yield (place in the study, choice of one method), the members of a set one by one."""
-    single = isinstance(study.methods, MethodChoice)
-    choices = [study.methods] if isinstance(study.methods, MethodChoice) else study.methods
-    for position, choice in enumerate(choices):
-        place = f"{path}: methods" if single else f"{path}: methods[{position}]"
-        if choice.set is None:
-            yield place, choice
-            continue
-        sets = load_yaml(config / "method_sets.yaml", MethodSets).sets
-        if choice.set not in sets:
-            raise unknown_name(place, "set", choice.set, sets.keys())
-        for method in sets[choice.set]:
-            yield place, MethodChoice(method=method, preset=choice.preset, faults=choice.faults)
-
-
-def _preset(config: Path, choice: MethodChoice, place: str) -> Preset:
-    assert choice.method is not None
-    get_method(choice.method, place)
-    path = config / "methods" / f"{choice.method}.yaml"
-    presets = {str(name): preset for name, preset in load_yaml(path, MethodFile).presets.items()}
-    if choice.preset not in presets:
-        raise UserError(
-            f"{place}: {path} has no preset {choice.preset!r}{nearest(choice.preset, presets)} "
-            f"(known: {', '.join(sorted(presets))})"
-        )
-    return presets[choice.preset]
-
-
-def _with_faults(preset: Preset, choice: MethodChoice, place: str) -> Preset:
-    """Return the preset with those of its faults that the study chooses."""
-    if choice.faults is None:
-        return preset
-    for fault in choice.faults:
-        if fault not in preset.faults:
-            raise UserError(
-                f"{place}: faults: preset {choice.preset} of {choice.method} does not have {fault!r} "
-                f"(it has: {', '.join(preset.faults) or 'none'})"
-            )
-    return preset.model_copy(update={"faults": choice.faults})
-
-
-def _check_preset(preset: Preset, choice: MethodChoice, training: Training, path: Path) -> None:
-    """Refuse a preset whose values do not fit, naming its own file and not the study's."""
-    place = f"{path}: presets.{choice.preset}"
-    make_method(preset.trains_as or str(choice.method), preset.parameters, place)
-    own = training.model_dump(exclude_unset=True)
-    parse(Training, merged(own, preset.training), f"{place}.training")
-
-
 def _check_names(plan: Plan) -> None:
-    study, datasets = plan.study, plan.datasets.datasets
+    study, place = plan.study, plan.place
     methods = {planned.method for planned in plan.methods}
-    for model in study.models:
+    for position, model in enumerate(study.models):
         if model not in plan.models.models:
-            raise unknown_name(plan.path, "models", model, plan.models.models.keys())
+            where = place.at("models", position, label="")
+            raise unknown_name(where, "models", model, plan.models.models.keys())
     for name, setting in study.settings.items():
-        for method in setting.methods:
+        for position, method in enumerate(setting.methods):
             if method not in methods:
-                raise unknown_name(plan.path, f"settings.{name}.methods", method, methods)
-    wanted = {"train_dataset": study.train_dataset} | {
-        f"evaluation.benchmarks.{name}.dataset": benchmark.dataset
-        for name, benchmark in study.evaluation.benchmarks.items()
-    }
-    for key, dataset in wanted.items():
-        if dataset not in datasets:
-            raise unknown_name(plan.path, key, dataset, datasets.keys())
+                where = place.at("settings", name, "methods", position, label="")
+                raise unknown_name(where, f"settings.{name}.methods", method, methods)
+    if all(setting.methods for setting in study.settings.values()):
+        listed_methods = {method for setting in study.settings.values() for method in setting.methods}
+        if left_out := sorted(methods - listed_methods):
+            raise UserError(
+                f"{place.at('settings')}: no setting has the method {left_out[0]!r}, so that it would not be "
+                f"trained; add it to `methods` of a setting, or add a setting for all methods (`main: {{}}`)"
+            )
+    for where, dataset in data_places(plan):
+        if dataset not in plan.datasets.datasets:
+            raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
+
+
+def data_places(plan: Plan) -> list[tuple[Place, str]]:
+    """Return the data sets that a study names, each with its place; the training data come first."""
+    benchmarks = plan.study.evaluation.benchmarks.items()
+    return [
+        (plan.place.at("train_dataset"), plan.study.train_dataset),
+        *(
+            (plan.place.at("evaluation", "benchmarks", name, "dataset"), benchmark.dataset)
+            for name, benchmark in benchmarks
+        ),
+    ]

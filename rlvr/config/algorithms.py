@@ -22,23 +22,72 @@ GRPO (arXiv 2503.20783, section 3.2).
 """
 
 
+LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.01, 10.0
+"""Bounds of the temperature in training."""
+LARGEST_STUDY_RATE, LARGEST_RATE = 1.0, 10.0
+"""Bounds of a learning rate: of a study, which is LoRA's, and after the factor of a method."""
+
+
 def impossible(training: "Training") -> str | None:
-    """Return why a training cannot work as configured, or None."""
-    sampling, steps = training.sampling, training.optimizer_steps
+    """Return why a training cannot work as configured, or None; the key comes first."""
+    return _impossible_sampling(training) or _impossible_steps(training)
+
+
+def _impossible_sampling(training: "Training") -> str | None:
+    sampling = training.sampling
     if sampling.top_p < 1:
         return (
             f"sampling.top_p {sampling.top_p:g}: the loss takes probabilities over the whole vocabulary, and "
             "a token sampled from a nucleus has another one; leave top_p at 1"
         )
-    if training.warmup_steps >= steps:
+    if sampling.temperature < LEAST_TEMPERATURE:
         return (
-            f"warmup_steps {training.warmup_steps} leaves none of the {steps} optimizer steps "
-            "(steps x updates_per_step) at the full learning rate"
+            f"sampling.temperature {sampling.temperature:g}: all completions of a prompt would be the "
+            "same, so that no advantage differs from 0; training needs a temperature above 0, such as 1 "
+            "(only evaluation may be greedy)"
+        )
+    if sampling.temperature > LARGEST_TEMPERATURE:
+        return (
+            f"sampling.temperature {sampling.temperature:g}: above {LARGEST_TEMPERATURE:g} tokens are nearly "
+            "random; 1 samples from the model as it is"
         )
     tokens = training.soft_overlong.buffer_tokens if training.soft_overlong else 0
     if tokens > sampling.max_new_tokens:
         return (
             f"soft_overlong.buffer_tokens {tokens} is above sampling.max_new_tokens {sampling.max_new_tokens}"
+            ": every completion would be punished from its first token on; choose a smaller buffer, or more "
+            "tokens"
+        )
+    return None
+
+
+def too_fast(rate: float, largest: float) -> str:
+    """Return what is wrong with a learning rate above the largest."""
+    return (
+        f"learning_rate {rate:g} is above {largest:g}: AdamW moves every weight by up to the learning rate "
+        "in each step, and weights are far below 1; rates from 1e-6 to 1e-2 are usual"
+    )
+
+
+def _impossible_steps(training: "Training") -> str | None:
+    steps, rate = training.optimizer_steps, training.learning_rate
+    if training.warmup_steps >= steps:
+        return (
+            f"warmup_steps {training.warmup_steps} leaves none of the {steps} optimizer steps "
+            "(steps x updates_per_step) at the full learning rate; choose fewer, or more steps"
+        )
+    if rate > LARGEST_RATE:
+        return too_fast(rate, LARGEST_RATE)
+    if rate * training.weight_decay >= 1:
+        return (
+            f"weight_decay {training.weight_decay:g}: times the learning rate {rate:g} it is 1 or more, so "
+            "that each step would take away all of every weight; usual are 0 to 0.1"
+        )
+    if training.updates_per_step > training.prompts_per_step:
+        return (
+            f"updates_per_step {training.updates_per_step} is above prompts_per_step "
+            f"{training.prompts_per_step}: an update needs at least one group; choose fewer updates, or more "
+            "prompts"
         )
     return None
 

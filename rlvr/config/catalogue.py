@@ -6,13 +6,25 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import DType, EvaluationPreset, Fraction, Name, Prompt, Revision, Settings, Sha256
+from rlvr.config.schema import (
+    DType,
+    EvaluationPreset,
+    Fraction,
+    Name,
+    Prompt,
+    Revision,
+    Seed,
+    Settings,
+    Sha256,
+)
 
 # --- models -------------------------------------------------------------------------------------
 
 
 class Pretraining(Settings):
     """Supervised pretraining of the built-in model, until about half of its answers are correct."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     datasets: list[Name] = Field(min_length=1)
     """Training sets (keys of `datasets.yaml`) mixed in equal parts by problem."""
@@ -41,7 +53,7 @@ class TinyModel(Settings):
     """Attention heads; `hidden_size` = 64 x `heads`."""
     intermediate_size: PositiveInt = 384
     """Width of the feed-forward part."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initialisation and pretraining."""
     pretraining: Pretraining
     """How it is pretrained."""
@@ -185,7 +197,7 @@ class ArithmeticData(Settings):
     """Number of distinct problems."""
     style: Literal["question", "bare"] = "question"
     """`question`: "What is 12 + 34?"; `bare`: "12+34" for the tiny model."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the selection."""
 
 

@@ -6,7 +6,7 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 
 from collections import Counter
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,23 +16,27 @@ from pydantic import (
     Discriminator,
     Field,
     ModelWrapValidatorHandler,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Tag,
     model_validator,
 )
 
+from rlvr.config import patterns
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
+from rlvr.config.annotations import accepts
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
+Name = Annotated[str, Field(pattern=patterns.NAME)]
 """A name that is safe in a path and in a table."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Sha256 = Annotated[str, Field(pattern=patterns.SHA256)]
+Revision = Annotated[str, Field(pattern=patterns.REVISION)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Rounding = Literal["nearest", "stochastic"]
 
 
@@ -50,9 +54,22 @@ Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_day)]
 
 
 class Settings(BaseModel):
-    """Base of every block: unknown keys are errors, values are immutable."""
+    """Base of every block: unknown keys are errors, values are immutable, and `true` is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_truth_values_for_numbers(cls, data: Any) -> Any:
+        """Refuse a truth value where the library would take it for 0 or 1."""
+        for key, value in data.items() if isinstance(data, dict) else ():
+            found = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
+            if found and key in cls.model_fields:
+                kind = cls.model_fields[key].annotation
+                if not any(accepts(part, bool) for part in (kind, *get_args(kind))):
+                    word = str(found[0]).lower()
+                    raise ValueError(f"{key}: {word} is a truth value, neither a number nor a text")
+        return data
 
 
 # --- methods ------------------------------------------------------------------------------------
@@ -109,6 +126,8 @@ class MethodFile(Settings):
 class MethodChoice(Settings):
     """One method of a study, or a named set of methods."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     method: Name | None = None
     """Method to train; `rlvr methods` lists them."""
     set: Name | None = None
@@ -149,12 +168,22 @@ class Sampling(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    temperature: PositiveFloat = 1.0
-    """Divides the logits."""
+    temperature: NonNegativeFloat = 1.0
+    """Divides the logits; 0, in evaluation only: greedy, the most probable token."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus sampling: the smallest set of tokens with at least this probability."""
     max_new_tokens: PositiveInt
     """Completions are truncated at this length (finish reason `length`)."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the most probable token is taken instead of a sampled one."""
+        return self.temperature == 0
+
+    @property
+    def logit_divisor(self) -> float:
+        """What log-probabilities divide the logits by: the temperature; 1 where greedy."""
+        return self.temperature or 1.0
 
 
 RESERVED_ARGUMENTS = frozenset(
@@ -227,7 +256,7 @@ class Training(Settings):
     prompts_per_step: PositiveInt
     """Prompt groups per step (16 in the paper)."""
     group_size: Annotated[int, Field(ge=2)]
-    """Completions per prompt, G (8 in the paper)."""
+    """Completions per prompt, G (8 in the paper); an advantage compares the completions of a prompt."""
     learning_rate: PositiveFloat
     """LoRA's in a study, which presets multiply by `learning_rate_factor`; the run's own once resolved."""
     warmup_steps: int = Field(default=0, ge=0)
@@ -277,6 +306,9 @@ class Training(Settings):
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
+    stop_after_uninformative_steps: PositiveInt | None = 5
+    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) has a
+    group to learn from, one with both correct and incorrect completions; `null`: never."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -342,7 +374,7 @@ class EvaluationPreset(Settings):
     """Sampling parameters."""
     prompt: PromptChoice | None = None
     """Evaluation prompt; `null`: the training prompt."""
-    seed: int | None = None
+    seed: Seed | None = None
     """Seed of the samples; `null`: the study's."""
     shared_seed: bool = False
     """Give every sample `seed` itself, as the authors' script does; otherwise each has a seed of its own."""
@@ -385,6 +417,17 @@ class Evaluation(EvaluationPreset):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _samples_what_is_greedy_once(self) -> "Evaluation":
+        for name, benchmark in self.benchmarks.items():
+            if self.sampling.greedy and benchmark.samples_per_problem > 1:
+                raise ValueError(
+                    f"benchmarks.{name}.samples_per_problem: with sampling.temperature 0 (greedy) all "
+                    f"{benchmark.samples_per_problem} samples of a problem are the same; set "
+                    "samples_per_problem: 1, or a temperature above 0"
+                )
+        return self
+
 
 class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
@@ -416,12 +459,13 @@ class Study(Settings):
     """`config/studies/<study>.yaml`: a grid of model x method x setting x seed, and its benchmarks."""
 
     extends: Name | None = None
-    """Study of this folder to start from; give only what differs. Mappings are merged, lists are replaced."""
+    """Study of this folder to start from; give only what differs. Mappings are merged, lists are replaced;
+    `null` takes a key out: a benchmark, or a setting, whose default then counts."""
     title: str
     """Title of the report."""
     description: str = ""
     """Purpose of the study, in a few sentences."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of what all runs share, such as evaluation samples."""
     models: list[Name] = Field(min_length=1)
     """Entries of `models.yaml`."""
@@ -429,7 +473,7 @@ class Study(Settings):
     """Methods to train; the untrained model is always evaluated beside them."""
     settings: dict[Name, Setting] = Field(default={"main": Setting()}, min_length=1)
     """Variants of the runs: name -> what differs. The first one is the reference."""
-    train_seeds: list[int] = Field(default=[0], min_length=1)
+    train_seeds: list[Seed] = Field(default=[0], min_length=1)
     """Training seeds: prompt order, rollouts, initialisation of adapters."""
     train_dataset: Name
     """Entry of `datasets.yaml`."""

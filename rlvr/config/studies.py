@@ -1,57 +1,90 @@
 """Read a study: its own values over those of the study that it extends and of its evaluation preset."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rlvr.config.annotations import accepts, parts_at
 from rlvr.config.catalogue import EvaluationCatalogue
-from rlvr.config.loading import load_yaml, parse, read_yaml, unknown_name
+from rlvr.config.documents import Layer, Place
+from rlvr.config.known import unknown_name
+from rlvr.config.loading import load_yaml, parse, read_yaml
+from rlvr.config.patterns import NAME, WORDS
 from rlvr.config.schema import Study
 from rlvr.errors import UserError
 
 
-def load_study(path: Path) -> Study:
-    """Read a study, over the one that it extends and the evaluation preset that it names.
+def load_study(path: Path) -> tuple[Study, Place]:
+    """Read a study, over the one that it extends and the evaluation preset that it names, and its place.
 
     Raises:
         UserError: see :func:`rlvr.config.loading.load_yaml`, or studies extend each other circularly.
     """
-    data, node = _read_extended(path)
+    data, place = _read_extended(path)
     evaluation = data.get("evaluation") if isinstance(data, dict) else None
-    if isinstance(evaluation, dict) and evaluation.get("preset") is not None:
-        preset = _evaluation_preset(path, evaluation["preset"])
-        data = {**data, "evaluation": merged(preset, evaluation)}
-    return parse(Study, data, str(path), node)
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("preset"), str):
+        preset, layer = _evaluation_preset(path, place, evaluation["preset"])
+        data = merged({"evaluation": preset}, data, Study)
+        place = Place(place.name, (*place.layers, layer))
+    return parse(Study, data, place), place
 
 
-def _read_extended(path: Path) -> tuple[Any, yaml.Node | None]:
-    """Return the values of a study laid over those of the studies that it extends, and its own YAML nodes."""
-    own, node = read_yaml(path)
-    layers: list[dict[str, Any]] = []
-    data, place, visited = own, path, [path]
-    while isinstance(data, dict) and data.get("extends"):
-        layers.append({key: value for key, value in data.items() if key != "extends"})
-        place = place.with_name(f"{data['extends']}.yaml")
-        if place in visited:
-            raise UserError(f"{path}: extends: {' -> '.join(p.stem for p in [*visited, place])} is circular")
-        visited.append(place)
-        data, _ = read_yaml(place)
-    for layer in reversed(layers):
-        data = merged(data, layer)
-    return data, node
+def _read_extended(path: Path) -> tuple[Any, Place]:
+    """Return the values of a study laid over those of the studies that it extends, and their place."""
+    data, place = read_yaml(path)
+    below, visited, layers = data, [path], [data]
+    while isinstance(below, dict) and below.get("extends"):
+        name, where = below["extends"], Place(str(visited[-1]), place.layers[-1:]).at("extends")
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise UserError(f"{where}: {WORDS[NAME]} (the value is {name!r})")
+        parent = path.with_name(f"{name}.yaml")
+        if parent in visited:
+            raise UserError(f"{where}: {' -> '.join(one.stem for one in [*visited, parent])} is circular")
+        if not parent.exists():
+            studies = [one.stem for one in path.parent.glob("*.yaml")]
+            raise unknown_name(replace(where, label=""), "extends", name, studies)
+        below, origin = read_yaml(parent)
+        visited.append(parent)
+        layers.append(below)
+        place = Place(place.name, (*place.layers, *origin.layers))
+    for above in reversed(layers[:-1]):
+        own = {key: value for key, value in above.items() if key != "extends"}
+        below = merged(below, own, Study)
+    return below, place
 
 
-def _evaluation_preset(study: Path, name: Any) -> dict[str, Any]:
-    """Return the values that a preset of `evaluations.yaml` gives, without its reason."""
-    catalogue = load_yaml(study.parent.parent / "evaluations.yaml", EvaluationCatalogue).evaluations
+def _evaluation_preset(study: Path, place: Place, name: str) -> tuple[dict[str, Any], Layer]:
+    """Return the values that a preset of `evaluations.yaml` gives, without its reason, and where it does."""
+    path = study.parent.parent / "evaluations.yaml"
+    catalogue = load_yaml(path, EvaluationCatalogue).evaluations
     if name not in catalogue:
-        raise unknown_name(str(study), "evaluation.preset", str(name), catalogue.keys())
-    return catalogue[name].model_dump(exclude_unset=True, exclude={"reason"})
+        raise unknown_name(
+            place.at("evaluation", "preset", label=""), "evaluation.preset", name, catalogue.keys()
+        )
+    _, origin = read_yaml(path)
+    layer = Layer(path, origin.layers[0].part("evaluations", name), ("evaluation",))
+    return catalogue[name].model_dump(exclude_unset=True, exclude={"reason"}), layer
 
 
-def merged(below: Any, above: Any) -> Any:
-    """Return ``below`` with the keys of ``above`` replaced; mappings are merged, lists are not."""
+def merged(below: Any, above: Any, kind: Any = Any) -> Any:
+    """Return ``below`` with the keys of ``above`` replaced; mappings are merged, lists are not.
+
+    A key that is null in ``above`` is taken out of ``below``, unless null is one of its values: then it is
+    that.
+
+    Args:
+        below: mapping, or any other value.
+        above: what replaces it.
+        kind: type of both, which tells where null is a value; without it, it is one everywhere.
+    """
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+    result = dict(below)
+    for key, value in above.items():
+        part = next(parts_at(kind, (key,)), Any)
+        if value is None and key in below and not accepts(part, type(None)):
+            del result[key]
+        else:
+            result[key] = merged(below.get(key), value, part)
+    return result

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rlvr.config.catalogue import ModelCatalogue
-from rlvr.config.loading import load_yaml, unknown_name
+from rlvr.config.known import unknown_name
+from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.methods import methods
 from rlvr.methods.base.shapes import ModelShape

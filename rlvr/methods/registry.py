@@ -5,7 +5,9 @@ import pkgutil
 from functools import cache
 from typing import Any, TypeVar
 
-from rlvr.config.loading import parse, unknown_name
+from rlvr.config.documents import Place
+from rlvr.config.known import unknown_name
+from rlvr.config.loading import parse
 from rlvr.config.resolved import BASE
 from rlvr.methods import catalogue
 from rlvr.methods.base.spec import Method
@@ -35,7 +37,7 @@ def methods() -> dict[str, type[Method]]:
     return dict(sorted(_CLASSES.items()))
 
 
-def get_method(name: str, place: str = "method") -> type[Method]:
+def get_method(name: str, place: Place | str = "method") -> type[Method]:
     """Return the class of a method by name; ``place`` names in messages where the name is given.
 
     Raises:
@@ -47,11 +49,12 @@ def get_method(name: str, place: str = "method") -> type[Method]:
     return known[name]
 
 
-def make_method(name: str, values: dict[str, Any], place: str = "method") -> Method:
+def make_method(name: str, values: dict[str, Any], place: Place | str = "method") -> Method:
     """Return a method with its settings checked and its defaults filled in.
 
     Raises:
         UserError: no such method, an unknown key or a wrong value; ``place`` names the file in the message.
     """
     method = get_method(name, place)
-    return method(parse(method.Parameters, values, f"{place}: parameters of {name}"))
+    where = Place(place) if isinstance(place, str) else place
+    return method(parse(method.Parameters, values, where.at("parameters", label=f"parameters of {name}")))

@@ -2,17 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from rlvr.config.patterns import MODULE
 from rlvr.config.schema import Fraction, Settings
 from rlvr.methods.base.shapes import ALL_LINEAR, Targets
 
-ModuleName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+ModuleName = Annotated[str, Field(pattern=MODULE)]
 """Last part of a module's name, or more of it: `q_proj`, `self_attn.q_proj`."""
 
 
 class ModuleParameters(Settings):
     """Settings of a method that adapts modules chosen by name."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     target_modules: Targets
     """Last part of the names of the adapted modules."""
