@@ -116,13 +116,17 @@ def plan(
     config: ConfigFolder = Path("config"),
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
-    """Show the runs and benchmarks of a study, after checking that its methods fit its models."""
-    from rlvr.plan import check_methods, load_plan
+    """Show the runs and benchmarks of a study, after checking that it can work."""
+    from rlvr.plan import load_plan
+    from rlvr.plan_checks import check_plan
+    from rlvr.plan_notices import notices
     from rlvr.plan_table import print_plan
 
     plan = load_plan(study, config)
-    check_methods(plan, resources)
+    check_plan(plan, resources)
     print_plan(plan)
+    for notice in notices(plan):
+        logger.warning(notice)
 
 
 @verb(

@@ -55,6 +55,8 @@ class Plan:
     prompts: PromptCatalogue
     place: Place
     """The study's files, for messages."""
+    config: Path
+    """Folder of the configuration."""
 
 
 def selection(values: dict[str, Any]) -> Selection:
@@ -82,6 +84,7 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
         place=place,
+        config=config,
     )
     _check_names(plan)
     configs(plan)  # checks every value

@@ -25,7 +25,7 @@ class Layer(NamedTuple):
     """Keys of the whole below which the content of the file is."""
 
     def find(self, keys: tuple[Key, ...]) -> tuple[int, int]:
-        """Return how many of ``keys`` lead to something in the file, and the line of the last one that does."""
+        """Return how many of ``keys`` lead to something in the file, and the line of the last of these."""
         line = self.node.start_mark.line + 1
         if keys[: len(self.under)] != self.under:
             return 0, line

@@ -82,7 +82,9 @@ def _hint(fault: Any, model: type[BaseModel]) -> str:
         return f"; did you mean {near!r}?" if near else ""
     if _SHAPES.get(kind) == _MAPPING:
         known = fields_at(model, fault["loc"])
-        return f" with the keys {', '.join(sorted(known))}" if 0 < len(known) <= MOST_LISTED else ""
+        return f"; the keys are {', '.join(sorted(known))}" if 0 < len(known) <= MOST_LISTED else ""
+    if kind in ("int_type", "float_type") and isinstance(value, list):
+        return "; for several values add a setting for each (`settings`)"
     meaning = meaning_of(model, fault["loc"]) if kind in _RANGES else ""
     return f"; {meaning}" if meaning else ""
 

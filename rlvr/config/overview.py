@@ -104,10 +104,10 @@ def layer_words(parameters: Mapping[str, Any]) -> str | None:
 
 def sampling_words(sampling: Sampling) -> str:
     """Return how completions are sampled."""
-    return (
-        f"temperature {plain(sampling.temperature)}, top-p {plain(sampling.top_p)}, "
-        f"at most {sampling.max_new_tokens:,} tokens"
-    )
+    length = f"at most {sampling.max_new_tokens:,} tokens"
+    if sampling.greedy:
+        return f"greedy (temperature 0), {length}"
+    return f"temperature {plain(sampling.temperature)}, top-p {plain(sampling.top_p)}, {length}"
 
 
 def prompt_words(prompt: Prompt) -> str:

@@ -45,6 +45,8 @@ def _read_extended(path: Path) -> tuple[Any, Place]:
             studies = [one.stem for one in path.parent.glob("*.yaml")]
             raise unknown_name(replace(where, label=""), "extends", name, studies)
         below, origin = read_yaml(parent)
+        if not isinstance(below, dict):
+            raise UserError(f"{parent}: a study must be a mapping of keys to values")
         visited.append(parent)
         layers.append(below)
         place = Place(place.name, (*place.layers, *origin.layers))

@@ -33,7 +33,7 @@ class TrainingState:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     progress: dict[str, Any]
-    """JSON: prompt cursor, loss scale, surplus groups, log, seconds, attempts, environment."""
+    """JSON: prompt cursor, loss scale, surplus groups, first steps, log, seconds, attempts, environment."""
 
 
 def write_checkpoint(folder: Path, state: TrainingState) -> None:

@@ -9,6 +9,7 @@ import torch
 from rlvr.artifacts import Environment
 from rlvr.config.loading import parse
 from rlvr.dapo.checkpoints import TrainingState, read_checkpoint, write_checkpoint
+from rlvr.dapo.early_stop import first_steps_from_json
 from rlvr.dapo.sampling import group_from_json, group_to_json
 from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
@@ -31,6 +32,7 @@ def save_checkpoint(run: Run) -> None:
             "cursor": sampler.stream.cursor,
             "loss_scale": asdict(learner.loss_scale),
             "surplus": [group_to_json(group) for group in sampler.surplus],
+            "first_steps": asdict(sampler.first_steps),
             "log": [
                 {key: None if value != value else value for key, value in row.items()} for row in run.log
             ],
@@ -63,6 +65,7 @@ def resume(run: Run) -> None:
     sampler.stream.cursor = progress["cursor"]
     learner.loss_scale = replace(learner.loss_scale, **progress["loss_scale"])
     sampler.surplus = [group_from_json(group) for group in progress["surplus"]]
+    sampler.first_steps = first_steps_from_json(progress["first_steps"])
     run.log = [
         {key: float("nan") if value is None else value for key, value in row.items()}
         for row in progress["log"]

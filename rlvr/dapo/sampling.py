@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from rlvr.config.choices import Status
 from rlvr.config.schema import SoftOverlong, Training
+from rlvr.dapo.early_stop import Example, FirstSteps, outcome_of
 from rlvr.dapo.losses import soft_overlong_punishment
 from rlvr.dapo.timer import Timer
 from rlvr.rollout.engines.base import Completion, Engine, Request, Tokens
 from rlvr.seeds import derive_seed
+from rlvr.verify.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Group:
     """Per token, under the policy that sampled it; None while that is the current policy."""
 
 
-Reward = Callable[[Sequence[TrainingProblem], Sequence[Completion]], list[float]]
-"""Problems and completions, paired, -> 1.0 (correct) or 0.0."""
+Reward = Callable[[Sequence[TrainingProblem], Sequence[Completion]], Sequence[Verdict | float]]
+"""Problems and completions, paired, -> their verdicts; without a verifier 1.0 (correct) or 0.0."""
 
 
 @dataclass
@@ -96,6 +99,8 @@ class GroupSampler:
     seed: int
     surplus: list[Group] = field(default_factory=list)
     """Groups carried to the next step."""
+    first_steps: FirstSteps = field(default_factory=FirstSteps)
+    """What became of the completions of the first steps."""
 
     def sample_round(self, step: int, timer: Timer) -> list[Group]:
         """Sample and reward G completions for each of the next `prompts_per_step` prompts."""
@@ -112,11 +117,24 @@ class GroupSampler:
         with timer("rollout"):
             completions = self.engine.generate(requests, self.training.sampling)
         with timer("reward"):
-            correct = self.reward(problems, completions)
-        return [
-            self._group(problems[start], completions[start : start + size], correct[start : start + size])
-            for start in range(0, len(pairs), size)
-        ]
+            graded = self.reward(problems, completions)
+        groups = []
+        for start in range(0, len(pairs), size):
+            sampled, verdicts = completions[start : start + size], graded[start : start + size]
+            self._record(problems[start], sampled, verdicts)
+            groups.append(self._group(problems[start], sampled, [_value(verdict) for verdict in verdicts]))
+        return groups
+
+    def _record(
+        self, problem: TrainingProblem, completions: list[Completion], verdicts: Sequence[Verdict | float]
+    ) -> None:
+        self.first_steps.record(
+            [
+                outcome_of(_value(verdict) > 0, _status(verdict), completion.finish_reason)
+                for verdict, completion in zip(verdicts, completions, strict=True)
+            ],
+            [Example(problem.id, problem.answer, completion.text) for completion in completions],
+        )
 
     def _group(self, problem: TrainingProblem, completions: list[Completion], correct: list[float]) -> Group:
         limit, overlong = self.training.sampling.max_new_tokens, self.training.soft_overlong
@@ -132,6 +150,14 @@ class GroupSampler:
             truncated=[completion.finish_reason == "length" for completion in completions],
             engine_logprobs=[completion.logprobs for completion in completions],
         )
+
+
+def _value(verdict: Verdict | float) -> float:
+    return float(verdict.correct) if isinstance(verdict, Verdict) else float(verdict)
+
+
+def _status(verdict: Verdict | float) -> Status:
+    return verdict.status if isinstance(verdict, Verdict) else "ok"
 
 
 def length_reward(completion: Completion, max_tokens: int, overlong: SoftOverlong | None) -> float:

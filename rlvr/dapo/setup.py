@@ -37,7 +37,7 @@ from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.sync import WeightSync
 from rlvr.seeds import derive_seed
 from rlvr.verify.pool import Verifier
-from rlvr.verify.verdict import Item
+from rlvr.verify.verdict import Item, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
     ``opened`` is the start of the completion that the chat template has already written.
     """
 
-    def reward(problems: Sequence[TrainingProblem], completions: Sequence[Completion]) -> list[float]:
+    def reward(problems: Sequence[TrainingProblem], completions: Sequence[Completion]) -> list[Verdict]:
         items = [
             Item(
                 text=opened + completion.text,
@@ -227,6 +227,6 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
             )
             for problem, completion in zip(problems, completions, strict=True)
         ]
-        return [float(verdict.correct) for verdict in verifier.verify_many(items)]
+        return verifier.verify_many(items)
 
     return reward

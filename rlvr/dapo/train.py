@@ -66,7 +66,8 @@ def train(
         reward: replaces the verifier (for controls such as random rewards).
 
     Raises:
-        UserError: an input is wrong, the loss is not finite, or the engine serves another policy.
+        UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
+            nothing to learn from (:mod:`rlvr.dapo.early_stop`).
     """
     run = setup(config_path, model, data, checkpoints, reward)
     resume(run)
@@ -94,6 +95,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     if step == 0:
         log_informative_fraction(batch.sampled)
     warn_of_short_batch(run, batch)
+    sampler.first_steps.end_step(bool(informative_groups([*batch.kept, *batch.sampled])), run.config)
 
     update_metrics = NO_UPDATE
     with timer("update"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from rlvr import plan as planning
+from rlvr import plan_checks, plan_notices
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
@@ -215,7 +216,9 @@ for study in STUDIES:
     if notice := upgrade_notice(folder_of(study)):
         logger.warning(notice)
     if workflow.is_main_process:  # once where a run starts, not again in each of its jobs
-        checked(planning.check_methods, plan_of(study))
+        checked(plan_checks.check_plan, plan_of(study))
+        for notice in plan_notices.notices(plan_of(study)):
+            logger.warning(notice)
 
 
 wildcard_constraints:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from rlvr.config.patterns import MODULE
-from rlvr.config.schema import Fraction, Settings
+from rlvr.config.schema import Settings
 from rlvr.methods.base.shapes import ALL_LINEAR, Targets
 
 ModuleName = Annotated[str, Field(pattern=MODULE)]
@@ -31,5 +31,5 @@ class TargetedParameters(ModuleParameters):
 class DropoutParameters(TargetedParameters):
     """Settings of such a method that can drop inputs of its adapter at random."""
 
-    dropout: Fraction = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout on the adapter's input while training; the engine samples without it."""

@@ -36,7 +36,8 @@ class Completion:
     token_ids: list[int]
     """Completion tokens, the end token included if one was sampled."""
     logprobs: list[float]
-    """Log-probability of each token under the engine's weights at the sampling temperature, before top-p."""
+    """Log-probability of each token under the engine's weights at the sampling temperature (1 where greedy),
+    before top-p."""
     text: str
     """Decoded text without special tokens."""
     finish_reason: FinishReason

@@ -153,7 +153,7 @@ class TransformersEngine:
             batch = requests[start : start + self.batch_size]
             completions += self._generate_batch(batch, sampling, width)
         if requests and not self.checked:
-            self._check(requests, completions, sampling.temperature)
+            self._check(requests, completions, sampling.logit_divisor)
         return completions
 
     def _check(
@@ -240,7 +240,8 @@ class SeededSampling(LogitsProcessor):
     """Samples each token by inverting the cumulative distribution at a seeded uniform number.
 
     Every completion has its own uniforms, so it is the same in any batch. Masking all other tokens makes
-    greedy decoding take the sampled one.
+    greedy decoding take the sampled one. At temperature 0 that is the most probable token, the first of
+    equally probable ones; seed and top-p then change nothing, and log-probabilities are those of temperature 1.
     """
 
     def __init__(self, seeds: list[int], sampling: Sampling, prompt_width: int, device: torch.device) -> None:
@@ -252,7 +253,8 @@ class SeededSampling(LogitsProcessor):
             for s in seeds
         ]
         self.uniforms = torch.stack(rows).to(device)
-        self.temperature = TemperatureLogitsWarper(sampling.temperature)
+        self.greedy = sampling.greedy
+        self.temperature = TemperatureLogitsWarper(sampling.logit_divisor)
         self.nucleus = TopPLogitsWarper(sampling.top_p) if sampling.top_p < 1 else None
         self.prompt_width = prompt_width
         self.logprobs: list[Tensor] = []
@@ -260,13 +262,20 @@ class SeededSampling(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores [batch, vocabulary] in which only the sampled token is finite."""
         scaled = self.temperature(input_ids, scores.float())
-        kept = self.nucleus(input_ids, scaled) if self.nucleus else scaled
-        uniform = self.uniforms[:, input_ids.shape[1] - self.prompt_width, None]
-        cumulative = kept.double().softmax(dim=-1).cumsum(dim=-1)
-        sampled = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-        sampled = sampled.clamp(max=scores.shape[-1] - 1)
+        if self.greedy:
+            sampled = scaled.argmax(dim=-1, keepdim=True)
+        else:
+            kept = self.nucleus(input_ids, scaled) if self.nucleus else scaled
+            sampled = self._sampled(kept, input_ids.shape[1] - self.prompt_width)
         self.logprobs.append(scaled.log_softmax(dim=-1).gather(1, sampled).squeeze(1))
         return torch.full_like(scores, -torch.inf).scatter(1, sampled, 0.0)
+
+    def _sampled(self, scores: Tensor, position: int) -> Tensor:
+        """Return the sampled tokens [batch, 1] at a position of the completion."""
+        uniform = self.uniforms[:, position, None]
+        cumulative = scores.double().softmax(dim=-1).cumsum(dim=-1)
+        sampled = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+        return sampled.clamp(max=scores.shape[-1] - 1)
 
 
 def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,140 @@
+"""What a plan should make a reader look twice at: values that work, and are rarely meant."""
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData
+from rlvr.config.choices import AnswerFormat
+from rlvr.config.resolved import TrainConfig
+from rlvr.config.schema import Prompt
+from rlvr.plan import Plan, data_places, generate_configs, grade_configs, train_configs
+
+HIGH_RATE = 0.1
+_ASKS_FOR: dict[AnswerFormat, re.Pattern[str]] = {
+    "boxed": re.compile(r"\\?\b(?:f|)box(?:ed)?\b", re.IGNORECASE),
+    "answer-line": re.compile(r"\banswer\s*:", re.IGNORECASE),
+}
+"""Answer format -> what a prompt that asks for it has in its text."""
+_READS: dict[AnswerFormat, set[AnswerFormat]] = {
+    "boxed": {"boxed"},
+    "answer-line": {"answer-line", "boxed"},
+    "first-line-number": set(),
+}
+"""Answer format -> the formats in which it finds an answer (`rlvr/verify/extract.py`)."""
+
+
+def notices(plan: Plan) -> list[str]:
+    """Return what works and is rarely meant, each with its place; `rlvr plan` and the workflow print it."""
+    found = [
+        *_formats(plan),
+        *(notice for config in train_configs(plan) for notice in _training(plan, config)),
+        *_same_settings(plan),
+        *_shared_operands(plan),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def format_notice(prompt: Prompt, answer_format: AnswerFormat) -> str | None:
+    """Return how a prompt and an answer format contradict each other, or None.
+
+    `first-line-number` asks for nothing: a bare number is an answer.
+    """
+    text = f"{prompt.system or ''}\n{prompt.user}"
+    asked = {name for name, pattern in _ASKS_FOR.items() if pattern.search(text)}
+    if answer_format in asked:
+        return None
+    if asked:
+        names = " and ".join(sorted(asked))
+        if asked & _READS[answer_format]:
+            return (
+                f"the prompt asks for {names}, which {answer_format} reads only where there is no answer line"
+            )
+        return f"the prompt asks for {names}, in which {answer_format} finds no answer"
+    if answer_format in _ASKS_FOR:
+        return f"the prompt does not ask for the format {answer_format}, in which alone an answer counts"
+    return None
+
+
+def _formats(plan: Plan) -> Iterator[str]:
+    study = plan.study
+    way_out = "change `prompt` or `answer_format`"
+    first = next(train_configs(plan))
+    if notice := format_notice(first.prompt, first.answer_format):
+        yield f"{plan.place.at('answer_format')}: {first.answer_format}: {notice}; {way_out}"
+    for sampled, graded in zip(generate_configs(plan), grade_configs(plan), strict=True):
+        same = (sampled.prompt, graded.answer_format) == (first.prompt, first.answer_format)
+        if same or study.evaluation.grader != "rlvr":
+            continue
+        if notice := format_notice(sampled.prompt, graded.answer_format):
+            place = plan.place.at("evaluation", "benchmarks", sampled.benchmark)
+            yield f"{place}: answer_format {graded.answer_format}: {notice}; {way_out}"
+
+
+def _training(plan: Plan, config: TrainConfig) -> Iterator[str]:
+    training, rows = config.training, known_size(plan.datasets.datasets[config.dataset])
+    written = plan.study.settings[config.setting].training
+
+    def at(key: str) -> str:
+        top = key.partition(".")[0]
+        parts = ("settings", config.setting) if top in written else ()
+        return str(plan.place.at(*parts, "training", *key.split(".")))
+
+    if training.soft_overlong and training.soft_overlong.buffer_tokens == training.sampling.max_new_tokens:
+        yield (
+            f"{at('soft_overlong.buffer_tokens')}: {training.soft_overlong.buffer_tokens} is all of "
+            "sampling.max_new_tokens: every completion is punished from its first token on; choose a smaller "
+            "buffer"
+        )
+    if training.clip_high > 1:
+        yield f"{at('clip_high')}: {training.clip_high:g} hardly clips; 0.2 and 0.28 are usual"
+    rate = float(written.get("learning_rate", plan.study.training.learning_rate))
+    if rate > HIGH_RATE:
+        yield f"{at('learning_rate')}: {rate:g} is far above the usual rates, 1e-6 to 1e-2"
+    if rows is not None and training.prompts_per_step > rows:
+        yield (
+            f"{at('prompts_per_step')}: {training.prompts_per_step:,} is more than the {rows:,} problems of "
+            f"{config.dataset!r}, so that a step samples some of them several times"
+        )
+
+
+def known_size(entry: DataEntry) -> int | None:
+    """Return the number of problems that an entry states, or None."""
+    if isinstance(entry, ArithmeticData):
+        return entry.size
+    if isinstance(entry, HubData | LocalData) and entry.rows:
+        return entry.rows.take
+    return None
+
+
+def _same_settings(plan: Plan) -> Iterator[str]:
+    """Yield the settings that train what another trains too."""
+    by_run: dict[tuple[str, str, str], list[TrainConfig]] = {}
+    for config in train_configs(plan):
+        if config.train_seed == plan.study.train_seeds[0]:
+            by_run.setdefault((config.model, config.method, config.preset), []).append(config)
+    same: dict[tuple[str, str], list[str]] = {}
+    for configs in by_run.values():
+        for one, other in combinations(configs, 2):
+            if (one.parameters, one.training) == (other.parameters, other.training):
+                same.setdefault((one.setting, other.setting), []).append(other.method)
+    for (first, second), methods in same.items():
+        names = ", ".join(dict.fromkeys(methods))
+        yield f"{plan.place.at('settings', second)}: trains {names} exactly as setting {first!r} does"
+
+
+def _shared_operands(plan: Plan) -> Iterator[str]:
+    """Yield the benchmarks of generated arithmetic that are from the training data's side of the split."""
+    (_, train), *benchmarks = data_places(plan)
+    entries = plan.datasets.datasets
+    one = entries[train]
+    for place, name in benchmarks:
+        other = entries[name]
+        if not (isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData)) or name == train:
+            continue
+        levels, operations = set(one.levels) & set(other.levels), set(one.operations) & set(other.operations)
+        if one.split == other.split and levels and operations:
+            yield (
+                f"{place}: {name!r} is of split {other.split!r}, as the training data {train!r}, and may "
+                "share problems with it; use the other split"
+            )
