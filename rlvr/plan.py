@@ -102,7 +102,8 @@ def check_methods(plan: Plan, resources: Path = Path("resources")) -> None:
     try:
         check_fits(train_configs(plan), plan.models, resources)
     except UserError as error:
-        raise UserError(f"{plan.place.at('methods')}: {error}") from None
+        where = plan.place.file_and_line("methods")
+        raise UserError(f"{plan.place.name}: {error} (the methods are in {where})") from None
 
 
 def train_configs(plan: Plan) -> Iterator[TrainConfig]:
@@ -304,13 +305,6 @@ def _check_names(plan: Plan) -> None:
             if method not in methods:
                 where = place.at("settings", name, "methods", position, label="")
                 raise unknown_name(where, f"settings.{name}.methods", method, methods)
-    if all(setting.methods for setting in study.settings.values()):
-        listed_methods = {method for setting in study.settings.values() for method in setting.methods}
-        if left_out := sorted(methods - listed_methods):
-            raise UserError(
-                f"{place.at('settings')}: no setting has the method {left_out[0]!r}, so that it would not be "
-                f"trained; add it to `methods` of a setting, or add a setting for all methods (`main: {{}}`)"
-            )
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())

@@ -29,6 +29,7 @@ def notices(plan: Plan) -> list[str]:
     found = [
         *_formats(plan),
         *(notice for config in train_configs(plan) for notice in _training(plan, config)),
+        *_left_out(plan),
         *_same_settings(plan),
         *_shared_operands(plan),
     ]
@@ -47,9 +48,7 @@ def format_notice(prompt: Prompt, answer_format: AnswerFormat) -> str | None:
     if asked:
         names = " and ".join(sorted(asked))
         if asked & _READS[answer_format]:
-            return (
-                f"the prompt asks for {names}, which {answer_format} reads only where there is no answer line"
-            )
+            return f"the prompt asks for {names}, which {answer_format} reads only without an answer line"
         return f"the prompt asks for {names}, in which {answer_format} finds no answer"
     if answer_format in _ASKS_FOR:
         return f"the prompt does not ask for the format {answer_format}, in which alone an answer counts"
@@ -61,14 +60,15 @@ def _formats(plan: Plan) -> Iterator[str]:
     way_out = "change `prompt` or `answer_format`"
     first = next(train_configs(plan))
     if notice := format_notice(first.prompt, first.answer_format):
-        yield f"{plan.place.at('answer_format')}: {first.answer_format}: {notice}; {way_out}"
+        place = plan.place.at("prompt" if "prompt" in study.model_fields_set else "answer_format")
+        yield f"{place}: {notice}; {way_out}"
     for sampled, graded in zip(generate_configs(plan), grade_configs(plan), strict=True):
         same = (sampled.prompt, graded.answer_format) == (first.prompt, first.answer_format)
         if same or study.evaluation.grader != "rlvr":
             continue
         if notice := format_notice(sampled.prompt, graded.answer_format):
             place = plan.place.at("evaluation", "benchmarks", sampled.benchmark)
-            yield f"{place}: answer_format {graded.answer_format}: {notice}; {way_out}"
+            yield f"{place}: {notice}; {way_out}"
 
 
 def _training(plan: Plan, config: TrainConfig) -> Iterator[str]:
@@ -105,6 +105,17 @@ def known_size(entry: DataEntry) -> int | None:
     if isinstance(entry, HubData | LocalData) and entry.rows:
         return entry.rows.take
     return None
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    """Yield the methods that no setting has."""
+    trained = {config.method for config in train_configs(plan)}
+    for planned in plan.methods:
+        if planned.method not in trained:
+            yield (
+                f"{planned.place}: {planned.method} is not trained, because no setting has it; add it to "
+                "`methods` of a setting, or add a setting for all methods (`main: {}`)"
+            )
 
 
 def _same_settings(plan: Plan) -> Iterator[str]:

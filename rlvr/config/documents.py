@@ -13,6 +13,7 @@ Key = str | int
 """A key of a mapping or a position in a list."""
 
 _MERGE = "tag:yaml.org,2002:merge"
+_LARGEST_BITS = 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -116,7 +117,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
+                raise ValueError("it has too many digits")
+            return value
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             kind = node.tag.rpartition(":")[2]
             raise yaml.constructor.ConstructorError(

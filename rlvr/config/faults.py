@@ -65,10 +65,7 @@ def _value(value: Any) -> str:
         return ""
     if value is None:
         return " (there is no value)"
-    try:
-        text = repr(value)
-    except ValueError:  # more digits than Python converts
-        return " (the value is a very large number)"
+    text = repr(value)
     short = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
     return f" (the value is {short})"
 

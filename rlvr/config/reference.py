@@ -34,7 +34,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
 """Schema name -> (model, the files it describes)."""
 
 EXTENDING_STUDY = "study-extends"
-"""Schema of a study that `extends` another: every key is optional."""
+"""Schema of a study that `extends` another: every key is optional, and null takes it out."""
 
 INTRODUCTION = """\
 # Configuration
@@ -58,13 +58,33 @@ lists of methods; `methods/` holds the presets of each method.
     grpo: {training: {algorithm: grpo}}
   ```
 
-  Tables and figures show settings side by side. `studies/grid.yaml` holds LoRA at four ranks, three
-  learning rates and three algorithms.
+  Tables and figures show settings side by side, and `comparisons.csv` has the paired difference of each
+  setting to the first one, on the same problems and samples, with its interval. `studies/grid.yaml` holds
+  LoRA at four ranks, three learning rates and three algorithms.
+- Take something out of the study that is extended: `null` removes a benchmark, a setting or a key, whose
+  default then counts. Where `null` is itself a value (`soft_overlong`, `dynamic_sampling`, `importance_cap`),
+  it is that value: off.
+
+  ```yaml
+  extends: demo
+  title: The demo without differences, warm-up and punishment of long answers
+  training: {warmup_steps: null, soft_overlong: null}
+  evaluation:
+    benchmarks:
+      differences: null
+  ```
+
+- Evaluate greedily: `evaluation: {sampling: {temperature: 0}}` with `samples_per_problem: 1`.
 - Train a named set of methods: `methods: {set: paper, preset: paper}`.
 - Work without network: put a data set at the path under `local` of its entry in `datasets.yaml`
   (`docs/data.md`); for a model use `source: local` with its `path` in `models.yaml`.
-- An unknown key or a wrong value stops the workflow before the first job; the message names file, line, key
-  and the nearest known key.
+- An unknown key, a key given twice, or a value that is wrong or cannot work stops the workflow before the
+  first job; the message names file, line, key, value and the way out. `rlvr plan` and the workflow warn of
+  values that work and are rarely meant.
+- A run of which the first steps (`training.stop_after_uninformative_steps`, 5) have no group with both
+  correct and incorrect completions cannot learn: it stops with exit code 1 and what the verifier said of the
+  completions (truncated, no answer, gold not readable, incorrect, correct), each with its share and an
+  example.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.
@@ -80,21 +100,30 @@ The rest of this page is generated from `rlvr/config/` by `make schemas`.
 def schema_texts() -> dict[str, str]:
     """Return the JSON Schemas by name."""
     schemas = {name: model.model_json_schema() for name, (model, _) in FILES.items()}
-    schemas[EXTENDING_STUDY] = _without_required(Study.model_json_schema())
+    schemas[EXTENDING_STUDY] = _extending(Study.model_json_schema())
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 
 
-def _without_required(schema: Any) -> Any:
-    """Return a schema in which every key is optional, those of nested blocks too."""
+def _extending(schema: Any) -> Any:
+    """Return a schema in which every key is optional and may be null, those of nested blocks too."""
     if isinstance(schema, list):
-        return [_without_required(part) for part in schema]
+        return [_extending(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: _without_required(value)
+    found = {
+        key: _extending(value)
         for key, value in schema.items()
         if not (key == "required" and isinstance(value, list))
     }
+    if isinstance(found.get("properties"), dict):
+        found["properties"] = {key: _or_null(value) for key, value in found["properties"].items()}
+    if isinstance(found.get("additionalProperties"), dict):
+        found["additionalProperties"] = _or_null(found["additionalProperties"])
+    return found
+
+
+def _or_null(schema: Any) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def reference_text() -> str:

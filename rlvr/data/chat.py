@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
-from rlvr.config.loading import nearest
+from rlvr.config.known import nearest
 from rlvr.config.schema import Prompt
 from rlvr.errors import UserError
 

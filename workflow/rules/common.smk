@@ -16,17 +16,8 @@ from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.resolved import BASE, RunEntry
-from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.verify.graders.registry import grader_version
-
-
-def checked(function, *arguments):
-    """Call a function of the package; a wrong configuration is a message, not a traceback."""
-    try:
-        return function(*arguments)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def folder_of(study):

@@ -241,7 +241,7 @@ class SeededSampling(LogitsProcessor):
 
     Every completion has its own uniforms, so it is the same in any batch. Masking all other tokens makes
     greedy decoding take the sampled one. At temperature 0 that is the most probable token, the first of
-    equally probable ones; seed and top-p then change nothing, and log-probabilities are those of temperature 1.
+    equally probable ones: seed and top-p change nothing, and log-probabilities are those of temperature 1.
     """
 
     def __init__(self, seeds: list[int], sampling: Sampling, prompt_width: int, device: torch.device) -> None:

@@ -103,7 +103,7 @@ def test_wrong_selections_are_refused():
 
 def test_broken_yaml_names_the_file(tmp_path):
     (tmp_path / "x.yaml").write_text("a: [1")
-    with pytest.raises(UserError, match=r"x\.yaml: not YAML"):
+    with pytest.raises(UserError, match=r"x\.yaml, line 1: not YAML"):
         load_yaml(tmp_path / "x.yaml", Study)
 
 

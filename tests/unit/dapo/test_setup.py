@@ -16,8 +16,8 @@ from tests.helpers.records import train_config
 BOXED, BARE = "4 is not it\n\\boxed{7}", "7"
 
 
-def rewards(folder: Path, model: Path, config: TrainConfig) -> list[float]:
-    """The rewards of two completions of a problem whose answer is 7."""
+def rewards(folder: Path, model: Path, config: TrainConfig) -> list[bool]:
+    """Whether two completions are correct of a problem whose answer is 7."""
     data = folder / "data.parquet"
     rows = pd.DataFrame([{"id": "a", "problem": "3+4", "answer": "7", "origin": "test"}])
     write_problems(data, rows, {"entry": {"source": "test"}})
@@ -28,7 +28,7 @@ def rewards(folder: Path, model: Path, config: TrainConfig) -> list[float]:
             Completion(token_ids=[1], logprobs=[0.0], text=text, finish_reason="stop", seconds=0.0)
             for text in (BOXED, BARE)
         ]
-        return run.sampler.reward([problem] * 2, completions)
+        return [verdict.correct for verdict in run.sampler.reward([problem] * 2, completions)]
 
 
 @pytest.mark.parametrize(("reward", "expected"), [("rlvr", [0, 1]), ("released-reward", [1, 0])])

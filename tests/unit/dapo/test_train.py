@@ -207,7 +207,7 @@ def test_warm_up_is_linear(tiny_folder, tmp_path, data):
 
 
 def test_a_run_with_nothing_to_learn_from_warns_before_training(tiny_folder, tmp_path, data, caplog):
-    config = config_at(tmp_path / "config.json", steps=1)
+    config = config_at(tmp_path / "config.json", steps=1, stop_after_uninformative_steps=None)
     with_zeros = lambda problems, completions: [0.0] * len(problems)  # noqa: E731
     with caplog.at_level("INFO"):
         train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=with_zeros)
