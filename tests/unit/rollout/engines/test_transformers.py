@@ -68,6 +68,30 @@ def test_logprobs_are_those_of_the_model_at_the_temperature(tiny_folder):
         assert completion.logprobs == pytest.approx(expected, abs=1e-4)
 
 
+@torch.no_grad()
+def test_temperature_0_takes_the_most_probable_token(tiny_folder):
+    """Whatever seed, batch and top-p; the log-probabilities are those of temperature 1."""
+    greedy = Sampling(max_new_tokens=6, temperature=0, top_p=0.5)
+    engine = engine_on(tiny_folder, 5)
+    completions = engine.generate(requests(8), greedy)
+    for request, completion in zip(requests(8), completions, strict=True):
+        ids = list(request.prompt_ids)
+        for token, logprob in zip(completion.token_ids, completion.logprobs, strict=True):
+            logprobs = engine.model(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+            assert token == int(logprobs.argmax())
+            assert logprob == pytest.approx(logprobs.max().item(), abs=1e-4)
+            ids.append(token)
+    other_seeds = [Request(request.prompt_ids, request.seed + 1) for request in requests(8)]
+    again = engine_on(tiny_folder, 8).generate(other_seeds, greedy.model_copy(update={"top_p": 1.0}))
+    assert [c.token_ids for c in again] == [c.token_ids for c in completions]
+    assert [c.logprobs for c in again] == [c.logprobs for c in completions]
+
+
+def test_of_equally_probable_tokens_the_first_is_taken():
+    greedy = Sampling(max_new_tokens=1, temperature=0)
+    assert frequencies_of([1.0, 2.0, 2.0, 0.0], greedy, count=50).tolist() == [0, 1, 0, 0]
+
+
 def test_finish_reason_and_end_token(tiny_folder):
     engine = engine_on(tiny_folder, 64)
     completions = engine.generate(requests(64), Sampling(max_new_tokens=6))
