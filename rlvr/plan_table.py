@@ -1,4 +1,4 @@
-"""Print a plan: what all runs share, one line per method and setting, and the benchmarks."""
+"""Print a plan: what all runs share, one line per method and setting, and how they are evaluated."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -6,9 +6,18 @@ from rich.table import Table
 from rich.text import Text
 
 from rlvr.config import algorithms
-from rlvr.config.overview import FURTHER, Words, compared, method_words, rate_words, training_words
+from rlvr.config.overview import (
+    FURTHER,
+    Words,
+    compared,
+    evaluation_words,
+    grading_words,
+    method_words,
+    rate_words,
+    training_words,
+)
 from rlvr.config.resolved import RateFactor, TrainConfig
-from rlvr.plan import Plan, planned_runs, study_manifest
+from rlvr.plan import Plan, generate_configs, grade_configs, planned_runs, study_manifest
 
 NAMES = ("model", "method", "preset", "setting")
 """The parts of the name of a run; those that all runs share have no column."""
@@ -43,6 +52,7 @@ def print_plan(plan: Plan) -> None:
     for name, benchmark in plan.study.evaluation.benchmarks.items():
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
     console.print(benchmarks)
+    console.print(_facts(evaluation_words([*generate_configs(plan)]) | grading_words([*grade_configs(plan)])))
 
 
 def _name(title: str, config: TrainConfig) -> str:

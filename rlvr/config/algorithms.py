@@ -22,8 +22,8 @@ GRPO (arXiv 2503.20783, section 3.2).
 """
 
 
-LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.01, 10.0
-"""Bounds of the temperature in training."""
+LEAST_TEMPERATURE = 0.01
+"""Bound of the temperature in training."""
 LARGEST_STUDY_RATE, LARGEST_RATE = 1.0, 10.0
 """Bounds of a learning rate: of a study, which is LoRA's, and after the factor of a method."""
 
@@ -45,11 +45,6 @@ def _impossible_sampling(training: "Training") -> str | None:
             f"sampling.temperature {sampling.temperature:g}: all completions of a prompt would be the "
             "same, so that no advantage differs from 0; training needs a temperature above 0, such as 1 "
             "(only evaluation may be greedy)"
-        )
-    if sampling.temperature > LARGEST_TEMPERATURE:
-        return (
-            f"sampling.temperature {sampling.temperature:g}: above {LARGEST_TEMPERATURE:g} tokens are nearly "
-            "random; 1 samples from the model as it is"
         )
     tokens = training.soft_overlong.buffer_tokens if training.soft_overlong else 0
     if tokens > sampling.max_new_tokens:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlvr.config.resolved import GenerateConfig, RateFactor, TrainConfig
+from rlvr.config.resolved import GenerateConfig, GradeConfig, RateFactor, TrainConfig
 from rlvr.config.schema import Prompt, Sampling, Training
 
 Words = dict[str, str]
@@ -57,13 +57,29 @@ def training_words(config: TrainConfig) -> Words:
 def evaluation_words(configs: Sequence[GenerateConfig]) -> Words:
     """Return how all benchmarks are sampled; where they differ, the value of each."""
     titles = ("Evaluation sampling", "Evaluation precision", "Evaluation prompt")
-    rows = [
-        (sampling_words(one.sampling), _evaluation_precision(one), prompt_words(one.prompt))
-        for one in configs
-    ]
+    return _of_benchmarks(
+        titles,
+        {
+            one.benchmark: (
+                sampling_words(one.sampling),
+                _evaluation_precision(one),
+                prompt_words(one.prompt),
+            )
+            for one in configs
+        },
+    )
+
+
+def grading_words(configs: Sequence[GradeConfig]) -> Words:
+    """Return how all benchmarks are graded; where they differ, the value of each."""
+    titles = ("Evaluation format", "Evaluation grader")
+    return _of_benchmarks(titles, {one.benchmark: (one.answer_format, one.grader) for one in configs})
+
+
+def _of_benchmarks(titles: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Words:
     words = {}
-    for title, values in zip(titles, zip(*rows, strict=True), strict=False):
-        each = [f"{one.benchmark}: {value}" for one, value in zip(configs, values, strict=True)]
+    for title, values in zip(titles, zip(*rows.values(), strict=True), strict=False):
+        each = [f"{benchmark}: {value}" for benchmark, value in zip(rows, values, strict=True)]
         words[title] = values[0] if len(set(values)) == 1 else "; ".join(each)
     return words
 

@@ -16,7 +16,6 @@ from pydantic import (
     Discriminator,
     Field,
     ModelWrapValidatorHandler,
-    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Tag,
@@ -168,8 +167,9 @@ class Sampling(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    temperature: NonNegativeFloat = 1.0
-    """Divides the logits; 0, in evaluation only: greedy, the most probable token."""
+    temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Divides the logits; 1 samples from the model as it is, and 0, in evaluation only, is greedy: the most
+    probable token."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus sampling: the smallest set of tokens with at least this probability."""
     max_new_tokens: PositiveInt
