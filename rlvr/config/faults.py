@@ -83,7 +83,7 @@ def _hint(fault: Any, model: type[BaseModel]) -> str:
     if kind in ("int_type", "float_type") and isinstance(value, list):
         return "; for several values add a setting for each (`settings`)"
     meaning = meaning_of(model, fault["loc"]) if kind in _RANGES else ""
-    return f"; {meaning}" if meaning else ""
+    return f"; {' '.join(meaning.split())}" if meaning else ""
 
 
 def _keys_in_data(loc: tuple[int | str, ...], data: Any, missing: bool) -> list[int | str]:

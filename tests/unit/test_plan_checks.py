@@ -1,5 +1,6 @@
 """What cannot work is refused before the first job, with its place and a way out."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from rlvr.config.catalogue import ArithmeticData, HubData, LocalData
+from rlvr.config.schema import Prompt
 from rlvr.errors import UserError
 from rlvr.plan import Plan, load_plan
 from rlvr.plan_checks import check_plan, shared_problems
@@ -107,7 +109,7 @@ def test_of_many_known_keys_the_nearest_are_listed(config):
         planned(config, training={"warmup": 3})
     message = str(error.value)
     assert "did you mean 'warmup_steps'" in message
-    assert "(known keys, the nearest of 29: warmup_steps, " in message and message.count(",") < 12
+    assert re.search(r"\(known keys, the nearest of \d+: warmup_steps, ", message) and message.count(",") < 12
 
 
 def test_a_branch_is_no_revision(config):
@@ -290,8 +292,6 @@ def test_every_shipped_study_passes_and_only_the_released_prompt_is_noticed(repo
     ],
 )
 def test_what_works_and_is_rarely_meant_is_noticed(config, changed, notice):
-    import re
-
     found = [one for one in notices(planned(config, **changed)) if re.search(notice, one)]
     assert len(found) == 1
 
@@ -321,8 +321,6 @@ def test_the_command_prints_notices_and_stops_at_faults(config, capsys, monkeypa
     ],
 )
 def test_a_prompt_and_an_answer_format_agree_or_not(user, answer_format, contradicts):
-    from rlvr.config.schema import Prompt
-
     assert (format_notice(Prompt(user=user), answer_format) is not None) == contradicts
 
 
