@@ -145,6 +145,35 @@ def test_modules_that_a_model_does_not_have_stop_before_the_first_job(checkout):
     assert "target_modules: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]" in shown
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"studies: [demo]\nstudies: [smollm2]\n", "config.yaml, line 2: studies: this key is given twice"),
+        ("studies: [demo]\n".encode("utf-16"), "config/config.yaml: the file is UTF-16"),
+    ],
+)
+def test_the_file_that_snakemake_reads_itself_is_checked_first(checkout, content, message):
+    path = checkout.folder / "config" / "config.yaml"
+    original = path.read_bytes()
+    path.write_bytes(content)
+    done = checkout.snakemake("-n", "all", check=False)
+    path.write_bytes(original)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+
+
+def test_what_cannot_work_stops_and_what_is_rarely_meant_is_told(checkout):
+    path = checkout.folder / "config" / "studies" / "odd.yaml"
+    path.write_text("extends: demo\ntitle: Odd\ntraining: {clip_high: 28}\n")
+    done = checkout.snakemake("-n", "all", "--config", "studies=[odd]")
+    assert "odd.yaml, line 3: training.clip_high: 28 hardly clips" in done.stdout + done.stderr
+    path.write_text("extends: demo\ntitle: Odd\ntrain_dataset: sums-test\n")
+    done = checkout.snakemake("-n", "all", "--config", "studies=[odd]", check=False)
+    path.unlink()
+    assert done.returncode != 0
+    assert "'sums-test' is the training data 'sums-test'" in done.stdout + done.stderr
+
+
 CONFIGS = [
     f"results/edited/configs/{name}.json"
     for name in ("train/tiny--lora--recommended--main--s0", "generate/sums", "grade/sums")
