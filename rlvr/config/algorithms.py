@@ -84,6 +84,17 @@ def _impossible_steps(training: "Training") -> str | None:
             f"{training.prompts_per_step}: an update needs at least one group; choose fewer updates, or more "
             "prompts"
         )
+    return _rounds_what_is_not_sent(training)
+
+
+def _rounds_what_is_not_sent(training: "Training") -> str | None:
+    sampled = {"rollout_dtype": training.dtype, "rollout_compute_dtype": None, "rounding": "nearest"}
+    for key, only in sampled.items():
+        if training.sync == "live" and (value := getattr(training, key)) != only:
+            return (
+                f"{key} {value} has no effect with sync: live, where the policy that is trained samples "
+                f"itself, in dtype {training.dtype}; leave it out, or use sync: merged"
+            )
     return None
 
 

@@ -17,7 +17,7 @@ from rlvr.files import read_json, write_json
 from rlvr.methods.export import export
 from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy, trainable_parameters, trained_state
-from rlvr.methods.weights import exported_weights
+from rlvr.methods.weights import exported_weights, load_exported
 from rlvr.models.load import load_model
 from rlvr.models.origin import origin_of
 from rlvr.models.prepare import prepare_model
@@ -303,3 +303,17 @@ def test_an_export_does_not_compute_a_start_that_the_run_has_saved(model, tmp_pa
     export(config, model, tensors, tmp_path / "adapter")
     loaded = PeftModel.from_pretrained(load_model(model, "float32"), str(tmp_path / "adapter"))
     torch.testing.assert_close(logits_of(loaded), policy, atol=1e-4, rtol=0)
+
+
+def test_reading_an_export_compiles_nothing(model, tmp_path, monkeypatch):
+    from peft.tuners.boft import layer
+
+    config_path, state, _ = trained("boft", model, tmp_path / "run")
+    export(config_path, model, state, tmp_path / "adapter")
+
+    def compiled() -> None:
+        raise AssertionError("PEFT compiles its extension")
+
+    monkeypatch.setattr(layer, "get_fbd_cuda", compiled)
+    load_exported(load_model(model, "float32"), tmp_path / "adapter")
+    assert dict(exported_weights(load_model(model, "float32"), tmp_path / "adapter"))
