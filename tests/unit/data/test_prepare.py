@@ -36,11 +36,12 @@ def test_the_log_names_five_rows_per_kind_and_counts_the_others(tmp_path, caplog
     )
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum("dropped: control_characters: U+0001" in line for line in lines) == 5
-    assert "mine.jsonl: dropped: control_characters: and 3 more (all in out.dropped.csv)" in lines
-    assert sum("dropped: empty_answer" in line for line in lines) == 5
-    assert "mine.jsonl: kept: long_problem: and 1 more" in lines
-    assert len(lines) == 5 + 1 + 5 + 5 + 1
+    assert "mine.jsonl: dropped: control_characters: 42 % of rows (8 of 19), all in out.dropped.csv" in lines
+    assert sum("dropped: empty_answer: the answer is blank" in line for line in lines) == 5
+    assert "mine.jsonl: kept: long_problem: 32 % of rows (6 of 19), all in out.kept.csv" in lines
+    assert len(lines) == 3 * (1 + 5)
     assert len((tmp_path / "out.dropped.csv").read_text().splitlines()) == 1 + 8 + 5
+    assert len((tmp_path / "out.kept.csv").read_text().splitlines()) == 1 + 6
 
 
 def test_if_all_rows_are_dropped_nothing_is_prepared(tmp_path):
