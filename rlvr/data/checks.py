@@ -70,6 +70,8 @@ def check_rows(
         remaining = [row for row in remaining if row.line not in lines]
     stopped = [finding for finding in refused if getattr(checks, finding.kind) == "stop"]
     dropped = [finding for finding in refused if getattr(checks, finding.kind) == "drop"]
+    used = {row.line for row in remaining}
+    kept = [finding for finding in kept if finding.line in used]
     return Checked(remaining, sorted(dropped, key=lambda finding: finding.line), kept, stopped)
 
 
@@ -129,7 +131,9 @@ def _images(rows: Sequence[Row]) -> Iterator[Finding]:
         found = picture_in(row.problem)
         if found or row.picture:
             reason = (
-                f"the problem contains {found!r}" if found else f"the column {row.picture!r} holds a picture"
+                f"the problem contains {found[:40]!r}"
+                if found
+                else f"the column {row.picture!r} holds a picture"
             )
             yield Finding("image", row.line, row.id, reason, "a model of text cannot see them")
 

@@ -12,14 +12,14 @@ UNMATCHABLE = frozenset({"sentinel_answer", "marked_answer", "list_answer", "sen
 
 _SENTINELS = frozenset(
     {
-        "", "?", "-", "--", "...", "<na>", "answer not found", "empty", "error", "missing", "n.a", "n/a",
-        "na", "nan", "nil", "no answer", "no answer found", "no answer provided", "no final answer", "none",
-        "not applicable", "not available", "not found", "not given", "not provided", "notfound",
-        "notprovided", "null", "omitted", "proof", "proof omitted", "proof problem", "prove", "proved",
-        "q.e.d", "qed", "see above", "see proof", "see solution", "see the solution", "tbd", "todo",
-        "unanswered", "unknown",
+        "", "?", "-", "--", "...", "<na>", "answer not found", "n.a", "n/a", "na", "nan", "nil", "no answer",
+        "no answer found", "no answer provided", "no final answer", "none", "not applicable", "not available",
+        "not found", "not given", "not provided", "notfound", "notprovided", "null", "proof", "proof omitted",
+        "proof problem", "prove", "proved", "q.e.d", "qed", "see above", "see proof", "see solution",
+        "see the solution", "tbd", "todo", "unanswered", "unknown",
     }
 )  # fmt: skip
+"""Not among them, because they are answers: no solution, undefined, infinity, `\\text{empty}`, impossible."""
 _WRAPPER = re.compile(
     r"\$+(.*?)\$+|\\(?:text|textbf|textit|mathrm|mathbf|operatorname|mbox)\s*\{([^{}]*)\}", re.S
 )

@@ -10,6 +10,9 @@ from rlvr.data.golds import UNMATCHABLE
 SHOWN = 5
 """Rows that are named per kind of defect and action; the others are counted."""
 
+_MANY = 0.05
+"""Share of rows from which on advice is given: where fewer have a defect, `columns` is not at fault."""
+
 _WHAT = {
     "sentinel_answer": "golds stand for a missing answer",
     "marked_answer": "golds contain \\boxed or ####",
@@ -46,7 +49,7 @@ def refusal(checked: Checked, checks: Checks, name: str, rows: int) -> str | Non
     """
     if checked.stopped:
         lines = [f"{name}: {_count(checked.stopped)} of {rows} rows have defects; nothing is prepared"]
-        lines += [_stop_line(kind, found, rows) for kind, found in _by_kind(checked.stopped).items()]
+        lines += _all_stop_lines(checked.stopped, rows)
         return "\n".join([*lines, "Fix the rows, or set `checks` for this data set in datasets.yaml."])
     doubtful = unmatchable(checked.kept)
     limit = checks.most_unmatchable
@@ -54,13 +57,9 @@ def refusal(checked: Checked, checks: Checks, name: str, rows: int) -> str | Non
         return None
     share = _share(_count(doubtful), len(checked.rows))
     lines = [f"{name}: correct answers would hardly match {share} of the golds; nothing is prepared"]
-    lines += [_stop_line(kind, found, rows) for kind, found in _by_kind(doubtful).items()]
-    return "\n".join(
-        [
-            *lines,
-            f"Correct `columns`, drop these rows (`checks`), or raise checks.most_unmatchable ({limit}).",
-        ]
-    )
+    lines += _all_stop_lines(doubtful, rows)
+    lines += [f"Correct `columns`, drop these rows (`checks`), or raise checks.most_unmatchable ({limit})."]
+    return "\n".join(lines)
 
 
 def unmatchable(kept: Sequence[Finding]) -> list[Finding]:
@@ -79,9 +78,15 @@ def _by_kind(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return by_kind
 
 
+def _all_stop_lines(findings: Sequence[Finding], rows: int) -> list[str]:
+    return [line for kind, found in _by_kind(findings).items() for line in _stop_lines(kind, found, rows)]
+
+
 def _heading(kind: str, found: Sequence[Finding], rows: int) -> str:
     """Return `sentence_answer: 75 % of golds are sentences (15 of 20); did you mean ..?`."""
     advice, _ = Counter(one.advice for one in found).most_common(1)[0]
+    if len(found) < _MANY * rows:
+        advice = ""
     what = _WHAT.get(kind, "rows")
     noun, _, predicate = what.partition(" ")
     share = " ".join(filter(None, (_share(len(found), rows), "of", noun, predicate)))
@@ -89,14 +94,21 @@ def _heading(kind: str, found: Sequence[Finding], rows: int) -> str:
     return f"{counted}; {advice}" if advice else counted
 
 
-def _stop_line(kind: str, found: Sequence[Finding], rows: int) -> str:
-    rest = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    examples = "; ".join(f"line {one.line} (id {one.id!r}): {one.reason}" for one in found[:SHOWN])
+def _stop_lines(kind: str, found: Sequence[Finding], rows: int) -> Iterator[str]:
+    """Yield what is wrong with these rows, the settings that use or drop them, and the first of them."""
+    yield f"  {_heading(kind, found, rows)} ({_way_out(kind, len(found), rows)})"
+    for one in found[:SHOWN]:
+        yield f"    line {one.line} (id {one.id!r}): {one.reason}"
+    if len(found) > SHOWN:
+        yield f"    and {len(found) - SHOWN} more"
+
+
+def _way_out(kind: str, count: int, rows: int) -> str:
+    """Return the settings for a kind of defect; where most rows have it, to drop or keep them is none."""
+    if count > rows / 2 and kind in UNMATCHABLE | {"missing_field"}:
+        return "most rows have it: correct `columns`"
     allowed = Checks.model_json_schema()["properties"][kind]["enum"]
-    most = len(found) > rows / 2 if kind == "missing_field" else len(found) == rows
-    others = [action for action in allowed[1:] if action != "drop" or not most]
-    setting = f"checks.{kind}: {' or '.join(others)}" if others else "most rows have it: correct `columns`"
-    return f"  {_heading(kind, found, rows)}: {examples}{rest} ({setting})"
+    return f"checks.{kind}: {' or '.join(allowed[1:])}"
 
 
 def _count(findings: Sequence[Finding]) -> int:

@@ -30,7 +30,7 @@ def test_every_defect_stops_by_default_with_file_line_id_and_setting(tmp_path, k
     message = str(error.value)
     assert message.startswith("mine.jsonl: 1 of 3 rows have defects; nothing is prepared")
     assert f"  {kind}: 33 % of " in message and "(1 of 3)" in message
-    assert f": line 3 (id {EVERY_KIND[kind]['id']!r}): " in message
+    assert f"\n    line 3 (id {EVERY_KIND[kind]['id']!r}): " in message
     assert f"(checks.{kind}: drop" in message
     (listed,) = csv.DictReader((tmp_path / "out.stopped.csv").open())
     assert (listed["line"], listed["reason"].partition(":")[0]) == ("3", kind)
@@ -73,7 +73,8 @@ def test_many_defects_are_counted_and_the_first_ones_shown(tmp_path):
     rows = [{"id": str(number), "problem": f"{number} \x01", "answer": "1"} for number in range(10)]
     with pytest.raises(UserError) as error:
         prepare(tmp_path, local(write(tmp_path, lines_of(*rows, EVERY_KIND["empty_answer"]))))
-    assert "control_characters: 91 % of rows (10 of 11): line 1 " in str(error.value)
-    assert "; and 5 more (checks.control_characters: drop or keep)" in str(error.value)
-    assert "empty_answer: 9 % of rows (1 of 11): line 11 " in str(error.value)
+    setting = "(checks.control_characters: drop or keep)"
+    assert f"control_characters: 91 % of rows (10 of 11) {setting}\n    line 1 " in str(error.value)
+    assert "\n    and 5 more\n" in str(error.value)
+    assert "empty_answer: 9 % of rows (1 of 11) (checks.empty_answer: drop)\n    line 11 " in str(error.value)
     assert len((tmp_path / "out.stopped.csv").read_text().splitlines()) == 1 + 11

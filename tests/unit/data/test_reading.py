@@ -74,7 +74,7 @@ def test_further_correct_answers_are_read_where_the_entry_names_their_column(tmp
     for also, message in (("two", "'also' is 'two', not a list of answers"), ([" "], "a blank answer")):
         path = write(tmp_path, lines_of({**GOOD, "also": also}, OTHER))
         with pytest.raises(
-            UserError, match=rf"missing_field: 50 % of rows \(1 of 2\): line 1 \(id 'a'\): .*{message}"
+            UserError, match=rf"missing_field: 50 % of rows \(1 of 2\).*\n    line 1 \(id 'a'\): .*{message}"
         ):
             prepare(tmp_path, local(path, columns=columns))
 
@@ -82,7 +82,7 @@ def test_further_correct_answers_are_read_where_the_entry_names_their_column(tmp
 def test_a_blank_id_is_a_missing_field(tmp_path):
     path = write(tmp_path, lines_of(GOOD, {**OTHER, "id": " "}))
     with pytest.raises(
-        UserError, match=r"missing_field: 50 % of rows \(1 of 2\): line 2 \(id ' '\): 'id' is blank"
+        UserError, match=r"missing_field: 50 % of rows \(1 of 2\).*\n    line 2 \(id ' '\): 'id' is blank"
     ):
         prepare(tmp_path, local(path))
 
@@ -128,7 +128,9 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
 )
 def test_an_answer_in_another_form_is_a_missing_field(tmp_path, answer, form, reason):
     path = write(tmp_path, lines_of({**GOOD, "answer": answer}))
-    with pytest.raises(UserError, match=f"missing_field: 100 % of rows \\(1 of 1\\): line 1 .*{reason}"):
+    with pytest.raises(
+        UserError, match=f"missing_field: 100 % of rows \\(1 of 1\\).*\\n    line 1 .*{reason}"
+    ):
         prepare(tmp_path, local(path, columns={"id": "id", "answer_form": form}))
 
 
