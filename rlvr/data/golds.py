@@ -10,6 +10,9 @@ GoldKind = Literal["sentinel_answer", "marked_answer", "list_answer", "sentence_
 UNMATCHABLE = frozenset({"sentinel_answer", "marked_answer", "list_answer", "sentence_answer", "text_answer"})
 """Kinds of gold answers that a correct answer hardly matches; settings of `Checks`."""
 
+MISREAD = UNMATCHABLE - {"sentinel_answer"}
+"""Those that come from a wrong column or form, if most golds are so; data may well have as many stand-ins."""
+
 _SENTINELS = frozenset(
     {
         "", "?", "-", "--", "...", "<na>", "answer not found", "n.a", "n/a", "na", "nan", "nil", "no answer",
@@ -54,7 +57,7 @@ def gold_finding(gold: str, column: str) -> GoldFinding | None:
         return GoldFinding(
             "sentinel_answer",
             f"{gold!r} stands for a missing answer, but a completion that says so would be correct",
-            "leave these rows out (`checks.sentinel_answer: drop`)",
+            "",
         )
     for mark, pattern in _MARKS:
         if pattern.search(gold):
@@ -71,8 +74,7 @@ def gold_finding(gold: str, column: str) -> GoldFinding | None:
         return GoldFinding(
             "sentence_answer",
             f"{_shortened(gold)!r} is a sentence, so only the same words are correct",
-            f"does {column!r} hold solutions? Name the column of the answers (`columns.answer`), or where "
-            "they are in the solutions (`columns.answer_form: after-hashes` or `boxed`)",
+            "did you mean another `columns.answer`, or `columns.answer_form: after-hashes` or `boxed`?",
         )
     return None
 

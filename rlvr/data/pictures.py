@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 PLACEHOLDER = "<image>"
@@ -24,9 +25,10 @@ def picture_in(problem: str) -> str | None:
     return match.group() if match else None
 
 
-def is_picture_column(name: object) -> bool:
+@cache
+def is_picture_column(name: str) -> bool:
     """Tell by the name of a column whether it holds pictures."""
-    return isinstance(name, str) and _COLUMN.fullmatch(name) is not None
+    return _COLUMN.fullmatch(name) is not None
 
 
 def picture_column(record: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rlvr.config.catalogue import Checks
 from rlvr.data.checks import Checked, Finding
-from rlvr.data.golds import UNMATCHABLE
+from rlvr.data.golds import MISREAD, UNMATCHABLE
 
 SHOWN = 5
 """Rows that are named per kind of defect and action; the others are counted."""
@@ -105,7 +105,7 @@ def _stop_lines(kind: str, found: Sequence[Finding], rows: int) -> Iterator[str]
 
 def _way_out(kind: str, count: int, rows: int) -> str:
     """Return the settings for a kind of defect; where most rows have it, to drop or keep them is none."""
-    if count > rows / 2 and kind in UNMATCHABLE | {"missing_field"}:
+    if count > rows / 2 and kind in MISREAD | {"missing_field"}:
         return "most rows have it: correct `columns`"
     allowed = Checks.model_json_schema()["properties"][kind]["enum"]
     return f"checks.{kind}: {' or '.join(allowed[1:])}"

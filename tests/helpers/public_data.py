@@ -1,6 +1,7 @@
 """Small files in the shapes of public data sets, as a download leaves them.
 
-Columns, nested types and quirks are those of the data sets' cards and of code that reads them; the problems are ours.
+Columns, nested types and quirks are those of the data sets' cards and of code that reads them; the problems
+are ours.
 """
 
 import gzip
@@ -71,9 +72,9 @@ def _verl(problem: str, gold: str, index: object, source: str, system: str | Non
 
 
 _DAPO = (
-    "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
-    "$Answer (without quotes) where $Answer is the answer to the problem.\n\n{}\n\nRemember to put your answer on its "
-    'own line after "Answer:".'
+    "Solve the following math problem step by step. The last line of your response should be of the form "
+    "Answer: $Answer (without quotes) where $Answer is the answer to the problem.\n\n{}\n\n"
+    'Remember to put your answer on its own line after "Answer:".'
 )
 _TRIANGLE = ("In triangle $ABC$, $AB=13$, $BC=14$ and $CA=15$. Find its area.", "84")
 _FRACTION = ("The answer is in the form \x0crac{m}{n}. Find $m+n$ for the half of $\\frac{2}{3}$.", "4")
@@ -95,11 +96,12 @@ def _dapo_processed(path: Path) -> None:
         rows = [
             {
                 **_verl(_DAPO.format(problem), gold, f"9a9b6eb4-{name}-{number}", "math_dapo"),
-                "prompt": problem, "solution": gold,
+                "prompt": problem,
+                "solution": gold,
                 "source_prompt": [{"content": _DAPO.format(problem), "role": "user"}],
             }
             for number, (problem, gold) in enumerate([_TRIANGLE, _FRACTION, _TRIANGLE])
-        ]  # fmt: skip
+        ]
         _shards(path.parent / name, "train", rows)
 
 
@@ -139,33 +141,51 @@ def _openr1(path: Path) -> None:
     ]
     rows = [
         {
-            "problem": problem, "solution": "## Solution.\n\n$\\boxed{1}$", "answer": gold, "problem_type": "Algebra",
-            "question_type": "math-word-problem", "source": "olympiads", "uuid": f"586fd646-{number}",
-            "is_reasoning_complete": [True, True], "generations": ["<think>\n1\n</think>", "<think>\n2\n</think>"],
-            "correctness_math_verify": [True, False], "correctness_llama": None, "finish_reasons": None,
-            "correctness_count": 1, "messages": [{"content": problem, "role": "user"}],
+            "problem": problem,
+            "solution": "## Solution.\n\n$\\boxed{1}$",
+            "answer": gold,
+            "problem_type": "Algebra",
+            "question_type": "math-word-problem",
+            "source": "olympiads",
+            "uuid": f"586fd646-{number}",
+            "is_reasoning_complete": [True, True],
+            "generations": ["<think>\n1\n</think>", "<think>\n2\n</think>"],
+            "correctness_math_verify": [True, False],
+            "correctness_llama": None,
+            "finish_reasons": None,
+            "correctness_count": 1,
+            "messages": [{"content": problem, "role": "user"}],
         }
         for number, (problem, gold) in enumerate(golds)
-    ]  # fmt: skip
+    ]
     _shards(path, "train", rows, shards=3)
 
 
 def _numina(path: Path) -> None:
     _card(path, {"default": {"train": "data/train-*"}})
     golds = [
-        (_TRIANGLE[0], "84", "math-word-problem"), ("Prove that $1<2$.", "proof", "proof"),
-        ("Find all $x$.", "notfound", "math-word-problem"), ("Draw it.", None, "math-word-problem"),
-        ("Which is even?\nA. 1\nB. 2", "B", "MCQ"), ("How many?", "None", "math-word-problem"),
+        (_TRIANGLE[0], "84", "math-word-problem"),
+        ("Prove that $1<2$.", "proof", "proof"),
+        ("Find all $x$.", "notfound", "math-word-problem"),
+        ("Draw it.", None, "math-word-problem"),
+        ("Which is even?\nA. 1\nB. 2", "B", "MCQ"),
+        ("How many?", "None", "math-word-problem"),
         (f"Find the marked angle. {PICTURE}", "30", "math-word-problem"),
-    ]  # fmt: skip
+    ]
     rows = [
         {
-            "problem": problem, "solution": "So it is.", "answer": gold, "problem_type": "Geometry",
-            "question_type": kind, "problem_is_valid": "Yes", "solution_is_valid": "Yes", "source": "olympiads",
+            "problem": problem,
+            "solution": "So it is.",
+            "answer": gold,
+            "problem_type": "Geometry",
+            "question_type": kind,
+            "problem_is_valid": "Yes",
+            "solution_is_valid": "Yes",
+            "source": "olympiads",
             "synthetic": False,
         }
         for problem, gold, kind in golds
-    ]  # fmt: skip
+    ]
     _shards(path / "data", "train", rows, shards=2)
 
 
@@ -173,20 +193,37 @@ def _big_math(path: Path) -> None:
     from datasets import Dataset, DatasetDict
 
     rows = [
-        {"problem": problem, "answer": gold, "source": "orca_math", "domain": ["Mathematics -> Geometry"],
-         "llama8b_solve_rate": rate}
-        for problem, gold, rate in [(*_TRIANGLE, 0.5), (*_TRIANGLE, None), ("Halve $1$.", "\\frac{1}{2}", 0.9)]
-    ]  # fmt: skip
+        {
+            "problem": problem,
+            "answer": gold,
+            "source": "orca_math",
+            "domain": ["Mathematics -> Geometry"],
+            "llama8b_solve_rate": rate,
+        }
+        for problem, gold, rate in [
+            (*_TRIANGLE, 0.5),
+            (*_TRIANGLE, None),
+            ("Halve $1$.", "\\frac{1}{2}", 0.9),
+        ]
+    ]
     DatasetDict({"train": Dataset.from_list(rows)}).save_to_disk(str(path))
 
 
 def _deepmath(path: Path) -> None:
     _card(path, {"default": {"train": "data/train-*"}})
     rows = [
-        {"question": problem, "final_answer": gold, "difficulty": 5.0, "topic": "Mathematics -> Calculus",
-         **{f"r1_solution_{number}": "<think>..</think>\n\n$\\boxed{1}$" for number in (1, 2, 3)}}
-        for problem, gold in [("Is every limit unique in a Hausdorff space?", "Yes"), ("Halve 1.", "\\dfrac{1}{2}")]
-    ]  # fmt: skip
+        {
+            "question": problem,
+            "final_answer": gold,
+            "difficulty": 5.0,
+            "topic": "Mathematics -> Calculus",
+            **{f"r1_solution_{number}": "<think>..</think>\n\n$\\boxed{1}$" for number in (1, 2, 3)},
+        }
+        for problem, gold in [
+            ("Is every limit unique in a Hausdorff space?", "Yes"),
+            ("Halve 1.", "\\dfrac{1}{2}"),
+        ]
+    ]
     _shards(path / "data", "train", rows, shards=4)
 
 
@@ -235,17 +272,35 @@ def _olympiadbench(path: Path) -> None:
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     text, texts = pa.string(), pa.list_(pa.string())
     types = {
-        "id": pa.int64(), "question": text, "solution": texts, "final_answer": texts, "context": text,
-        **{f"image_{number}": image for number in range(1, 10)}, "modality": text, "difficulty": text,
-        "is_multiple_answer": pa.bool_(), "unit": text, "answer_type": text, "error": text, "question_type": text,
-        "subfield": text, "subject": text, "language": text,
-    }  # fmt: skip
+        "id": pa.int64(),
+        "question": text,
+        "solution": texts,
+        "final_answer": texts,
+        "context": text,
+        **{f"image_{number}": image for number in range(1, 10)},
+        "modality": text,
+        "difficulty": text,
+        "is_multiple_answer": pa.bool_(),
+        "unit": text,
+        "answer_type": text,
+        "error": text,
+        "question_type": text,
+        "subfield": text,
+        "subject": text,
+        "language": text,
+    }
     common = {"solution": ["So it is."], "modality": "Text-only", "difficulty": "Competition", "unit": None}
     rows = [
         {**common, "id": 1606, "question": "Halve $1$.", "final_answer": ["$\\frac{1}{2}$", "0.5"]},
-        {**common, "id": 2231, "question": "See <image_1>.", "final_answer": ["$2,-2$"], "is_multiple_answer": True,
-         "image_1": {"bytes": b"\x89PNG", "path": "image_1.png"}},
-    ]  # fmt: skip
+        {
+            **common,
+            "id": 2231,
+            "question": "See <image_1>.",
+            "final_answer": ["$2,-2$"],
+            "is_multiple_answer": True,
+            "image_1": {"bytes": b"\x89PNG", "path": "image_1.png"},
+        },
+    ]
     _parquet(path / f"{path.name}.parquet", rows, types)
 
 

@@ -51,10 +51,11 @@ def map_columns(records: Iterable[Numbered], columns: Columns, name: str, key: s
     absent = _wanted(columns)
     removed: Counter[str] = Counter()
     sample: Record = {}
+    stem = _stem(name)
     for line, record in records:
         absent = {part: path for part, path in absent.items() if field(record, path) is ABSENT}
         sample = sample or record
-        made_id = f"{_stem(name)}-{line}"
+        made_id = f"{stem}-{line}"
         try:
             rows.append(_row(line, record, columns, made_id, f"{name}#{line}", removed))
         except UnusableError as why:

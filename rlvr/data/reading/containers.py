@@ -73,7 +73,8 @@ def read_file(path: Path, wanted: Sequence[str]) -> Iterable[Numbered]:
             raise UserError(f"{path}: a table compressed with {codec}; unpack it, it is compressed in itself")
         _refuse(path, content[:_HEAD])
         return read_text(content, str(path), _is_csv(path))
-    _refuse(path, head)
+    if not head.startswith((_PARQUET, _ARROW_FILE, _ARROW_STREAM)):
+        _refuse(path, head)
     if head.startswith(_PARQUET) or path.suffix == ".parquet":
         return _table(path, "Parquet", lambda: _parquet_rows(path, wanted))
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)) or path.suffix in (".arrow", ".feather"):

@@ -106,7 +106,14 @@ def _paths(value: Any, prefix: str, depth: int) -> Iterator[str]:
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(opened, dict):
         items = opened.items()
-    elif isinstance(opened, list) and any(isinstance(part, dict) for part in opened[:2]):
+    elif (
+        isinstance(opened, list)
+        and any(isinstance(part, dict) for part in opened[:2])
+        and not (
+            prefix
+            and any("role" in part or "from" in part for part in opened[:2])  # a chat is read as a whole
+        )
+    ):
         items = enumerate(opened[:2])
     if prefix:
         yield prefix

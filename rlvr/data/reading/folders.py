@@ -123,7 +123,7 @@ def _split_files(path: Path, split: str | None) -> list[Path]:
         except Exception as error:  # the library raises many kinds
             reason = str(error).partition("\nExample of usage")[0]
             raise UserError(
-                f"{path}: {reason}\nSet `path` in datasets.yaml to the folder of one of them, or to a file"
+                f"{path}: {reason}\nCorrect `path` in datasets.yaml: a folder of one configuration, or a file"
             ) from error
     splits = {str(name): names for name, names in files.items()}
     return [Path(name) for name in splits[_chosen(path, split, list(splits))]] if splits else []

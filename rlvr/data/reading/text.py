@@ -44,7 +44,10 @@ def read_text(content: bytes, name: str, is_csv: bool) -> list[Numbered]:
         text = content.decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as error:
         damaged = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{name}, line {damaged}: not UTF-8 ({error.reason}); {FIX}") from None
+        raise UserError(
+            f"{name}, line {damaged}: not UTF-8 ({error.reason}); if it has another encoding, convert it: "
+            f"iconv -f ENCODING -t UTF-8 FILE > NEW; {FIX}"
+        ) from None
     return list(_csv_rows(text, name)) if is_csv else _json_rows(text, name)
 
 
@@ -60,6 +63,10 @@ def _json_rows(text: str, name: str) -> list[Numbered]:
             return list(_json_lines(text, name))  # names the damaged line
         line = getattr(error, "lineno", 1)
         raise UserError(f"{name}, line {line}: not JSON ({error}); {FIX}") from None
+    if _is_by_columns(value):
+        raise UserError(
+            f"{name}: looks like columns instead of rows; write a list of rows (pandas: orient='records')"
+        )
     rows = _rows_of(value)
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
@@ -67,6 +74,19 @@ def _json_rows(text: str, name: str) -> list[Numbered]:
                 f"{name}, row {number}: expected a JSON object, found {type(row).__name__}; {FIX}"
             )
     return [Numbered(number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _is_by_columns(value: Any) -> bool:
+    """Tell whether a JSON value maps columns to cells, as pandas writes it: `{"problem": {"0": ..}, ..}`."""
+    if not isinstance(value, dict) or len(value) < 2:
+        return False
+    columns = list(value.values())
+    cells = [list(column) if isinstance(column, dict | list) else [] for column in columns]
+    kinds = {type(column) for column in columns}
+    if kinds == {dict}:
+        return bool(cells[0]) and all(keys == cells[0] for keys in cells)
+    scalars = not any(isinstance(cell, dict | list) for cell in cells[0])
+    return kinds == {list} and len(cells[0]) > 1 and scalars and len({len(column) for column in cells}) == 1
 
 
 def _rows_of(value: Any) -> list[Any]:
