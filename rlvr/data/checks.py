@@ -135,7 +135,7 @@ def _images(rows: Sequence[Row]) -> Iterator[Finding]:
                 if found
                 else f"the column {row.picture!r} holds a picture"
             )
-            yield Finding("image", row.line, row.id, reason, "a model of text cannot see them")
+            yield Finding("image", row.line, row.id, reason)
 
 
 def _gold_findings(rows: Sequence[Row], answer_column: str) -> Iterator[Finding]:
