@@ -173,6 +173,8 @@ class Checks(Settings):
     """An earlier row has the same id; `drop` keeps the earlier one."""
     duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
     """An earlier row has the same problem, ignoring white space; `drop` keeps the earlier one."""
+    image: Literal["stop", "drop", "keep"] = "keep"
+    """The problem needs a picture: `<image>`, `![..](..)`, `[asy]`, or an image column with content."""
     sentinel_answer: Literal["stop", "drop", "keep"] = "stop"
     """The gold answer stands for a missing one: `proof`, `notfound`, `None`, `N/A`, .."""
     marked_answer: Literal["stop", "drop", "keep"] = "stop"
@@ -187,8 +189,6 @@ class Checks(Settings):
     """The verifier does not accept the gold answer as its own answer."""
     text_answer: Literal["stop", "drop", "keep"] = "keep"
     """The verifier cannot parse the gold answer; only identical text is correct."""
-    image: Literal["stop", "drop", "keep"] = "keep"
-    """The problem needs a picture: `<image>`, `![..](..)`, `[asy]`, or an image column with content."""
     most_unmatchable: Fraction = 0.1
     """Largest share of gold answers that a correct answer hardly matches; if there are more, nothing is
     prepared. Counted are the kinds `sentinel_answer`, `marked_answer`, `list_answer`, `sentence_answer` and

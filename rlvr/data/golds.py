@@ -23,6 +23,7 @@ _SENTINELS = frozenset(
     }
 )  # fmt: skip
 """Not among them, because they are answers: no solution, undefined, infinity, `\\text{empty}`, impossible."""
+_PROOF = re.compile(r"(?:see |the )*proof\b[^\d=]*")
 _WRAPPER = re.compile(
     r"\$+(.*?)\$+|\\(?:text|textbf|textit|mathrm|mathbf|operatorname|mbox)\s*\{([^{}]*)\}", re.S
 )
@@ -53,7 +54,9 @@ def gold_finding(gold: str, column: str) -> GoldFinding | None:
         gold: the gold answer, stripped.
         column: the column that it was read from, for the advice.
     """
-    if (bare := _unwrapped(gold)).rstrip(".").casefold() in _SENTINELS or gold.casefold() in _SENTINELS:
+    bare = _unwrapped(gold)
+    said = " ".join(bare.replace("_", " ").split()).casefold()
+    if said in _SENTINELS or said.rstrip(".") in _SENTINELS or _PROOF.fullmatch(said):
         return GoldFinding(
             "sentinel_answer",
             f"{gold!r} stands for a missing answer, but a completion that says so would be correct",

@@ -10,6 +10,7 @@ from rlvr.config.catalogue import Columns
 from rlvr.data.checks import Finding, Row
 from rlvr.data.json_text import container_in
 from rlvr.data.pictures import PLACEHOLDER, picture_column
+from rlvr.data.reading.containers import PACKED
 from rlvr.data.reading.fields import ABSENT, UnusableError, as_list, as_text, field, nearest, paths_of, shown
 from rlvr.data.reading.text import Numbered, Record
 from rlvr.errors import UserError
@@ -76,17 +77,17 @@ def _wanted(columns: Columns) -> dict[str, str]:
 
 
 def _stem(name: str) -> str:
-    packed = (".gz", ".zst", ".bz2", ".lz4")
-    return Path(name.removesuffix(Path(name).suffix) if name.endswith(packed) else name).stem
+    return Path(name.removesuffix(Path(name).suffix) if name.endswith(PACKED) else name).stem
 
 
 def _missing(part: str, path: str, sample: Record, name: str, key: str) -> str:
     paths = paths_of(sample)
     meant = nearest(path, part, paths)
+    guess = f"; did you mean {meant!r}?" if meant else "."
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return (
-        f"{name}: no column {path!r} (key `{key}.{part}`){f'; did you mean {meant!r}?' if meant else ';'} "
-        f"The data has {paths[:_SHOWN]}{more}; correct `{key}` in datasets.yaml"
+        f"{name}: no column {path!r} (key `{key}.{part}`){guess} The data has {paths[:_SHOWN]}{more}; "
+        f"correct `{key}` in datasets.yaml"
     )
 
 

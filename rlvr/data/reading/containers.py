@@ -11,8 +11,8 @@ from rlvr.data.reading.text import FIX, Numbered, Record, read_text
 from rlvr.errors import UserError
 
 CSV = (".csv", ".tsv")
-_PACKED = (".gz", ".zst", ".bz2", ".lz4")
-SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet", ".arrow", ".feather", *CSV, *_PACKED)
+PACKED = (".gz", ".zst", ".bz2", ".lz4")
+SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet", ".arrow", ".feather", *CSV, *PACKED)
 """Names of files that may hold problems."""
 
 _CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
@@ -63,7 +63,10 @@ def read_file(path: Path, wanted: Sequence[str]) -> Iterable[Numbered]:
         UserError: the file is missing, damaged, or of a kind that is not read; the message names the kind.
     """
     if not path.exists():
-        raise UserError(f"{path}: file not found; put it there, or correct its path in datasets.yaml")
+        pattern = "a pattern is not read: name the folder; " if set("*?") & set(str(path)) else ""
+        raise UserError(
+            f"{path}: file not found; {pattern}put it there, or correct its path in datasets.yaml"
+        )
     with path.open("rb") as file:
         head = file.read(_HEAD)
     codec = next((codec for start, codec in _CODECS.items() if head.startswith(start)), None)
@@ -111,7 +114,7 @@ def _is_wide(head: bytes) -> bool:
 
 
 def _is_csv(path: Path) -> bool:
-    return (path.with_suffix("") if path.suffix in _PACKED else path).suffix in CSV
+    return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower() in CSV
 
 
 def _unpacked(path: Path, codec: str) -> bytes:

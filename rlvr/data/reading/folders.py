@@ -36,7 +36,7 @@ def read_folder(path: Path, split: str | None, wanted: Sequence[str]) -> Iterato
         require_all_parts(path)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
-    files = [file for file in _split_files(path, split) if file.name.endswith(SUFFIXES)]
+    files = [file for file in _split_files(path, split) if file.name.lower().endswith(SUFFIXES)]
     if not files:
         raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)}); correct `path`")
     rows = (record for file in files for _, record in read_file(file, wanted))

@@ -67,7 +67,7 @@ def _json_rows(text: str, name: str) -> list[Numbered]:
         raise UserError(
             f"{name}: looks like columns instead of rows; write a list of rows (pandas: orient='records')"
         )
-    rows = _rows_of(value)
+    rows = _rows_of(value, name)
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
             raise UserError(
@@ -89,10 +89,13 @@ def _is_by_columns(value: Any) -> bool:
     return kinds == {list} and len(cells[0]) > 1 and scalars and len({len(column) for column in cells}) == 1
 
 
-def _rows_of(value: Any) -> list[Any]:
+def _rows_of(value: Any, name: str) -> list[Any]:
     """Return the rows of a JSON value: of a list, or of the list in `{"data": [..], ..}`; else the value."""
     if isinstance(value, dict):
-        value = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), list)), [value])
+        lists = [key for key in _WRAPPERS if isinstance(value.get(key), list)]
+        if len(lists) > 1:
+            raise UserError(f"{name}: holds several lists of rows, {lists}; write the one to read to a file")
+        value = value[lists[0]] if lists else [value]
     return value if isinstance(value, list) else [value]
 
 

@@ -21,6 +21,8 @@ KINDS = {
         "$?$",
         "Not found",
         "Proof.",
+        "not_found",
+        "See the proof above",
     ],
     "marked_answer": [r"\boxed{3}", r"We get $\boxed{\frac12}$.", "#### 7", "3+4=7\n#### 7", r"\fbox{2}"],
     "list_answer": ['["1","2"]', '{"value": "3"}', "['1', '2']", "{'value': 3}", '["3"]', "[3]", "[]"],

@@ -93,6 +93,7 @@ def test_answers_of_several_types_stay_what_they_are_in_json(tmp_path):
         (b"ARROW1 no", "mine.arrow", r"not a readable Arrow file"),
         (json.dumps(ROWS, indent=1)[:-30].encode(), "mine.json", r"mine\.json, line 9: not JSON"),
         (b'[{"id": "a"}, 3]', "mine.json", r"mine\.json, row 2: expected a JSON object, found int"),
+        (b'{"train": [], "test": []}', "mine.json", r"holds several lists of rows, \['train', 'test'\]"),
         (pd.DataFrame(ROWS).to_json().encode(), "mine.json", r"looks like columns instead of rows"),
         (
             b'{"problem": ["a", "b"], "answer": ["1", "2"]}',
