@@ -1,6 +1,7 @@
 """Map the fields of rows to the columns of prepared files."""
 
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,7 +36,9 @@ def wanted_paths(columns: Columns) -> list[str]:
     return list(_wanted(columns).values())
 
 
-def map_columns(records: Iterable[Numbered], columns: Columns, name: str, key: str) -> Mapped:
+def map_columns(
+    records: Iterable[Numbered], columns: Columns, name: str, key: str, published: Columns | None = None
+) -> Mapped:
     """Return the rows with the columns of prepared files.
 
     Args:
@@ -43,6 +46,7 @@ def map_columns(records: Iterable[Numbered], columns: Columns, name: str, key: s
         columns: where problem and answer are in them.
         name: what the rows were read from, for messages, ids and origins.
         key: the key of `columns` in the entry, for messages.
+        published: the columns of the hub, if a local copy is read, for a message.
 
     Raises:
         UserError: no row has a field that `columns` names, or an instruction to remove.
@@ -65,7 +69,7 @@ def map_columns(records: Iterable[Numbered], columns: Columns, name: str, key: s
             findings.append(Finding("missing_field", line, name_of_row, str(why)))
     if sample and absent:
         part, path = next(iter(absent.items()))
-        raise UserError(_missing(part, path, sample, name, key))
+        raise UserError(_missing(part, path, sample, name, key) + _hub_hint(sample, published, key))
     _check_instructions(columns, rows, removed, name, key)
     return Mapped(rows, findings)
 
@@ -91,6 +95,14 @@ def _missing(part: str, path: str, sample: Record, name: str, key: str) -> str:
     )
 
 
+def _hub_hint(sample: Record, published: Columns | None, key: str) -> str:
+    if published is None or any(field(sample, path) is ABSENT for path in wanted_paths(published)):
+        return ""
+    keys = published.model_dump(exclude_defaults=True)
+    shown_keys = ", ".join(f"{name}: {value}" for name, value in keys.items())
+    return f". These are the columns of the hub: set `{key}: {{{shown_keys}}}`"
+
+
 def _row(
     line: int, record: Record, columns: Columns, made_id: str, origin: str, removed: Counter[str]
 ) -> Row:
@@ -101,7 +113,9 @@ def _row(
     return Row(
         line=line,
         id=name,
-        problem=_problem(field(record, columns.problem), columns, removed),
+        problem=sys.intern(
+            _problem(field(record, columns.problem), columns, removed)
+        ),  # may repeat 100 times
         answer=answer.strip(),
         origin=origin,
         alternates=(*others, *_alternates(record, columns.alternates)),

@@ -50,7 +50,8 @@ def read_entry(entry: DataEntry) -> Reading:
         name, columns, key = f"{entry.repo}@{entry.revision[:7]}", entry.columns, "columns"
         records = read_hub(entry, wanted_paths(columns))
         origin = {"kind": "hub", "repo": entry.repo, "revision": entry.revision}
-    mapped = map_columns(_slice(records, entry.rows, name), columns, name, key)
+    published = entry.columns if key == "local.columns" else None
+    mapped = map_columns(_slice(records, entry.rows, name), columns, name, key, published)
     return Reading(name, origin, mapped.rows, mapped.findings, columns.answer)
 
 

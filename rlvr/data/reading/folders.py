@@ -69,7 +69,7 @@ def read_hub(entry: HubData, wanted: Sequence[str]) -> Iterator[Numbered]:
         part = f"split {entry.split!r}" + (f" of configuration {entry.config!r}" if entry.config else "")
         raise UserError(
             f"data set {entry.repo} at {entry.revision} cannot be loaded: {error}\n"
-            f"Without network, put its {part} at {copy.path}, a JSONL or Parquet file with the columns "
+            f"Without network, put its {part} at {copy.path}, a file (docs/data.md) with the columns "
             f"{columns} (key `local` of the data set in datasets.yaml). Or load it once with network: "
             "the cache of the Hugging Face libraries keeps it, and HF_HUB_OFFLINE=1 reads it from there."
         ) from error

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from rlvr.config.catalogue import DataCatalogue, HubData, entry_files
+from rlvr.config.catalogue import DataCatalogue, HubData, LocalCopy, entry_files
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import read_json
@@ -232,6 +232,21 @@ def test_offline_the_message_says_where_to_put_which_file_and_then_it_is_read(re
     assert entry_files(found) == ["data/aime24.jsonl"]
     assert list(prepare(tmp_path, found)["origin"]) == ["aime24.jsonl#1"]
     assert read_json(tmp_path / "out.provenance.json")["origin"]["kind"] == "file"
+
+
+def test_a_local_file_with_the_columns_of_the_hub_is_told_how_to_name_them(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = entry(repository, "gsm8k")
+    Path("data").mkdir()
+    Path("data/gsm8k.jsonl").write_text(lines_of({"question": GOOD["problem"], "answer": "#### 2"}))
+    with pytest.raises(UserError, match=r"no column 'id' \(key `local\.columns\.id`\)") as error:
+        prepare(tmp_path, found)
+    hint = "set `local.columns: {problem: question, answer_form: after-hashes}`"
+    assert str(error.value).endswith(f"These are the columns of the hub: {hint}")
+    local_copy = LocalCopy.model_validate(
+        {"path": "data/gsm8k.jsonl", "columns": {"problem": "question", "answer_form": "after-hashes"}}
+    )
+    assert list(prepare(tmp_path, found.model_copy(update={"local": local_copy}))["answer"]) == ["2"]
 
 
 def test_every_download_has_a_place_for_a_local_file(repository):
