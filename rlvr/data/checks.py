@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from rlvr.config.catalogue import Checks
-from rlvr.data.golds import gold_finding
+from rlvr.data.golds import OTHER_COLUMN, gold_finding
 from rlvr.data.pictures import picture_in
 from rlvr.verify.gold_answers import check_golds
 
@@ -151,4 +151,6 @@ def _gold_faults(rows: Sequence[Row]) -> Iterator[Finding]:
     faults = dict(zip(golds, check_golds(golds), strict=True))
     for row in rows:
         if fault := faults[row.answer]:
-            yield Finding(fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer))
+            yield Finding(
+                fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer), OTHER_COLUMN
+            )

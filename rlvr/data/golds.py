@@ -10,6 +10,9 @@ GoldKind = Literal["sentinel_answer", "marked_answer", "list_answer", "sentence_
 UNMATCHABLE = frozenset({"sentinel_answer", "marked_answer", "list_answer", "sentence_answer", "text_answer"})
 """Kinds of gold answers that a correct answer hardly matches; settings of `Checks`."""
 
+OTHER_COLUMN = "did you mean another `columns.answer`, or `columns.answer_form: after-hashes` or `boxed`?"
+"""Advice where many golds are no answers and nothing in them tells why."""
+
 MISREAD = UNMATCHABLE - {"sentinel_answer"}
 """Those that come from a wrong column or form, if most golds are so; data may well have as many stand-ins."""
 
@@ -77,7 +80,7 @@ def gold_finding(gold: str, column: str) -> GoldFinding | None:
         return GoldFinding(
             "sentence_answer",
             f"{_shortened(gold)!r} is a sentence, so only the same words are correct",
-            "did you mean another `columns.answer`, or `columns.answer_form: after-hashes` or `boxed`?",
+            OTHER_COLUMN,
         )
     return None
 

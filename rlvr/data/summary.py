@@ -37,7 +37,7 @@ def log_lines(name: str, action: str, findings: Sequence[Finding], rows: int, wh
         where: the file that lists all.
     """
     for kind, found in _by_kind(findings).items():
-        yield f"{name}: {action}: {_heading(kind, found, rows)}, all in {where}"
+        yield f"{name}: {action}: {_heading(kind, found, rows, f', all in {where}')}"
         for one in found[:SHOWN]:
             yield f"{name}, line {one.line} (id {one.id!r}): {action}: {kind}: {one.reason}"
 
@@ -82,7 +82,7 @@ def _all_stop_lines(findings: Sequence[Finding], rows: int) -> list[str]:
     return [line for kind, found in _by_kind(findings).items() for line in _stop_lines(kind, found, rows)]
 
 
-def _heading(kind: str, found: Sequence[Finding], rows: int) -> str:
+def _heading(kind: str, found: Sequence[Finding], rows: int, where: str = "") -> str:
     """Return `sentence_answer: 75 % of golds are sentences (15 of 20); did you mean ..?`."""
     advice, _ = Counter(one.advice for one in found).most_common(1)[0]
     if len(found) < _MANY * rows:
@@ -90,7 +90,7 @@ def _heading(kind: str, found: Sequence[Finding], rows: int) -> str:
     what = _WHAT.get(kind, "rows")
     noun, _, predicate = what.partition(" ")
     share = " ".join(filter(None, (_share(len(found), rows), "of", noun, predicate)))
-    counted = f"{kind}: {share} ({len(found)} of {rows})"
+    counted = f"{kind}: {share} ({len(found)} of {rows}{where})"
     return f"{counted}; {advice}" if advice else counted
 
 

@@ -200,6 +200,10 @@ def _answers(value: Any, columns: Columns) -> tuple[str, tuple[str, ...]]:
 
 
 def _single(value: Any, name: str, form: str) -> str:
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        raise UnusableError(
+            f"{name!r} is a list of {len(value)} objects; name a field of one, such as {name}.0.KEY"
+        )
     if isinstance(value, list):
         raise UnusableError(
             f"{name!r} is a list of {len(value)}; set `columns.answer_form: any-of` if each answer in it is "

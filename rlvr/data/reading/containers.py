@@ -1,7 +1,8 @@
 """Read one file of problems, whatever its container, which is recognised by its content.
 
-Single files are not read with `datasets`: its JSON reader turns the cells of a column of several types into JSON
-text, its CSV reader turns `None` into a null and `1.50` into a number, and neither names the line of a defect.
+Single files are not read with `datasets`: its JSON reader turns the cells of a column of several types into
+JSON text, its CSV reader turns `None` into a null and `1.50` into a number, and neither names the line of a
+defect.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

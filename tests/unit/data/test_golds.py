@@ -114,7 +114,7 @@ def test_golds_that_are_hardly_matched_stop_above_the_share_and_are_counted_belo
     assert len(prepare(tmp_path, entry)) == 20
     kept = read_json(tmp_path / "out.provenance.json")["rows"]["kept_with_defects"]
     assert kept == {"sentence_answer": 1, "text_answer": 1}
-    assert "kept: sentence_answer: 5 % of golds are sentences (1 of 20)" in caplog.text
+    assert "kept: sentence_answer: 5 % of golds are sentences (1 of 20, all in out.kept.csv)" in caplog.text
     strict = entry.model_copy(update={"checks": entry.checks.model_copy(update={"most_unmatchable": 0.09})})
     with pytest.raises(
         UserError, match=r"(?s)hardly match 10 % of the golds.*raise checks.most_unmatchable \(0\.09\)"

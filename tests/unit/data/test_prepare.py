@@ -36,9 +36,9 @@ def test_the_log_names_five_rows_per_kind_and_counts_the_others(tmp_path, caplog
     )
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum("dropped: control_characters: U+0001" in line for line in lines) == 5
-    assert "mine.jsonl: dropped: control_characters: 42 % of rows (8 of 19), all in out.dropped.csv" in lines
+    assert "mine.jsonl: dropped: control_characters: 42 % of rows (8 of 19, all in out.dropped.csv)" in lines
     assert sum("dropped: empty_answer: the answer is blank" in line for line in lines) == 5
-    assert "mine.jsonl: kept: long_problem: 32 % of rows (6 of 19), all in out.kept.csv" in lines
+    assert "mine.jsonl: kept: long_problem: 32 % of rows (6 of 19, all in out.kept.csv)" in lines
     assert len(lines) == 3 * (1 + 5)
     assert len((tmp_path / "out.dropped.csv").read_text().splitlines()) == 1 + 8 + 5
     assert len((tmp_path / "out.kept.csv").read_text().splitlines()) == 1 + 6
@@ -50,7 +50,7 @@ def test_repeated_rows_are_counted_in_few_lines_and_listed_in_a_file(tmp_path, c
     entry = local(write(tmp_path, lines_of(*rows)), columns={}, checks={"duplicate_problem": "drop"})
     assert len(prepare(tmp_path, entry)) == 200
     assert len(caplog.messages) <= 20
-    heading = "mine.jsonl: dropped: duplicate_problem: 99 % of rows (19800 of 20000), all in out.dropped.csv"
+    heading = "mine.jsonl: dropped: duplicate_problem: 99 % of rows (19800 of 20000, all in out.dropped.csv)"
     assert heading in caplog.messages
     assert len((tmp_path / "out.dropped.csv").read_text().splitlines()) == 1 + 19_800
     with pytest.raises(UserError) as error:
