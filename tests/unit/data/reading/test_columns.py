@@ -117,6 +117,7 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
             "set `columns.answer_form: any-of` if each is correct, `all-of` if all are required",
         ),
         (["1", "2"], "bare", "'answer' is a list of 2; set `columns.answer_form: any-of`"),
+        ([{"value": "2"}], "bare", r"is a list of 1 objects; name a field of one, such as answer\.0\.KEY"),
         (
             {"value": "2"},
             "bare",
