@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from rlvr.data.reading.containers import needed
 from rlvr.errors import UserError
 from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, write
 
@@ -111,6 +112,13 @@ def test_answers_of_several_types_stay_what_they_are_in_json(tmp_path):
 def test_what_is_not_read_is_named_with_the_way_out(tmp_path, content, name, message):
     with pytest.raises(UserError, match=message):
         prepare(tmp_path, local(write(tmp_path, content, name)))
+
+
+def test_of_a_table_only_the_columns_of_the_wanted_fields_and_pictures_are_read():
+    names = ["prompt", "reward_model", "r1_solution_1", "images", "a.b"]
+    assert needed(names, ["prompt", "reward_model.ground_truth"]) == ["prompt", "reward_model", "images"]
+    assert needed(names, ["a.b", "prompt"]) == ["prompt", "images", "a.b"]
+    assert needed(names, ["problem", "prompt"]) is None
 
 
 def test_lines_and_rows_of_messages_and_origins_are_those_of_the_file(tmp_path):
