@@ -128,11 +128,13 @@ def shared_problems(first: str, one: DataEntry, second: str, other: DataEntry) -
     if isinstance(one, HubData) and isinstance(other, HubData):
         same = (one.repo, one.config, one.split) == (other.repo, other.config, other.split)
         return f"both are split {one.split!r} of {one.repo}" if same else None
-    files = [path for path in (_file(one), _file(other)) if path is not None]
-    if len(files) == 2 and files[0].resolve() == files[1].resolve():
-        return f"both are {files[0]}"
-    if len(files) == 2 and _same_content(*files):
-        return f"{files[0]} and {files[1]} have the same content"
+    first_path, second_path = _path(one), _path(other)
+    if first_path is None or second_path is None:
+        return None
+    if first_path.resolve() == second_path.resolve():
+        return f"both are {first_path}" if _split(one) == _split(other) else None
+    if _same_content(first_path, second_path):
+        return f"{first_path} and {second_path} have the same content"
     return None
 
 
@@ -142,13 +144,21 @@ def _overlap(one: Rows | None, other: Rows | None) -> bool:
     return max(one.skip, other.skip) < min(one.skip + one.take, other.skip + other.take)
 
 
-def _file(entry: LocalData | HubData) -> Path | None:
+def _path(entry: LocalData | HubData) -> Path | None:
+    """Return the file or folder that an entry reads, if it exists."""
     path = entry.path if isinstance(entry, LocalData) else entry.local.path if entry.local else None
-    return Path(path) if path is not None and Path(path).is_file() else None
+    return Path(path) if path is not None and Path(path).exists() else None
+
+
+def _split(entry: LocalData | HubData) -> str | None:
+    """Return the split that an entry reads of a folder."""
+    return entry.split if isinstance(entry, LocalData) else entry.local.split if entry.local else None
 
 
 def _same_content(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
+    if not (one.is_file() and other.is_file()) or one.stat().st_size != other.stat().st_size:
+        return False
+    return sha256_of(one) == sha256_of(other)
 
 
 # --- models ---------------------------------------------------------------------------------------

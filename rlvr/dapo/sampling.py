@@ -23,6 +23,8 @@ class TrainingProblem:
     id: str
     prompt_ids: tuple[int, ...]
     answer: str
+    alternates: tuple[str, ...] = ()
+    """Further correct answers."""
 
 
 @dataclass

@@ -20,7 +20,7 @@ from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
-from rlvr.data.problems import read_problems
+from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
@@ -212,9 +212,10 @@ def training_problems(
     """
     limit = config.training.max_prompt_tokens
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
+    alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
     fitting, overlong = [], []
-    for origin, name, text, answer in zip(*columns, strict=True):
-        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer)
+    for origin, name, text, answer, others in zip(*columns, alternates, strict=True):
+        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer, tuple(others))
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
@@ -241,6 +242,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
             Item(
                 text=opened + completion.text,
                 gold=problem.answer,
+                alternates=problem.alternates,
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,
             )

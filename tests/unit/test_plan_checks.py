@@ -195,6 +195,7 @@ def test_what_shows_that_two_entries_hold_the_same_problems(tmp_path):
         (hub(), hub(revision="8" * 40, rows=first)),
         (one, local(f"{tmp_path}/./one.jsonl")),
         (one, copy),
+        (local(tmp_path, split="train"), local(tmp_path, split="train")),
         (one, hub(local={"path": str(tmp_path / "one.jsonl")})),
         (hub(rows={"skip": 5, "take": 10}), hub(rows=first)),
     ]
@@ -203,6 +204,7 @@ def test_what_shows_that_two_entries_hold_the_same_problems(tmp_path):
         (hub(), hub(config="main")),
         (hub(rows=first), hub(rows=second)),
         (one, other),
+        (local(tmp_path, split="train"), local(tmp_path, split="test")),
         (one, local(tmp_path / "absent.jsonl")),
         (one, hub()),
     ]

@@ -130,6 +130,13 @@ def test_the_card_of_an_adapter(model, tmp_path):
     assert str(tmp_path) not in card  # nothing of this machine
 
 
+@pytest.mark.parametrize(("method", "dtype"), [("ln_tuning", "float32"), ("lora", "bfloat16")])
+def test_the_card_loads_the_base_in_a_precision_that_rounds_nothing(method, dtype, model, tmp_path):
+    config_path, state, _ = trained(method, model, tmp_path / "run", "bfloat16")
+    export(config_path, model, state, tmp_path / "adapter")
+    assert f'dtype="{dtype}")' in (tmp_path / "adapter" / "README.md").read_text()
+
+
 def test_the_card_says_what_was_really_trained(model, tmp_path):
     values = {"method": "mica", "preset": "released", "faults": ["in_place_merge"]}
     config, tensors, _ = trained("lora", model, tmp_path / "run", **values)
