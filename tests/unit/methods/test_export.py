@@ -132,7 +132,10 @@ def test_the_card_of_an_adapter(model, tmp_path):
 
 @pytest.mark.parametrize(("method", "dtype"), [("ln_tuning", "float32"), ("lora", "bfloat16")])
 def test_the_card_loads_the_base_in_a_precision_that_rounds_nothing(method, dtype, model, tmp_path):
-    config_path, state, _ = trained(method, model, tmp_path / "run", "bfloat16")
+    config_path, state, _ = trained(method, model, tmp_path / "run")
+    config = read_json(config_path)
+    precisions = {"dtype": "bfloat16", "rollout_dtype": "bfloat16"}
+    write_json(config_path, {**config, "training": {**config["training"], **precisions}})
     export(config_path, model, state, tmp_path / "adapter")
     assert f'dtype="{dtype}")' in (tmp_path / "adapter" / "README.md").read_text()
 
