@@ -12,7 +12,22 @@ from rlvr.verify.equivalence.latex import brace_pairs
 from rlvr.verify.verdict import ExtractionFormat
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_BARE_BOX_CONTENT = re.compile(r"[^\s{}$\\.,;]+(?:[.,]\d+)*")
+_BARE_BOX_CONTENT = re.compile(r"(?![A-Za-z]{2})[^\s{}$\\.,;`'\")]+(?:[.,]\d+)*")
+"""TeX boxes one token; a word after `\\boxed` is prose about the command."""
+_PLACEHOLDER = re.compile(r"(?:\\text\{|[\s.$…]|\\[lc]?dots|(?:(?:your|the|my|final|numerical)\s+)*answer(?:\s+here)?|\})*", re.IGNORECASE)
+"""What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
+_APPROXIMATED = re.compile(
+    r"[\s$,.;:()]*(?:\\[()\[\]]|\\[,;:! ]|\\q?quad|[\s$,.;:()])*(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.|about|roughly)\s+)*"
+    r"(?:\\approx|\\simeq|≈|approximately|approx|numerically|decimals?|decimal\s+\w+)(?:\s+(?:is|value|form|equal\s+to|about))*"
+    r"(?:\\[()\[\]]|\\[,;:! ]|[\s$,.;:()])*",
+    re.IGNORECASE,
+)
+_APPROXIMATE_CONTENT = re.compile(r"\s*(?:\\approx|\\simeq|≈)?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*")
+_TAG_MENTION = re.compile(
+    r"(?<=[\w)] )</?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b)|(?<=[`\"'])</?think>(?=[`\"'])"
+    r"|(?<=[\w)] )<think>\s*(?:\.\.\.|…)\s*</think>"
+)
+"""A tag in a sentence about thinking; it opens or closes nothing."""
 _BOX_JOINT = re.compile(
     r"(?:[\s$]|\\[,;:! ]|\\q?quad|\\\)|\\\(|\\text\{\s*(?=\s*(?:,|and|or)\b)|\})*"
     r"(?:,|;|\b(?:and|or)\b|&)"
@@ -69,7 +84,7 @@ def extract_answer(
             f"unknown answer format {answer_format!r}; known: {', '.join(get_args(ExtractionFormat))}"
         )
     truncated = finish_reason == "length"
-    _, closing_tag, visible = text.rpartition("</think>")
+    _, closing_tag, visible = _TAG_MENTION.sub(" ", text).rpartition("</think>")
     if "<think>" in visible:
         return None
     if answer_format == "first-line-number":
@@ -119,9 +134,24 @@ def _unquoted(answer: str) -> str:
 def _boxed(visible: str) -> str | None:
     """Return the content of the last closed box, or of the run of joined boxes that ends with it."""
     boxes = _closed_boxes(visible)
+    while boxes and _PLACEHOLDER.fullmatch(boxes[-1].content):
+        boxes.pop()
     if not boxes:
         return None
-    return _last_run(boxes, visible)
+    return _exact_and_rounded(boxes, visible) or _last_run(boxes, visible)
+
+
+def _exact_and_rounded(boxes: list[_Piece], text: str) -> str | None:
+    r"""Return `a \approx b` where the last box only repeats the one before it as a decimal."""
+    if len(boxes) < 2:
+        return None
+    exact, rounded = boxes[-2:]
+    gap = text[exact.end : rounded.start]
+    decimal = _APPROXIMATE_CONTENT.fullmatch(rounded.content)
+    if decimal is None or len(gap) > _LONGEST_JOINT:
+        return None
+    announced = _APPROXIMATED.fullmatch(gap) or decimal[1] != rounded.content.strip()
+    return rf"{exact.content} \approx {decimal[1]}" if announced else None
 
 
 def _last_run(pieces: list[_Piece], text: str) -> str:

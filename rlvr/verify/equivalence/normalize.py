@@ -2,30 +2,18 @@
 
 The rules change the notation, never the value, and apply to the gold answer and to the model's alike.
 
-Units are dropped on both sides (`15 cm` is `15`), as in the benchmarks' own graders; no unit is converted, so
-`5.4 cents` equals `5.4 dollars`. `28%` equals `28` and `0.28`; if both sides have the sign, `28%` equals only
+`28%` equals `28` and `0.28`; if both sides have the sign, `28%` equals only
 `28%`. A subscript base counts only if both sides have one.
 """
 
 import re
 from functools import lru_cache
 
+from rlvr.verify.equivalence.groups import with_plain_groups
 from rlvr.verify.equivalence.latex import groups_replaced
-
-_SUPERSCRIPTS = {character: f"^{digit}" for digit, character in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-_UNICODE = str.maketrans(
-    {
-        **dict.fromkeys("−–﹣－", "-"), **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("’′", "'"),
-        **dict.fromkeys("\u00a0\u2009\u202f", " "), **_SUPERSCRIPTS,
-        **{chr(ord("０") + digit): str(digit) for digit in range(10)}, **dict.fromkeys("€£¥₹", ""),
-        "\u200b": "", "％": "%", "，": ",", "（": "(", "）": ")", "√": r"\sqrt", "°": r"^\circ ",
-        "×": r"\times ", "·": r"\cdot ", "π": r"\pi ", "∞": r"\infty ", "…": r"\ldots ", "±": r"\pm ",
-        "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
-        "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    }
-)  # fmt: skip
+from rlvr.verify.equivalence.lookalikes import without_lookalikes
+from rlvr.verify.equivalence.remarks import without_remark
+from rlvr.verify.equivalence.repeating import with_fractions
 
 _INVERSE = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _FUNCTION = re.compile(
@@ -43,7 +31,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r",\s*\\!\s*(?=\d{3})", ","),  # 32,\! 348
         (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
         (r"\\(?:bf|rm|it|sf|tt|large|Large|LARGE|huge|Huge|small|normalsize)(?![A-Za-z])", ""),
-        (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
+        (r"\\(?:text)?color\s*\{(?!\s*white)[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
         (r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]", r"\\\\"),  # the space after a row
         (r"\\\\$", ""),
         (r"\\langle(?![A-Za-z])", "("),
@@ -70,6 +58,11 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
             r"\1\2",
         ),
+        (  # 3rd, 3^{\text{rd}}
+            r"(?<=\d)\s?(?:\^?(?:\{ORDINAL\}|ORDINAL)|\^?\{?\\(?:text\w*|mathrm|mbox)\s?\{\s?ORDINAL\s?\}\}?)(?![A-Za-z{}])"
+            .replace("ORDINAL", "(?:st|nd|rd|th)"),
+            "",
+        ),
         (r"\*\*", "^"),
         # 4.5e33; an exponent that a letter follows is Euler's number to a power
         (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
@@ -78,7 +71,14 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^([+-]?)(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),
     ]
 )
-_ROOT_OF_NUMERAL = re.compile(r"√\s?(\d+)")
+_NUMBER_WORD = re.compile(
+    r"(?<=[\d}])\s*(\\(?:text\w*|mbox|mathrm)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen)(?![A-Za-z])"
+    r"(?(1)([^{}]*)\})",
+    re.IGNORECASE,
+)
+_NUMBER_WORDS = {"hundred": "10^{2}", "thousand": "10^{3}", "million": "10^{6}", "billion": "10^{9}",
+                 "trillion": "10^{12}", "dozen": "12"}  # fmt: skip
+_MOST_NUMBER_WORDS = 3
 _THOUSANDS_WITH_UNIT = re.compile(
     r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*(?:\\(?:text|mathrm|mbox)|[A-Za-z]))(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
 )
@@ -92,13 +92,16 @@ _REDUNDANT_BRACES = re.compile(r"([_^])\{(\w)\}")
 @lru_cache(maxsize=4096)
 def normalize(answer: str) -> str:
     """Return ``answer`` in plain LaTeX: no delimiters, spacing commands, currency, degrees or numpy names."""
-    text = _ROOT_OF_NUMERAL.sub(r"\\sqrt{\1}", answer).translate(_UNICODE).strip().strip("`")
+    text = without_lookalikes(answer).strip().strip("`")
     if text.startswith("**") and text.endswith("**"):
         text = text.strip("*")
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text.strip())
     text = _FUNCTION.sub(_latex_function, text)
     text = groups_replaced(text, r"\sqrt", "{", "}")
+    text = without_remark(with_fractions(with_plain_groups(text)))
+    for _ in range(_MOST_NUMBER_WORDS):
+        text = _NUMBER_WORD.sub(_power_of_ten, text)
     text = text.rstrip(" .,;:").lstrip(" ,;:")
     while text.startswith("=") or (text.startswith("{") and text.endswith("}") and "{" not in text[1:]):
         text = text[1:].strip() if text.startswith("=") else text[1:-1].strip()
@@ -106,6 +109,12 @@ def normalize(answer: str) -> str:
         return text.replace(" ", "")
     number = _THOUSANDS_WITH_UNIT.match(text)
     return text if number is None else number.group().replace(",", "") + text[number.end() :]
+
+
+def _power_of_ten(match: re.Match[str]) -> str:
+    unit = (match[3] or "").strip()
+    factor = _NUMBER_WORDS[match[2].lower()]
+    return rf" \times {factor}" + (rf" \text{{ {unit}}}" if unit else "")
 
 
 def _latex_function(match: re.Match[str]) -> str:
