@@ -14,7 +14,10 @@ from rlvr.verify.verdict import ExtractionFormat
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BARE_BOX_CONTENT = re.compile(r"(?![A-Za-z]{2})[^\s{}$\\.,;`'\")]+(?:[.,]\d+)*")
 """TeX boxes one token; a word after `\\boxed` is prose about the command."""
-_PLACEHOLDER = re.compile(r"(?:\\text\{|[\s.$…]|\\[lc]?dots|(?:(?:your|the|my|final|numerical)\s+)*answer(?:\s+here)?|\})*", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"(?:\\text\{|[\s.$…]|\\[lc]?dots|(?:(?:your|the|my|final|numerical)\s+)*answer(?:\s+here)?|\})*",
+    re.IGNORECASE,
+)
 """What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
 _APPROXIMATED = re.compile(
     r"[\s$,.;:()]*(?:\\[()\[\]]|\\[,;:! ]|\\q?quad|[\s$,.;:()])*(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.|about|roughly)\s+)*"
@@ -40,6 +43,12 @@ _MOST_WORDS = 4
 _ANSWER_LINE = re.compile(r"[\s*#>_]*(?:final\s+)?answer[\s*]*:[\s*]*", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _ANSWER_PHRASE = re.compile(r"\banswer\s*(?:is|:|=)\s*:?\s*", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:doubt|unsure|unlikely|deny|whether|(?:not|isn't) (?:sure|certain|true|clear)|(?:don't|do not|cannot|can't) "
+    r"(?:think|believe|say|be)|(?:wrong|false|impossible|incorrect) (?:that|to))\b",
+    re.IGNORECASE,
+)
+"""What comes before a mention of an answer that is no statement of it."""
 _SENTENCE_END = re.compile(r"[.!](?=\s|$)|\n|,(?=\s+(?!and\b|or\b)[a-z]{2})")
 _STATED = re.compile(r"\b(?:is|are)\b:?\s*")
 _MARKED = re.compile(
@@ -211,6 +220,8 @@ def _unmarked(visible: str) -> str | None:
     if not lines:
         return None
     phrases = list(_ANSWER_PHRASE.finditer(visible))
+    if phrases and _DENIED.search(_SENTENCE_END.split(visible[: phrases[-1].start()])[-1]):
+        return None
     if phrases:
         return _stated(visible[phrases[-1].end() :])
     line = lines[-1].strip()

@@ -31,7 +31,9 @@ def compare(golds: list[str], answer: str) -> Outcome:
     if sides and not _is_rounding(*sides):
         return Outcome.DIFFERENT
     outcomes = [
-        equivalent(normalize(gold), side, algebraically_equivalent) for gold in golds for side in sides or (answer,)
+        equivalent(normalize(gold), side, algebraically_equivalent)
+        for gold in golds
+        for side in sides or (answer,)
     ]
     for outcome in (Outcome.EQUAL, Outcome.DIFFERENT):
         if outcome in outcomes:
@@ -83,6 +85,9 @@ def _numerically_equal(gold: sympy.Basic, answer: sympy.Basic) -> bool | None:
         return None
     if gold_value == 0 or answer_value == 0:
         return bool(gold.equals(0)) and bool(answer.equals(0))
+    exact_gold, exact_answer = gold.doit(), answer.doit()
+    if not decimal and exact_gold.is_Rational and exact_answer.is_Rational:
+        return bool(exact_gold == exact_answer)
     difference = abs(gold_value - answer_value).evalf(_DIGITS)
     size = abs(gold_value).evalf(_DIGITS)
     if decimal:

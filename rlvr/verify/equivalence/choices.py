@@ -17,7 +17,9 @@ _FORMS = tuple(
     )
 )
 _LETTER = re.compile(r"\(?([A-Za-z])\)?")
-_OPERATOR = re.compile(r"[+*/^_=<>,;|!]|\\(?:cdot|times|cup|cap|to|in|le|ge|ne|lt|gt|div|pm|over|circ)(?![A-Za-z])|-\s*[A-Za-z]")
+_OPERATOR = re.compile(
+    r"[+*/^_=<>,;|!]|\\(?:cdot|times|cup|cap|to|in|le|ge|ne|lt|gt|div|pm|over|circ)(?![A-Za-z])|-\s*[A-Za-z]"
+)
 _HEDGE = re.compile(
     r"\b(?:or|and|not|nor)\b\W*\(?[A-J]\b(?!\s*[a-z])|[,;]\s*(?:\\text\w*\{)?\s*\(?[A-J]\)?(?![A-Za-z])|\([A-J]\)"
     r"|\b(?:wrong|incorrect|maybe|perhaps|possibly|unsure|alternatively)\b"

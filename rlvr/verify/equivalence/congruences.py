@@ -3,12 +3,13 @@
 import re
 from typing import NamedTuple
 
+from rlvr.verify.equivalence.latex import without_text_commands
 from rlvr.verify.equivalence.members import elements
 from rlvr.verify.equivalence.numerals import integer_text
 
 _MODULUS = re.compile(
-    r"[\s,]*\(?\s*(?:\\[bp]?mod(?![A-Za-z])|\\(?:text|mathrm|operatorname)\s*\{[\s(]*mod(?:ulo)?\s*\}|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))"
-    r"\s*\{?\s*(?P<modulus>[^{}()]+?)\s*\}?\s*\)?$"
+    r"[\s,]*\(?\s*(?:\\[bp]?mod(?![A-Za-z])|\\operatorname\s*\{\s*mod\s*\}|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))"
+    r"\s*\{?\s*(?P<modulus>(?:\w|\^\{?\w+\}?|[+*-])+)\s*\}?\s*\)?$"
 )
 
 
@@ -24,12 +25,15 @@ def congruence(text: str) -> Congruence | None:
     """Return the parts of a congruence, with integer residues reduced; None where a text is none."""
     if "mod" not in text:
         return None
+    text = without_text_commands(text)
     match = _MODULUS.search(text)
     if match is None:
         return None
     quantity, sign, residue = text[: match.start()].rpartition(r"\equiv")
     if not sign:
         quantity, sign, residue = text[: match.start()].rpartition("=")
+    if "mod" in quantity or not residue.strip():
+        return None
     modulus = match["modulus"].strip()
     residues = [_reduced(one, modulus) for one in elements(residue.strip(), spaced=True)]
     return Congruence("".join(quantity.split()), frozenset(residues), modulus)

@@ -1,6 +1,7 @@
 """Writing the arguments of LaTeX commands in one way, and dropping what prints nothing."""
 
 import re
+from itertools import accumulate
 
 from rlvr.verify.equivalence.latex import nesting_depth, tokens
 
@@ -11,7 +12,7 @@ _INVISIBLE = frozenset(
 _STRUTS = frozenset([r"\strut", r"\mathstrut", r"\null", r"\nonumber", r"\notag", r"\relax"])
 _NEEDED = re.compile(
     r"[\^_]\s*\\|\}\s*[\^_]|\\(?:frac|binom|sqrt)\s*[^\s{\[]|\\(?:frac|binom)\s*\{"
-    r"|\\(?:[hv]?phantom|label|tag|[hv]space|(?:math)?strut|null|nonumber|notag|relax)(?![A-Za-z])"
+    r"|\\sqrt\s*\[[^\]]*\]\s*[^\s{]|\\(?:[hv]?phantom|label|tag|[hv]space|(?:math)?strut|null|nonumber|notag|relax)(?![A-Za-z])"
 )
 _DEEPEST = 40
 
@@ -20,11 +21,17 @@ def with_plain_groups(text: str) -> str:
     r"""Return LaTeX with braces around arguments and exponents, without braces around bases, without phantoms.
 
     `\frac12` becomes `\frac{1}{2}`, `2^\frac{1}{2}` becomes `2^{\frac{1}{2}}`, `{a}_{1}` becomes `a_{1}`, and
-    `5\phantom{0}` becomes `5`. Text nested deeper than any answer is returned as it is.
+    `5\phantom{0}` becomes `5`. Text with an unclosed brace, or nested deeper than any
+    answer, is returned as it is.
     """
-    if _NEEDED.search(text) is None or nesting_depth(text) > _DEEPEST:
+    if _NEEDED.search(text) is None or nesting_depth(text) > _DEEPEST or not _is_balanced(text):
         return text
     return _Writer(tokens(text)).rewritten()
+
+
+def _is_balanced(text: str) -> bool:
+    depths = list(accumulate((token == "{") - (token == "}") for token in tokens(text)))
+    return min(depths) == depths[-1] == 0
 
 
 class _Writer:
@@ -74,8 +81,10 @@ class _Writer:
         if token in _STRUTS:
             return ""
         if token.startswith("\\") and len(token) > 1 and token[1].isalpha():
-            arguments = self.adjacent_groups()
-            return "" if token in _INVISIBLE else token + arguments
+            if token in _INVISIBLE:
+                self.arguments(1)
+                return ""
+            return token + self.adjacent_groups()
         return token
 
     def script(self) -> str:

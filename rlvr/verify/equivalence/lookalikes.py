@@ -24,8 +24,8 @@ _GREEK = dict(
 )
 _LATIN_LOOKALIKES = dict(
     zip(
-        "АВЕКМНОРСТХаеорсухіјѕ" "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
-        "ABEKMHOPCTXaeopcyxijs" "ABEZHIKMNOPTYXo",
+        "АВЕКМНОРСТХаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
+        "ABEKMHOPCTXaeopcyxijsABEZHIKMNOPTYXo",
         strict=True,
     )
 )

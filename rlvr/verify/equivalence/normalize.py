@@ -37,6 +37,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\langle(?![A-Za-z])", "("),
         (r"\\rangle(?![A-Za-z])", ")"),
         (r"\{\s*,\s*\}", ","),
+        (r"(?:^|(?<=\d))\{\s*\}", ""),
         (r"(?<=\d)\\[,;:](?=\d{3}(?!\d))", ""),  # 7\,425\,000
         (r"(?:(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s)+", " "),
         (r"\\(?:left|right|[bB]igg?[lrm]?)\s*\.", ""),
@@ -59,14 +60,15 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\1\2",
         ),
         (  # 3rd, 3^{\text{rd}}
-            r"(?<=\d)\s?(?:\^?(?:\{ORDINAL\}|ORDINAL)|\^?\{?\\(?:text\w*|mathrm|mbox)\s?\{\s?ORDINAL\s?\}\}?)(?![A-Za-z{}])"
-            .replace("ORDINAL", "(?:st|nd|rd|th)"),
+            r"(?<=\d)\s?(?:\^?(?:\{ORDINAL\}|ORDINAL)|\^?\{?\\(?:text\w*|mathrm|mbox)\s?\{\s?ORDINAL\s?\}\}?)(?![A-Za-z{}])".replace(
+                "ORDINAL", "(?:st|nd|rd|th)"
+            ),
             "",
         ),
         (r"\*\*", "^"),
         # 4.5e33; an exponent that a letter follows is Euler's number to a power
         (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
-        (r"(?<=\d)\.(?![\d\\.])", ""),  # 1./3
+        (r"(?<=\d)\.(?![\d\\.(])", ""),  # 1./3
         (r"^([+-]?\d+) +(\d+)\s*/\s*(\d+)(?=$|\s*\\%|\s*\\text| [A-Za-z]{2})", r"\1\\frac{\2}{\3}"),  # 1 1/4
         (r"^([+-]?)(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),
     ]

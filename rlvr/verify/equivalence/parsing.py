@@ -14,8 +14,8 @@ from math_verify.grader import should_treat_as_complex
 
 _NORMALIZATION = NormalizationConfig(units=False, malformed_operators=True, nits=True, boxed="none")
 _CONVERSION = ConversionConfig(lowercase_symbols=False)
-_UNREADABLE = re.compile(r"\\ldots(?![A-Za-z])|\\text\{\s*(?:or|not)\b")
-"""What the grammar would drop: dots, alternatives, denials."""
+_UNREADABLE = re.compile(r"\\ldots(?![A-Za-z])|\\text\{\s*(?:or|not)\b|(?<![\d_^{])\d+\s*_")
+"""What the grammar would drop: dots, alternatives, denials, subscripts of numbers."""
 
 _PRIMED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])('+)(?!\s*_)")
 """The grammar ignores primes: it reads `y'` as `y`."""
@@ -28,7 +28,9 @@ _OBJECT = re.compile(
     r"\s*\{?\s*([A-Z](?:_?\d|')?(?:\s*[A-Z](?:_?\d|')?)*)\s*\}?(?![A-Za-z])"
 )
 """The name of a geometric object; to the grammar, the names of its points are factors."""
-_CALCULUS = re.compile(r"\\(?:int|oint|iint|partial)(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\mathrm\{d\})|\bd[a-z]/d")
+_CALCULUS = re.compile(
+    r"\\(?:int|oint|iint|partial)(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\mathrm\{d\})|\bd[a-z]/d"
+)
 _SYMBOL = re.compile(
     r"(?P<kept>\\(?:text\w*|mbox|mathrm|mathbf|mathit|mathsf|mathcal|mathbb|overline|overrightarrow|bar|vec|hat|tilde"
     r"|widehat|widetilde|operatorname|begin|end)\s*\{[^{}]*\})"

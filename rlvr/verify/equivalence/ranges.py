@@ -12,11 +12,17 @@ _BRACKETS = {"<": "(", r"\lt": "(", r"\le": "[", ">": "(", r"\gt": "(", r"\ge": 
 _RISING = frozenset(["<", r"\lt", r"\le"])
 _CLOSING = {"(": ")", "[": "]"}
 _TEXT = r"\\(?:text\w*|mbox|mathrm)\s*\{[\s,]*"
-_OR = re.compile(rf"[\s,]*(?:{_TEXT}or\s*\}}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee|cup)(?![A-Za-z]))\s*", re.IGNORECASE)
-_AND = re.compile(
-    rf"[\s,]*(?:{_TEXT}(?:and|but)\s*\}}|(?<![A-Za-z\\])and(?![A-Za-z])|\\(?:land|wedge|cap)(?![A-Za-z]))\s*", re.IGNORECASE
+_OR = re.compile(
+    rf"[\s,]*(?:{_TEXT}or\s*\}}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee|cup)(?![A-Za-z]))\s*",
+    re.IGNORECASE,
 )
-_BUILDER = re.compile(r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\s*\{?\s*R\s*\}?\s*)?(?:\\mid|\\vert|\||:)\s*(.*)\\\}")
+_AND = re.compile(
+    rf"[\s,]*(?:{_TEXT}(?:and|but)\s*\}}|(?<![A-Za-z\\])and(?![A-Za-z])|\\(?:land|wedge|cap)(?![A-Za-z]))\s*",
+    re.IGNORECASE,
+)
+_BUILDER = re.compile(
+    r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\s*\{?\s*R\s*\}?\s*)?(?:\\mid|\\vert|\||:)\s*(.*)\\\}"
+)
 _RELATION = re.compile(r"[<>=]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
 _ALL = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?")
 _MOST_PARTS = 8
@@ -35,7 +41,8 @@ class Range(NamedTuple):
     """A union of intervals, and how it is written."""
 
     intervals: list[Interval]
-    inequality: bool
+    names: frozenset[str]
+    """The quantities of its inequalities; empty where it is written with brackets only."""
 
 
 def as_range(text: str) -> Range | None:
@@ -43,14 +50,22 @@ def as_range(text: str) -> Range | None:
     builder = _BUILDER.fullmatch(text.strip())
     text = builder[2].strip() if builder else MEMBERSHIP.sub("", text.strip())
     if _ALL.fullmatch(text):
-        return Range([Interval("(", r"-\infty", r"\infty", ")")], False)
+        return Range([Interval("(", r"-\infty", r"\infty", ")")], frozenset())
     parts = [part.strip() for part in _OR.split(text)]
     if len(parts) > _MOST_PARTS:
         return None
     intervals = [_interval(part) for part in parts]
     if any(one is None for one in intervals):
         return None
-    return Range([one for one in intervals if one is not None], _ORDER.search(text) is not None)
+    sides = [
+        side
+        for part in parts
+        for half in _AND.split(part)
+        for side in _ORDER.split(half)[::2]
+        if is_name(side)
+    ]
+    names = frozenset("".join(side.split()) for side in sides if _ORDER.search(text) and side != r"\infty")
+    return Range([one for one in intervals if one is not None], names)
 
 
 def _interval(text: str) -> Interval | None:

@@ -24,7 +24,7 @@ _OPENING = re.compile(
 _SYMBOL = r"(?P<symbol>[A-Za-z](?:_(?:\w|\{\w+\}))?|\\(?:alpha|beta|lambda|mu|theta|phi))"
 _EACH = r"(?:(?:for|where|with|and|any|all|every|each|some|arbitrary|\\forall|\\,)\s*)*"
 _KIND = (
-    r"(?:an?\s+)?(?:(?:any|all|arbitrary|positive|non-?negative|non-?zero|fixed|real|complex)[\s-]+)*"
+    r"(?:(?:an?|the)\s+)?(?:(?:any|all|arbitrary|positive|non-?negative|non-?zero|fixed|real|complex)[\s-]+)*"
     r"(?P<kind{}>integers?|(?:natural|real|complex|rational|whole) numbers?|numbers?|reals?|constants?(?: of integration)?|parameters?)"
 )
 _SET = (
@@ -32,7 +32,7 @@ _SET = (
     r"(?P<part>(?:\s*[\^_]\s*(?:\{[^{}]*\}|[+*\d-]))*)"
 )
 _RANGE = re.compile(
-    rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}(?:{_SYMBOL}\s*(?:{_SET}|(?:is|being|are)?\s*{_KIND.format(1)})"
+    rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}(?:{_SYMBOL}\s*(?:{_SET}|(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)|(?:is|being|are)?\s*{_KIND.format(1)})"
     rf"|(?P<named>(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?){_KIND.format(2)}\s+{_SYMBOL.replace('symbol', 'symbol2')})\s*(?(open)\))[\s.]*$"
 )
 _KINDS = {"integer": "Z", "natural": "N", "whole": "N", "real": "R", "complex": "C", "rational": "Q"}
@@ -56,13 +56,15 @@ class Family(NamedTuple):
 
 def family(text: str) -> Family | None:
     r"""Split `\frac{\pi}{4}+k\pi, k \in \mathbb{Z}` and `cx^2 \text{ for any real c}`; None if it is no family."""
-    if "in" not in text and not re.search(r"integer|number|real|constant|parameter", text):
+    if not re.search(r"\\(?:in|ge|ne)(?![A-Za-z])|>|integer|number|real|constant|parameter", text):
         return None
     plain = " ".join(without_text_commands(text).split())
     match = _RANGE.search(plain)
     if match is None:
         return None
     value = plain[: match.start()].strip(" ,;")
+    if match["bound"] and re.search(r"[<>]|\\(?:le|ge|ne)(?![A-Za-z])", value):
+        return None
     parameter = match["symbol"] or match["symbol2"]
     if not re.search(rf"(?<!\\){re.escape(parameter)}", value):
         return None

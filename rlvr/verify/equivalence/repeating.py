@@ -4,7 +4,7 @@ import re
 from math import gcd
 
 _MARKED = re.compile(
-    r"(?<![\d.])(\d+)\.(\d*)(?:"
+    r"(?<![\d.])(\d*)\.(\d*)(?:"
     r"\\(?:overline|bar)\s*(?:\{(\d+)\}|(\d))"
     rf"|(\\dot\s*(?:\{{\d\}}|\d)(?:\d*\\dot\s*(?:\{{\d\}}|\d))?)"
     r"|(?<=\.)\((\d+)\)(?![\d^(])"
@@ -43,7 +43,7 @@ def _from_dots(match: re.Match[str]) -> str:
 
 def _fraction(whole: str, lead: str, period: str) -> str:
     denominator = 10 ** len(lead) * (10 ** len(period) - 1)
-    numerator = int(whole + lead + period) - int(whole + lead)
+    numerator = int(whole + lead + period) - int("0" + whole + lead)
     divisor = gcd(numerator, denominator)
     if denominator == divisor:
         return str(numerator // divisor)

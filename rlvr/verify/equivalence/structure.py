@@ -50,6 +50,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}(?:[\s'-]+[^\W\d_]+)*")
 _BASE = re.compile(
     r"\(?([+-]?\d[0-9A-Za-z.]*)\)?\s*_\s*(?:\{\s*(?:base\s*)?\(?(\w+)\)?\s*\}|(\w))", re.IGNORECASE
 )
+_HIGHEST_BASE = 36
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE)
 _COMPARISON = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
 _SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus)(?![A-Za-z])")
@@ -95,6 +96,8 @@ def _by_choice(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     gold_choice, answer_choice = choice(gold), choice(answer)
     gold_letter = letter_alone(gold, any_case=False)
     answer_letter = letter_alone(answer, any_case=gold_letter is not None and is_set_apart(gold))
+    if answer_choice and not answer_choice.rest:
+        answer_letter = answer_choice.letter
     if gold_letter:
         if answer_choice and answer_choice.rest:
             return _outcome(answer_choice.letter == gold_letter)
@@ -150,7 +153,7 @@ def _by_range(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
     gold_range, answer_range = as_range(gold), as_range(answer)
     if gold_range is None or answer_range is None:
         return None
-    if gold_range.inequality and answer_range.inequality and compact(gold)[:1] != compact(answer)[:1]:
+    if len(gold_range.names | answer_range.names) > 1:
         return None
     unmatched = list(answer_range.intervals)
     if len(gold_range.intervals) != len(unmatched):
@@ -175,8 +178,7 @@ def _words(text: str) -> list[str]:
 
 def _by_base(gold: str, answer: str) -> bool | None:
     """Compare numerals with a subscript base; if only one side gives the base, only the digits count."""
-    based_gold = _BASE.fullmatch(without_text_commands(gold))
-    based_answer = _BASE.fullmatch(without_text_commands(answer))
+    based_gold, based_answer = _based(gold), _based(answer)
     if based_gold and based_answer:
         return _digits_and_base(based_gold) == _digits_and_base(based_answer)
     if based_gold:
@@ -184,6 +186,14 @@ def _by_base(gold: str, answer: str) -> bool | None:
     if based_answer:
         return numerals_agree(gold, based_answer.group(1))
     return None
+
+
+def _based(text: str) -> re.Match[str] | None:
+    match = _BASE.fullmatch(without_text_commands(text))
+    if match is None:
+        return None
+    base = match.group(2) or match.group(3)
+    return None if base.isdecimal() and not 2 <= int(base[:4]) <= _HIGHEST_BASE else match
 
 
 def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:

@@ -98,8 +98,33 @@ _PREFIXES = {
     "k": "kilo", "c": "centi", "m": "milli", "d": "deci", "n": "nano", "p": "pico", "f": "femto", "u": "micro",
     "M": "mega", "G": "giga", "T": "tera",
 }  # fmt: skip
-_PREFIXED = ("m", "g", "s", "L", "N", "J", "W", "Pa", "Hz", "V", "A", "eV", "mol", "cal", "ohm", "bit", "byte", "pc", "Wh")
-_SPEEDS = {"mph": {"mi": 1, "h": -1}, "kmh": {"km": 1, "h": -1}, "kph": {"km": 1, "h": -1}, "kmph": {"km": 1, "h": -1}}
+_PREFIXED = (
+    "m",
+    "g",
+    "s",
+    "L",
+    "N",
+    "J",
+    "W",
+    "Pa",
+    "Hz",
+    "V",
+    "A",
+    "eV",
+    "mol",
+    "cal",
+    "ohm",
+    "bit",
+    "byte",
+    "pc",
+    "Wh",
+)
+_SPEEDS = {
+    "mph": {"mi": 1, "h": -1},
+    "kmh": {"km": 1, "h": -1},
+    "kph": {"km": 1, "h": -1},
+    "kmph": {"km": 1, "h": -1},
+}
 _VOLUMES = {"cc": {"cm": 3}}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
@@ -121,25 +146,34 @@ _NO_NOUN = frozenset(
 _NOUN = re.compile(r"(?:[a-z]{2,}s|[a-z]+-[a-z]+s)")
 _FRACTION = re.compile(r"[a-z]*(?:th|third|fifth|half|quarter)s")
 _OTHER_VALUE = re.compile(
-    r"\b(?:or|and|not|no|if|hundred|thousand|million|billion|trillion|dozen|score|gross)\b", re.IGNORECASE
+    r"\b(?:or|and|not|no|if|hundred|thousand|million|billion|trillion|dozen|score|gross|[ap]\.?\s?m)\b",
+    re.IGNORECASE,
 )
-"""Words that are no unit, not even after a gold's value."""
+"""Words that are no unit, not even after a gold's value; a time of day is no ratio."""
 
 _TEXT = (
     r"\\(?:text(?:bf|it|rm|normal|sf)?|mbox|mathrm|operatorname)\s*\{(?:[^{}]|\{[^{}]*\})*\}"
     r"(?:\s*\^\s*(?:\d|\{\s*-?\d\s*\}))?"
 )
 _TEXT_COMMAND = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_SIGNS = ((re.compile(r"\\cdot(?![A-Za-z])"), "*"), (re.compile(r"\\mu(?![A-Za-z])\s*"), "u"), (re.compile(r"\\Omega(?![A-Za-z])"), "ohm"))
+_SIGNS = (
+    (re.compile(r"\\cdot(?![A-Za-z])"), "*"),
+    (re.compile(r"\\mu(?![A-Za-z])\s*"), "u"),
+    (re.compile(r"\\Omega(?![A-Za-z])"), "ohm"),
+)
 _TEXT_TAIL = re.compile(rf"(?<=[^\s_^=])(?:\s*(?:/|\*|\\cdot(?![A-Za-z]))?\s*{_TEXT})+\.?$")
 _AFTER_VALUE = r"(?:(?<=[\d})])|(?<=\\pi)|(?<=\\pi ))"
 _WORDS = r"(?:\\mu |\\Omega(?![A-Za-z])|[A-Za-z$])[A-Za-z.-]*(?:\^(?:\d|\{-?\d\}))?"
-_BARE_TAIL = re.compile(rf"{_AFTER_VALUE}(?P<space>\s*)(?P<words>{_WORDS}(?:\s*[/*]\s*{_WORDS}|\s+{_WORDS})*)\.?$")
+_BARE_TAIL = re.compile(
+    rf"{_AFTER_VALUE}(?P<space>\s*)(?P<words>{_WORDS}(?:\s*[/*]\s*{_WORDS}|\s+{_WORDS})*)\.?$"
+)
 _OPEN_FUNCTION = re.compile(
     r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt)\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$"
 )
 """A function whose argument is the letters after it."""
-_TOKEN = re.compile(r"(?P<word>[A-Za-z$]+(?:-[A-Za-z]+)*)|\^\s*\{?\s*(?P<power>-?\d+)\s*\}?|(?P<mark>[/*])|[\s()]+|(?P<other>.)")
+_TOKEN = re.compile(
+    r"(?P<word>[A-Za-z$]+(?:-[A-Za-z]+)*)|\^\s*\{?\s*(?P<power>-?\d+)\s*\}?|(?P<mark>[/*])|[\s()]+|(?P<other>.)"
+)
 
 
 def _table() -> dict[str, str]:
@@ -161,28 +195,32 @@ _UNITS_IN_LOWER_CASE = {name.lower(): unit for name, unit in _UNITS.items() if l
 
 def split_unit(gold: str) -> tuple[str, str]:
     """Return the value and the unit of a gold answer; the unit is empty where it has none."""
-    value, words, _ = _tail(gold)
-    if not words or _OTHER_VALUE.search(words) or (len(words) == 1 and words not in _UNITS):
+    value, words, space = _tail(gold)
+    if not words or _OTHER_VALUE.search(words):
         return gold, ""
-    return value, words
+    names_unit = len(words) > 1 if space is None else bool(space) and len(words) > 3
+    return (value, words) if names_unit or _states_unit(value, words, space) else (gold, "")
 
 
 def value_in(answer: str, gold_unit: str) -> str | None:
     """Return an answer without its unit, as written if it has none; None if it states another than the gold's."""
-    value, words, bare = _tail(answer)
+    value, words, space = _tail(answer)
     if not words or _OTHER_VALUE.search(words):
         return answer
     if words.casefold().split() == gold_unit.casefold().split():
         return value
-    unit = known_unit(words)
-    if unit is None:
-        return value if _is_counted_noun(words) else answer
-    if bare is not None and len(words) < 3 and (has_unknowns(value) or (len(words) == 1 and not bare)):
-        return answer  # a letter next to a value is a factor
-    gold_known = known_unit(gold_unit) if gold_unit else None
-    if gold_known and not ({"unit"} & {*gold_known, *unit}) and gold_known != unit:
-        return None
-    return value
+    if not _states_unit(value, words, space):
+        return value if _is_counted_noun(words) and space != "" else answer
+    unit, expected = known_unit(words) or {}, known_unit(gold_unit) or {}
+    contradiction = expected and expected != unit and "unit" not in {*expected, *unit}
+    return None if contradiction else value
+
+
+def _states_unit(value: str, words: str, space: str | None) -> bool:
+    """Tell whether words are a known unit; letters right after a value, or after unknowns, are factors."""
+    if known_unit(words) is None:
+        return False
+    return space is None or not (len(words) < 3 and (has_unknowns(value) or (len(words) == 1 and not space)))
 
 
 def _tail(expression: str) -> tuple[str, str, str | None]:
