@@ -19,16 +19,18 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 """What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
+_BETWEEN = r"(?:\\[()\[\],;:! ]|\\q?quad|[\s$,.;:()])*"
 _APPROXIMATED = re.compile(
-    r"[\s$,.;:()]*(?:\\[()\[\]]|\\[,;:! ]|\\q?quad|[\s$,.;:()])*(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.|about|roughly)\s+)*"
-    r"(?:\\approx|\\simeq|≈|approximately|approx|numerically|decimals?|decimal\s+\w+)(?:\s+(?:is|value|form|equal\s+to|about))*"
-    r"(?:\\[()\[\]]|\\[,;:! ]|[\s$,.;:()])*",
+    rf"{_BETWEEN}(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.|about|roughly)\s+)*"
+    r"(?:\\approx|\\simeq|≈|approximately|approx|numerically|decimals?|decimal\s+\w+)"
+    rf"(?:\s+(?:is|value|form|equal\s+to|about))*{_BETWEEN}",
     re.IGNORECASE,
 )
+"""What announces, between two boxes, that the second repeats the first as a decimal."""
 _APPROXIMATE_CONTENT = re.compile(r"\s*(?:\\approx|\\simeq|≈)?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*")
 _TAG_MENTION = re.compile(
-    r"(?<=[\w)] )</?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b)|(?<=[`\"'])</?think>(?=[`\"'])"
-    r"|(?<=[\w)] )<think>\s*(?:\.\.\.|…)\s*</think>"
+    r"<(?<=[\w)] <)/?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b)"
+    r"|<(?<=[`\"']<)/?think>(?=[`\"'])|<(?<=[\w)] <)think>\s*(?:\.\.\.|…)\s*</think>"
 )
 """A tag in a sentence about thinking; it opens or closes nothing."""
 _BOX_JOINT = re.compile(
@@ -44,8 +46,9 @@ _ANSWER_LINE = re.compile(r"[\s*#>_]*(?:final\s+)?answer[\s*]*:[\s*]*", re.IGNOR
 _ANSWER_TAG = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _ANSWER_PHRASE = re.compile(r"\banswer\s*(?:is|:|=)\s*:?\s*", re.IGNORECASE)
 _DENIED = re.compile(
-    r"\b(?:doubt|unsure|unlikely|deny|whether|(?:not|isn't) (?:sure|certain|true|clear)|(?:don't|do not|cannot|can't) "
-    r"(?:think|believe|say|be)|(?:wrong|false|impossible|incorrect) (?:that|to))\b",
+    r"\b(?:doubt|unsure|unlikely|deny|whether|(?:not|isn't) (?:sure|certain|true|clear)"
+    r"|(?:don't|do not|cannot|can't) (?:think|believe|say|be)"
+    r"|(?:wrong|false|impossible|incorrect) (?:that|to))\b",
     re.IGNORECASE,
 )
 """What comes before a mention of an answer that is no statement of it."""

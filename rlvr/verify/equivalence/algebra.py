@@ -22,9 +22,9 @@ _SAMPLE_POINT = [sympy.Rational(numerator, 97) for numerator in (113, 151, 71, 2
 
 
 def compare(golds: list[str], answer: str) -> Outcome:
-    """Compare an extracted answer with the gold answer and its alternates, all as written.
+    r"""Compare an extracted answer with the gold answer and its alternates, all as written.
 
-    An answer `\\sqrt{2} \\approx 1.414` may agree with the gold on either side, if the sides agree with each other.
+    An answer `\sqrt{2} \approx 1.414` may agree with the gold on either side, if its sides agree.
     """
     answer = normalize(answer)
     sides = approximation(answer)

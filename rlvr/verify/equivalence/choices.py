@@ -1,4 +1,4 @@
-"""Choice letters, alone and with the text or value of their option: `(C)`, `\\textbf{(C)}\\ 36`, `C: it doubles`."""
+r"""Choice letters, alone and with the text or value of their option: `(C)`, `\textbf{(C)}\ 36`."""
 
 import re
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def is_set_apart(text: str) -> bool:
 
 
 def letter_alone(text: str, any_case: bool) -> str | None:
-    """Return the letter of `(C)`, `\\text{C}` and `C` in upper case; None for anything else.
+    r"""Return the letter of `(C)`, `\text{C}` and `C` in upper case; None for anything else.
 
     ``any_case`` is false where a small letter without brackets is a quantity, no choice.
     """

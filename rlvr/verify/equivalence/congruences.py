@@ -1,4 +1,4 @@
-"""Residue classes: `n \\equiv 3 \\pmod 7`, in the many ways to write the modulus."""
+r"""Residue classes: `n \equiv 3 \pmod 7`, in the many ways to write the modulus."""
 
 import re
 from typing import NamedTuple

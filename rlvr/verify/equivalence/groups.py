@@ -18,7 +18,7 @@ _DEEPEST = 40
 
 
 def with_plain_groups(text: str) -> str:
-    r"""Return LaTeX with braces around arguments and exponents, without braces around bases, without phantoms.
+    r"""Return LaTeX with braces around arguments and exponents, without braces around bases or phantoms.
 
     `\frac12` becomes `\frac{1}{2}`, `2^\frac{1}{2}` becomes `2^{\frac{1}{2}}`, `{a}_{1}` becomes `a_{1}`, and
     `5\phantom{0}` becomes `5`. Text with an unclosed brace, or nested deeper than any

@@ -14,14 +14,11 @@ _SCRIPTS = (
 _ROOT_OF_NUMERAL = re.compile(r"√\s?(\d+)")
 _ROOT_OF_LETTER = re.compile(r"√\s?([A-Za-z])")
 
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "
-        "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
-        strict=True,
-    )
-)
+_GREEK_NAMES = """
+    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega
+    Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+"""
+_GREEK = dict(zip("αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΠΣΦΨΩ", _GREEK_NAMES.split(), strict=True))
 _LATIN_LOOKALIKES = dict(
     zip(
         "АВЕКМНОРСТХаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
@@ -35,16 +32,18 @@ _COMMANDS = {
     "−": "-", "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "﹣": "-", "⁃": "-", "➖": "-",
     "➕": "+", "﹢": "+", "÷": "/", "∕": "/", "⁄": "/", "⧸": "/", "➗": "/",
     "’": "'", "′": "'", "‘": "'", "ʹ": "'", "″": "''", "”": '"', "“": '"',
-    "％": "%", "﹪": "%", "，": ",", "、": ",", "。": ".", "．": ".", "：": ":", "∶": ":", "ː": ":", "；": ";",
+    "％": "%", "﹪": "%", "，": ",", "、": ",", "。": ".", "：": ":", "∶": ":", "；": ";",
     "﹦": "=", "⩵": "=", "＝": "=", "∗": "*", "﹡": "*", "✕": r"\times ", "✖": r"\times ", "⨯": r"\times ",
     "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "・": r"\cdot ",
     "√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "°": r"^\circ ", "º": r"^\circ ", "˚": r"^\circ ",
     "π": r"\pi ", "ϕ": r"\phi ", "ϵ": r"\epsilon ", "ϑ": r"\vartheta ", "µ": r"\mu ", "ℏ": r"\hbar ",
     "∞": r"\infty ", "…": r"\ldots ", "⋯": r"\ldots ", "±": r"\pm ", "∓": r"\mp ",
-    "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≧": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-    "﹤": "<", "﹥": ">", "≡": r"\equiv ", "≅": r"\cong ", "∠": r"\angle ", "△": r"\triangle ", "∆": r"\Delta ",
+    "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≧": r"\ge ",
+    "≠": r"\ne ", "≈": r"\approx ",
+    "﹤": "<", "﹥": ">", "≡": r"\equiv ", "≅": r"\cong ", "∠": r"\angle ", "△": r"\triangle ",
+    "∆": r"\Delta ",
     "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ",
-    "∨": r"\lor ", "∧": r"\land ", "∣": "|", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
+    "∨": r"\lor ", "∧": r"\land ", "∣": "|", "⟨": r"\langle ", "⟩": r"\rangle ",
     "ℕ": r"\mathbb{N}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℝ": r"\mathbb{R}", "ℂ": r"\mathbb{C}",
     "∀": r"\forall ", "∃": r"\exists ", "∂": r"\partial ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ",
     "⊥": r"\perp ", "∥": r"\parallel ", "→": r"\to ", "€": "", "£": "", "¥": "", "₹": "", "￥": "",
@@ -69,7 +68,7 @@ _TABLE = _table()
 
 
 def without_lookalikes(text: str) -> str:
-    r"""Replace look-alikes (`−`, `５`, `х`) by the characters they look like, and signs (`√`, `²`, `½`) by LaTeX."""
+    r"""Replace look-alikes (`−`, `５`, `х`) by what they look like, and signs (`√`, `²`, `½`) by LaTeX."""
     if text.isascii():
         return text
     text = _ROOT_OF_NUMERAL.sub(r"\\sqrt{\1}", text)

@@ -1,7 +1,7 @@
 """Parsing one expression with the grammar that math-verify uses; nothing is evaluated as code.
 
-The grammar is called directly. math-verify's own entry point changes every symbol to lower case, searches a text
-that does not parse for a fraction that does, and drops words and ellipses after a number.
+The grammar is called directly. math-verify's own entry point changes every symbol to lower case, searches a
+text that does not parse for a fraction that does, and drops words and ellipses after a number.
 """
 
 import re
@@ -66,7 +66,7 @@ def parsed(expression: str) -> sympy.Basic | None:
 def _with_stand_ins(text: str) -> str:
     r"""Name the symbols that the grammar would read as something else.
 
-    It reads `I` as the imaginary unit, both `\gamma` and `\Gamma` as Euler's constant, `dx` as a differential, and
+    It reads `I` as the imaginary unit, `\gamma` and `\Gamma` as Euler's constant, `dx` as a differential, and
     fails on `E_{1}`, because it reads every e as Euler's number.
     """
     text = _OBJECT.sub(_object_name, text)

@@ -1,4 +1,4 @@
-"""Intervals and solved inequalities: `x > 3` and `(3, \\infty)`, joined by "or" (a union) or "and" (both hold)."""
+r"""Intervals and solved inequalities, `(3, \infty)` and `x > 3`, joined by "or" or "and"."""
 
 import re
 from collections import Counter

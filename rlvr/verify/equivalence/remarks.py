@@ -1,39 +1,44 @@
-"""Remarks that close an answer and leave its value as it is: `(approximately)`, `in total`, `k \\in \\mathbb{Z}`."""
+r"""Remarks that close an answer and leave its value: `(approximately)`, `in total`, `k \in \mathbb{Z}`."""
 
 import re
 from typing import NamedTuple
 
 from rlvr.verify.equivalence.latex import without_text_commands
 
+_PLACES = r"(?:the nearest [a-z]+|(?:\d|two|three|four) (?:decimal places?|significant (?:figures|digits)))"
 _REMARK = (
-    r"(?:approximately|approx\.?|exactly|exact|simplified|in (?:simplest|lowest|reduced) (?:form|terms)|in total|in all|total|"
-    r"altogether|overall|rounded(?: to (?:the nearest [a-z]+|(?:\d|two|three|four) (?:decimal places?|significant (?:figures|digits))))?|"
-    r"to (?:the nearest [a-z]+|(?:\d|two|three|four) (?:decimal places?|significant (?:figures|digits))))"
+    r"(?:approximately|approx\.?|exactly|exact|simplified|in (?:simplest|lowest|reduced) (?:form|terms)"
+    rf"|in total|in all|total|altogether|overall|rounded(?: to {_PLACES})?|to {_PLACES})"
 )
+_TEXT = r"\\(?:text\w*|mbox|mathrm)\s*\{"
 _CLOSING = re.compile(
-    rf"(?<=\S)[\s,;]*(?:\({_REMARK}\)|\\(?:text\w*|mbox|mathrm)\s*\{{[\s,;]*\(?{_REMARK}\)?\s*\}}|"
-    rf"\(\s*\\(?:text\w*|mbox|mathrm)\s*\{{\s*{_REMARK}\s*\}}\s*\)|(?:(?<=[\s,;]){_REMARK}))[\s.]*$",
+    rf"(?<=\S)[\s,;]*(?:\({_REMARK}\)|{_TEXT}[\s,;]*\(?{_REMARK}\)?\s*\}}|\(\s*{_TEXT}\s*{_REMARK}\s*\}}\s*\)"
+    rf"|(?<=[\s,;]){_REMARK})[\s.]*$",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
-    r"^(?:\\(?:approx|simeq)(?![A-Za-z])|(?:\\(?:text\w*|mbox|mathrm)\s*\{\s*)?(?:approximately|approx\.?|exactly)(?![A-Za-z])(?:\s*\})?)"
+    rf"^(?:\\(?:approx|simeq)(?![A-Za-z])|(?:{_TEXT}\s*)?(?:approximately|approx\.?|exactly)(?![A-Za-z])(?:\s*\}})?)"
     r"\s*(?=\S)",
     re.IGNORECASE,
 )
 
-_SYMBOL = r"(?P<symbol>[A-Za-z](?:_(?:\w|\{\w+\}))?|\\(?:alpha|beta|lambda|mu|theta|phi))"
+_SYMBOL = r"(?P<{}>[A-Za-z](?:_(?:\w|\{{\w+\}}))?|\\(?:alpha|beta|lambda|mu|theta|phi))"
 _EACH = r"(?:(?:for|where|with|and|any|all|every|each|some|arbitrary|\\forall|\\,)\s*)*"
 _KIND = (
     r"(?:(?:an?|the)\s+)?(?:(?:any|all|arbitrary|positive|non-?negative|non-?zero|fixed|real|complex)[\s-]+)*"
-    r"(?P<kind{}>integers?|(?:natural|real|complex|rational|whole) numbers?|numbers?|reals?|constants?(?: of integration)?|parameters?)"
+    r"(?:integers?|(?:natural|real|complex|rational|whole) numbers?|numbers?|reals?"
+    r"|constants?(?: of integration)?|parameters?)"
 )
 _SET = (
-    r"\\in\s*(?:\\(?:mathbb|mathbf|mathrm)\s*\{?\s*(?P<set>[ZNRQC])\s*\}?|\\(?P<short>[ZNRQC])(?![A-Za-z])|(?P<bare>[ZNRQC]))"
-    r"(?P<part>(?:\s*[\^_]\s*(?:\{[^{}]*\}|[+*\d-]))*)"
+    r"\\in\s*(?:\\(?:mathbb|mathbf|mathrm)\s*\{?\s*(?P<set>[ZNRQC])\s*\}?"
+    r"|\\(?P<short>[ZNRQC])(?![A-Za-z])|(?P<bare>[ZNRQC]))(?P<part>(?:\s*[\^_]\s*(?:\{[^{}]*\}|[+*\d-]))*)"
 )
+_BOUND = r"(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)"
 _RANGE = re.compile(
-    rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}(?:{_SYMBOL}\s*(?:{_SET}|(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)|(?:is|being|are)?\s*{_KIND.format(1)})"
-    rf"|(?P<named>(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?){_KIND.format(2)}\s+{_SYMBOL.replace('symbol', 'symbol2')})\s*(?(open)\))[\s.]*$"
+    rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}"
+    rf"(?:{_SYMBOL.format('symbol')}\s*(?:{_SET}|{_BOUND}|(?:is|being|are)?\s*{_KIND})"
+    rf"|(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?{_KIND}\s+{_SYMBOL.format('named')})"
+    r"\s*(?(open)\))[\s.]*$"
 )
 _KINDS = {"integer": "Z", "natural": "N", "whole": "N", "real": "R", "complex": "C", "rational": "Q"}
 
@@ -55,7 +60,7 @@ class Family(NamedTuple):
 
 
 def family(text: str) -> Family | None:
-    r"""Split `\frac{\pi}{4}+k\pi, k \in \mathbb{Z}` and `cx^2 \text{ for any real c}`; None if it is no family."""
+    r"""Split `k\pi, k \in \mathbb{Z}` or `cx^2 \text{ for any real c}`; None if the text is no family."""
     if not re.search(r"\\(?:in|ge|ne)(?![A-Za-z])|>|integer|number|real|constant|parameter", text):
         return None
     plain = " ".join(without_text_commands(text).split())
@@ -65,7 +70,7 @@ def family(text: str) -> Family | None:
     value = plain[: match.start()].strip(" ,;")
     if match["bound"] and re.search(r"[<>]|\\(?:le|ge|ne)(?![A-Za-z])", value):
         return None
-    parameter = match["symbol"] or match["symbol2"]
+    parameter = match["symbol"] or match["named"]
     if not re.search(rf"(?<!\\){re.escape(parameter)}", value):
         return None
     named = match["set"] or match["short"] or match["bare"]

@@ -1,4 +1,4 @@
-"""Repeating decimals as fractions: `0.1\\overline{6}`, `0.\\dot{3}`, `0.(27)`, `0.333...`."""
+r"""Repeating decimals as fractions: `0.1\overline{6}`, `0.\dot{3}`, `0.(27)`, `0.333...`."""
 
 import re
 from math import gcd
@@ -6,7 +6,7 @@ from math import gcd
 _MARKED = re.compile(
     r"(?<![\d.])(\d*)\.(\d*)(?:"
     r"\\(?:overline|bar)\s*(?:\{(\d+)\}|(\d))"
-    rf"|(\\dot\s*(?:\{{\d\}}|\d)(?:\d*\\dot\s*(?:\{{\d\}}|\d))?)"
+    r"|(\\dot\s*(?:\{\d\}|\d)(?:\d*\\dot\s*(?:\{\d\}|\d))?)"
     r"|(?<=\.)\((\d+)\)(?![\d^(])"
     r")(?![\d.])"
 )

@@ -1,9 +1,9 @@
 """Units after a value: which words are one, and whether two of them contradict each other.
 
-A unit is dropped on both sides, and none is converted. The words after the value of an answer must be a unit that
-is known, a counted noun in the plural, or the gold's own words; anything else (a denial, an operation, a second
-value) stays part of the answer and makes it another one. The gold is trusted: any words after its value are its
-unit. If both sides state units that are known, they must be the same.
+A unit is dropped on both sides, and none is converted. The words after the value of an answer must be a known
+unit, a counted noun in the plural, or the gold's own words; anything else (a denial, an operation, a second
+value) stays part of the answer and makes it another one. The gold is trusted: any words after its value are
+its unit. If both sides state units that are known, they must be the same.
 """
 
 import re
@@ -95,8 +95,8 @@ point: points pts
 """
 """Unit: its other names."""
 _PREFIXES = {
-    "k": "kilo", "c": "centi", "m": "milli", "d": "deci", "n": "nano", "p": "pico", "f": "femto", "u": "micro",
-    "M": "mega", "G": "giga", "T": "tera",
+    "k": "kilo", "c": "centi", "m": "milli", "d": "deci", "n": "nano", "p": "pico", "f": "femto",
+    "u": "micro", "M": "mega", "G": "giga", "T": "tera",
 }  # fmt: skip
 _PREFIXED = (
     "m",
@@ -129,20 +129,22 @@ _VOLUMES = {"cc": {"cm": 3}}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
 
-_MODIFIERS = frozenset(
-    """distinct different ordered unordered possible total positive negative nonnegative real complex rational integer
-    whole even odd prime composite right equilateral isosceles acute obtuse congruent similar valid more_or_less
-    regular red blue green white black yellow brown pink purple small large big old new us american
-    consecutive unique integral natural lattice degrees""".split()
-)
-_NO_NOUN = frozenset(
-    """plus minus times less unless perhaps always sometimes besides is was has does its this thus his yes us as
-    ones tens dozens hundreds thousands millions billions trillions halves scores percents decimals
-    equals exceeds fails works divides means gives seems appears looks lies guess guesses wrongs misses
-    squares cubes doubles triples powers multiples factorials inverse negatives options choices
-    perhaps towards upwards onwards afterwards otherwise across loss cross guess pass""".split()
-)
+_MODIFIERS = """
+    distinct different ordered unordered possible total positive negative nonnegative real complex
+    rational integer whole even odd prime composite right equilateral isosceles acute obtuse congruent
+    similar valid regular red blue green white black yellow brown pink purple small large big old new us
+    consecutive unique integral natural lattice solid
+"""
+"""Words that may stand before a counted noun."""
+_NO_NOUN = """
+    plus minus times less unless perhaps always sometimes besides is was has does its this thus his yes
+    us as ones tens dozens hundreds thousands millions billions trillions halves scores percents
+    decimals equals exceeds fails works divides means gives seems appears looks lies guess guesses
+    wrongs misses squares cubes doubles triples powers multiples factorials inverse negatives options
+    choices towards upwards onwards afterwards otherwise across loss cross pass
+"""
 """Words that end in s and are no nouns, and nouns that are operations or numbers."""
+_MODIFIER_SET, _NO_NOUN_SET = frozenset(_MODIFIERS.split()), frozenset(_NO_NOUN.split())
 _NOUN = re.compile(r"(?:[a-z]{2,}s|[a-z]+-[a-z]+s)")
 _FRACTION = re.compile(r"[a-z]*(?:th|third|fifth|half|quarter)s")
 _OTHER_VALUE = re.compile(
@@ -177,7 +179,7 @@ _TOKEN = re.compile(
 
 
 def _table() -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for line in _NAMES.strip().splitlines():
         unit, _, others = line.partition(":")
         names |= dict.fromkeys([unit, *others.split()], unit)
@@ -203,7 +205,7 @@ def split_unit(gold: str) -> tuple[str, str]:
 
 
 def value_in(answer: str, gold_unit: str) -> str | None:
-    """Return an answer without its unit, as written if it has none; None if it states another than the gold's."""
+    """Return an answer without its unit, as written if it has none; None if it contradicts the gold's."""
     value, words, space = _tail(answer)
     if not words or _OTHER_VALUE.search(words):
         return answer
@@ -287,9 +289,9 @@ def _is_counted_noun(words: str) -> bool:
     if known_unit(first) is not None:
         return True
     return (
-        all(word in _MODIFIERS for word in modifiers)
+        all(word in _MODIFIER_SET for word in modifiers)
         and _NOUN.fullmatch(noun) is not None
-        and noun not in _NO_NOUN
+        and noun not in _NO_NOUN_SET
         and _FRACTION.fullmatch(noun) is None
         and not noun.endswith("ss")
     )
