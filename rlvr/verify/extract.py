@@ -21,9 +21,9 @@ _PLACEHOLDER = re.compile(
 """What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
 _BETWEEN = r"(?:\\[()\[\],;:! ]|\\q?quad|[\s$,.;:()])*"
 _APPROXIMATED = re.compile(
-    rf"{_BETWEEN}(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.|about|roughly)\s+)*"
-    r"(?:\\approx|\\simeq|≈|approximately|approx|numerically|decimals?|decimal\s+\w+)"
-    rf"(?:\s+(?:is|value|form|equal\s+to|about))*{_BETWEEN}",
+    rf"{_BETWEEN}(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.)\s+)*"
+    r"(?:\\approx|\\simeq|≈|approximately|approx|about|roughly|numerically|decimals?|decimal\s+\w+)"
+    rf"(?:[\s,]+(?:this|it|that|is|value|form|equal\s+to|equals|about))*{_BETWEEN}",
     re.IGNORECASE,
 )
 """What announces, between two boxes, that the second repeats the first as a decimal."""
