@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from rlvr.verify.equivalence.latex import without_text_commands
 from rlvr.verify.equivalence.members import elements
+from rlvr.verify.equivalence.normalize import compact
 from rlvr.verify.equivalence.numerals import integer_text
 
 _MODULUS = re.compile(
@@ -36,7 +37,7 @@ def congruence(text: str) -> Congruence | None:
         return None
     modulus = match["modulus"].strip()
     residues = [_reduced(one, modulus) for one in elements(residue.strip(), spaced=True)]
-    return Congruence("".join(quantity.split()), frozenset(residues), modulus)
+    return Congruence(compact(quantity.strip()), frozenset(residues), modulus)
 
 
 def _reduced(residue: str, modulus: str) -> str:

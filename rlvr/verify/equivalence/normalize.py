@@ -27,6 +27,7 @@ _DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in [
+        (r"^(?:(?:USD|EUR|GBP|INR|JPY|CNY|Rs\.?)\s*(?=\d)|(?:US|A|C|NZ|HK|S)(?=\\?\$\s?\d))", ""),
         (r"(?<!\\)\\[()\[\]]|\\?\$", ""),  # math delimiters and currency
         (r",\s*\\!\s*(?=\d{3})", ","),  # 32,\! 348
         (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
@@ -56,13 +57,13 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
         # upright e, i, d, and a name; after a number it is a unit
         (
-            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
+            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot)(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
             r"\1\2",
         ),
         (  # 3rd, 3^{\text{rd}}
-            r"(?<=\d)\s?(?:\^?(?:\{ORDINAL\}|ORDINAL)|\^?\{?\\(?:text\w*|mathrm|mbox)\s?\{\s?ORDINAL\s?\}\}?)(?![A-Za-z{}])".replace(
-                "ORDINAL", "(?:st|nd|rd|th)"
-            ),
+            r"(?<=\d)\s?(?:\^?ORDINAL|\^?\{ORDINAL\}|\^\{TEXT\{\s?ORDINAL\s?\}\}|\^?TEXT\{\s?ORDINAL\s?\})(?![A-Za-z])".replace(
+                "TEXT", r"\\(?:text\w*|mathrm|mbox)\s?"
+            ).replace("ORDINAL", "(?:st|nd|rd|th)"),
             "",
         ),
         (r"\*\*", "^"),

@@ -16,9 +16,11 @@ _CLOSING = re.compile(
     rf"|(?<=[\s,;]){_REMARK})[\s.]*$",
     re.IGNORECASE,
 )
+_CLOSING_IN_TEXT = re.compile(rf"({_TEXT}[^{{}}]*?[a-z])\s+{_REMARK}\s*\}}$", re.IGNORECASE)
+_LABEL = r"(?:the )?(?:final |correct )?(?:answer|result)(?: is)?\s*[:=]?"
 _OPENING = re.compile(
-    rf"^(?:\\(?:approx|simeq)(?![A-Za-z])|(?:{_TEXT}\s*)?(?:approximately|approx\.?|exactly)(?![A-Za-z])(?:\s*\}})?)"
-    r"\s*(?=\S)",
+    rf"^(?:\\(?:approx|simeq)(?![A-Za-z])|{_TEXT}\s*(?:approximately|approx\.?|exactly|{_LABEL})\s*\}}"
+    r"|(?:approximately|approx\.?|exactly)(?![A-Za-z]))\s*(?=\S)",
     re.IGNORECASE,
 )
 
@@ -37,6 +39,7 @@ _BOUND = r"(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)"
 _RANGE = re.compile(
     rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}"
     rf"(?:{_SYMBOL.format('symbol')}\s*(?:{_SET}|{_BOUND}|(?:is|being|are)?\s*{_KIND})"
+    rf"|(?:for\s+(?:all|every|each|any)|\\forall)\s+{_SYMBOL.format('every')}"
     rf"|(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?{_KIND}\s+{_SYMBOL.format('named')})"
     r"\s*(?(open)\))[\s.]*$"
 )
@@ -47,7 +50,7 @@ def without_remark(text: str) -> str:
     """Drop a closing remark that changes no value, and the mark of an approximation before a value."""
     if not re.search(r"[A-Za-z]{4}", text):
         return text
-    return _OPENING.sub("", _CLOSING.sub("", text))
+    return _OPENING.sub("", _CLOSING.sub("", _CLOSING_IN_TEXT.sub(r"\1}", text)))
 
 
 class Family(NamedTuple):
@@ -61,7 +64,9 @@ class Family(NamedTuple):
 
 def family(text: str) -> Family | None:
     r"""Split `k\pi, k \in \mathbb{Z}` or `cx^2 \text{ for any real c}`; None if the text is no family."""
-    if not re.search(r"\\(?:in|ge|ne)(?![A-Za-z])|>|integer|number|real|constant|parameter", text):
+    if not re.search(
+        r"\\(?:in|ge|ne)(?![A-Za-z])|>|integer|number|real|constant|parameter|for |forall", text
+    ):
         return None
     plain = " ".join(without_text_commands(text).split())
     match = _RANGE.search(plain)
@@ -70,7 +75,7 @@ def family(text: str) -> Family | None:
     value = plain[: match.start()].strip(" ,;")
     if match["bound"] and re.search(r"[<>]|\\(?:le|ge|ne)(?![A-Za-z])", value):
         return None
-    parameter = match["symbol"] or match["named"]
+    parameter = match["symbol"] or match["named"] or match["every"]
     if not re.search(rf"(?<!\\){re.escape(parameter)}", value):
         return None
     named = match["set"] or match["short"] or match["bare"]

@@ -72,7 +72,6 @@ atm: atmosphere atmospheres
 bar: bars
 erg: ergs
 dyn: dyne dynes
-M: molar
 pc: parsec parsecs
 AU: au
 ly: lightyear lightyears
@@ -228,7 +227,7 @@ def _states_unit(value: str, words: str, space: str | None) -> bool:
 def _tail(expression: str) -> tuple[str, str, str | None]:
     """Return value and words after it, and the space between them where the words are no text command."""
     if match := _TEXT_TAIL.search(expression):
-        return expression[: match.start()].strip(), _plain(_TEXT_COMMAND.sub(r"\1", match.group())), None
+        return expression[: match.start()].strip(), _plain(_TEXT_COMMAND.sub(r" \1 ", match.group())), None
     match = _BARE_TAIL.search(expression)
     if match is None or _OPEN_FUNCTION.search(expression[: match.start()]):
         return expression, "", None
@@ -259,6 +258,8 @@ def known_unit(words: str) -> dict[str, int] | None:
         if not word:
             continue
         lower = word.lower()
+        if lower == "old" and last == "year":
+            continue
         if lower in ("per", "a", "an") and unit:
             sign = -1
         elif lower in _POWERS:
@@ -282,16 +283,16 @@ def known_unit(words: str) -> dict[str, int] | None:
 
 def _is_counted_noun(words: str) -> bool:
     """Tell whether a text names what is counted: `right triangles`, `cups of flour`, `apples each`."""
-    first, _, rest = re.sub(r"\s+(?:each|per [a-z]+)$", "", words.lower()).partition(" of ")
-    *modifiers, noun = first.split() or [""]
+    first, _, rest = re.sub(r"\s+(?:each|per [a-z]+)$", "", words).partition(" of ")
+    *modifiers, noun = first.lower().split() or [""]
     if rest and re.fullmatch(r"[a-z]{3,}", rest) is None:
         return False
     if known_unit(first) is not None:
         return True
     return (
-        all(word in _MODIFIER_SET for word in modifiers)
+        all(word in _MODIFIER_SET or "-" in word for word in modifiers)
         and _NOUN.fullmatch(noun) is not None
-        and noun not in _NO_NOUN_SET
+        and (noun not in _NO_NOUN_SET or first in ("ordered triples", "unordered triples"))
         and _FRACTION.fullmatch(noun) is None
-        and not noun.endswith("ss")
+        and not noun.endswith(("ss", "wards"))
     )
