@@ -24,6 +24,9 @@ _FUNCTION = re.compile(
 _TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}))?"
 _DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
 
+_ORDINAL = "(?:st|nd|rd|th)"
+_TEXT_ORDINAL = rf"\\(?:text\w*|mathrm|mbox)\s?\{{\s?{_ORDINAL}\s?\}}"
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in [
@@ -57,13 +60,12 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
         # upright e, i, d, and a name; after a number it is a unit
         (
-            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot)(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
+            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot)(?<!\\cdot )"
+            r"\\(?:mathrm|text)\{([a-z])\}",
             r"\1\2",
         ),
-        (  # 3rd, 3^{\text{rd}}
-            r"(?<=\d)\s?(?:\^?ORDINAL|\^?\{ORDINAL\}|\^\{TEXT\{\s?ORDINAL\s?\}\}|\^?TEXT\{\s?ORDINAL\s?\})(?![A-Za-z])".replace(
-                "TEXT", r"\\(?:text\w*|mathrm|mbox)\s?"
-            ).replace("ORDINAL", "(?:st|nd|rd|th)"),
+        (
+            rf"(?<=\d)\s?(?:\^?{_ORDINAL}|\^?\{{{_ORDINAL}\}}|\^\{{{_TEXT_ORDINAL}\}}|\^?{_TEXT_ORDINAL})(?![A-Za-z])",
             "",
         ),
         (r"\*\*", "^"),
