@@ -27,10 +27,12 @@ _APPROXIMATED = re.compile(
     re.IGNORECASE,
 )
 """What announces, between two boxes, that the second repeats the first as a decimal."""
-_APPROXIMATE_CONTENT = re.compile(r"\s*(?:\\approx|\\simeq|≈)?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*")
+_APPROXIMATE_CONTENT = re.compile(
+    r"\s*(?:(?:[A-Za-z]\s*)?(?:\\approx|\\simeq|≈))?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*(?:\\(?:text|mathrm)\{[^{}]*\})?\s*"
+)
 _TAG_MENTION = re.compile(
-    r"<(?<=[\w)] <)/?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b)"
-    r"|<(?<=[`\"']<)/?think>(?=[`\"'])|<(?<=[\w)] <)think>\s*(?:\.\.\.|…)\s*</think>"
+    r"<(?<=[\w)] <)/?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b|[,;)]|\.(?:\s|$))"
+    r"|<(?<=[`\"']<)/?think>(?=[`\"'])|<(?<=[\w)] <)think>\s*(?:\.\.\.|…)?\s*</think>"
 )
 """A tag in a sentence about thinking; it opens or closes nothing."""
 _BOX_JOINT = re.compile(
@@ -162,7 +164,7 @@ def _exact_and_rounded(boxes: list[_Piece], text: str) -> str | None:
     decimal = _APPROXIMATE_CONTENT.fullmatch(rounded.content)
     if decimal is None or len(gap) > _LONGEST_JOINT:
         return None
-    announced = _APPROXIMATED.fullmatch(gap) or decimal[1] != rounded.content.strip()
+    announced = _APPROXIMATED.fullmatch(gap) or not rounded.content.strip().startswith(decimal[1])
     return rf"{exact.content} \approx {decimal[1]}" if announced else None
 
 

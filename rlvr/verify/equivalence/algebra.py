@@ -54,8 +54,8 @@ def _is_rounding(exact: str, rounded: str) -> bool:
 def algebraically_equivalent(gold: str, answer: str) -> Outcome:
     """Compare two normalised expressions, gold first: math-verify is not symmetric.
 
-    An interval may answer a gold inequality, but an inequality may not answer a gold interval: it may only
-    repeat the problem.
+    An interval may answer any gold inequality, but an inequality answers a gold interval only where it is
+    solved (`rlvr.verify.equivalence.ranges`): another may only repeat the problem.
     """
     gold_value, gold_unit = split_unit(gold)
     answer_value = value_in(answer, gold_unit)

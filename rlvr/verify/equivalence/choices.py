@@ -13,7 +13,7 @@ _FORMS = tuple(
         rf"{_TEXT}\{{\s*{_PREFIX}\(?\s*(?P<letter>[A-J])\s*\)?\s*[.:)]?\s*\}}\s*[.:)]?\s*(?P<rest>.*)",
         rf"{_TEXT}\{{\s*{_PREFIX}(?:\((?P<letter>[A-J])\)|(?P<letter2>[A-J])\s*[.:)])\s*(?P<rest>[^{{}}]+)\}}",
         rf"{_PREFIX}\(\s*(?:{_TEXT}\{{)?(?P<letter>[A-J])\}}?\s*\)(?:\s*[.:]\s*|\s+|(?=\\text)|$)(?P<rest>.*)",
-        rf"{_PREFIX}(?P<letter>[A-J])\s*[.:)](?:\s+|$)(?P<rest>.*)",
+        rf"{_PREFIX}(?P<letter>(?-i:[A-J]))\s*[.:)](?:\s+|$)(?P<rest>[^=:]*)",
     )
 )
 _LETTER = re.compile(r"\(?([A-Za-z])\)?")
@@ -21,7 +21,7 @@ _OPERATOR = re.compile(
     r"[+*/^_=<>,;|!]|\\(?:cdot|times|cup|cap|to|in|le|ge|ne|lt|gt|div|pm|over|circ)(?![A-Za-z])|-\s*[A-Za-z]"
 )
 _HEDGE = re.compile(
-    r"\b(?:or|and|not|nor)\b\W*\(?[A-J]\b(?!\s*[a-z])|[,;]\s*(?:\\text\w*\{)?\s*\(?[A-J]\)?(?![A-Za-z])|\([A-J]\)"
+    r"\b(?:or|and|not|nor)\b\W*\(?[A-J]\b(?!\s*[a-z])|[,;]\s*(?:\\text\w*\{)?\s*\(?[A-J]\)?(?![A-Za-z])|\([A-Ja-j]\)"
     r"|\b(?:wrong|incorrect|maybe|perhaps|possibly|unsure|alternatively)\b"
 )
 

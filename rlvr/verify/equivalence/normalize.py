@@ -24,8 +24,11 @@ _FUNCTION = re.compile(
 _TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}))?"
 _DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
 
-_ORDINAL = "(?:st|nd|rd|th)"
-_TEXT_ORDINAL = rf"\\(?:text\w*|mathrm|mbox)\s?\{{\s?{_ORDINAL}\s?\}}"
+_SUFFIX = "(?:st|nd|rd|th)"
+_TEXT_SUFFIX = rf"\\(?:text\w*|mathrm|mbox)\s?\{{\s?{_SUFFIX}\s?\}}"
+_ORDINAL = re.compile(
+    rf"(\d+)(?:\^?{_SUFFIX}|\^?\{{{_SUFFIX}\}}|\s?\^\{{{_TEXT_SUFFIX}\}}|\s?\^?{_TEXT_SUFFIX})(?![A-Za-z])"
+)
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -64,10 +67,6 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\\(?:mathrm|text)\{([a-z])\}",
             r"\1\2",
         ),
-        (
-            rf"(?<=\d)\s?(?:\^?{_ORDINAL}|\^?\{{{_ORDINAL}\}}|\^\{{{_TEXT_ORDINAL}\}}|\^?{_TEXT_ORDINAL})(?![A-Za-z])",
-            "",
-        ),
         (r"\*\*", "^"),
         # 4.5e33; an exponent that a letter follows is Euler's number to a power
         (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
@@ -102,7 +101,7 @@ def normalize(answer: str) -> str:
         text = text.strip("*")
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text.strip())
-    text = _FUNCTION.sub(_latex_function, text)
+    text = _FUNCTION.sub(_latex_function, _ORDINAL.sub(_cardinal, text))
     text = groups_replaced(text, r"\sqrt", "{", "}")
     text = without_remark(with_fractions(with_plain_groups(text)))
     for _ in range(_MOST_NUMBER_WORDS):
@@ -120,6 +119,13 @@ def _power_of_ten(match: re.Match[str]) -> str:
     unit = (match[3] or "").strip()
     factor = _NUMBER_WORDS[match[2].lower()]
     return rf" \times {factor}" + (rf" \text{{ {unit}}}" if unit else "")
+
+
+def _cardinal(match: re.Match[str]) -> str:
+    """Return the number of `3rd`, but `4st` as it is: a product."""
+    digits = match[1]
+    suffix = "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th")
+    return digits if suffix in match.group() else match.group()
 
 
 def _latex_function(match: re.Match[str]) -> str:

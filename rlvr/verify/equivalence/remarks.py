@@ -37,7 +37,7 @@ _SET = (
 )
 _BOUND = r"(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)"
 _RANGE = re.compile(
-    rf"(?:[,;]\s*|\s+|(?P<open>\())\s*{_EACH}"
+    rf"(?:[,;]\s*|(?<=[\w)}}'])\s+|(?P<open>\())\s*{_EACH}"
     rf"(?:{_SYMBOL.format('symbol')}\s*(?:{_SET}|{_BOUND}|(?:is|being|are)?\s*{_KIND})"
     rf"|(?:for\s+(?:all|every|each|any)|\\forall)\s+{_SYMBOL.format('every')}"
     rf"|(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?{_KIND}\s+{_SYMBOL.format('named')})"
