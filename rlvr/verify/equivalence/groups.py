@@ -3,7 +3,7 @@
 import re
 from itertools import accumulate
 
-from rlvr.verify.equivalence.latex import nesting_depth, tokens
+from rlvr.verify.equivalence.latex import tokens
 
 _ARGUMENTS = {r"\frac": 2, r"\binom": 2, r"\sqrt": 1}
 _INVISIBLE = frozenset(
@@ -24,14 +24,21 @@ def with_plain_groups(text: str) -> str:
     `5\phantom{0}` becomes `5`. Text with an unclosed brace, or nested deeper than any
     answer, is returned as it is.
     """
-    if _NEEDED.search(text) is None or nesting_depth(text) > _DEEPEST or not _is_balanced(text):
+    if _NEEDED.search(text) is None or not _is_balanced(text):
         return text
-    return _Writer(tokens(text)).rewritten()
+    try:
+        return _Writer(tokens(text)).rewritten()
+    except _TooDeepError:
+        return text
 
 
 def _is_balanced(text: str) -> bool:
     depths = list(accumulate((token == "{") - (token == "}") for token in tokens(text)))
     return min(depths) == depths[-1] == 0
+
+
+class _TooDeepError(Exception):
+    """Commands or groups are nested deeper than in any answer."""
 
 
 class _Writer:
@@ -40,6 +47,7 @@ class _Writer:
     def __init__(self, parts: list[str]) -> None:
         self.parts = parts
         self.position = 0
+        self.depth = 0
 
     def rewritten(self) -> str:
         written = []
@@ -64,6 +72,14 @@ class _Writer:
         return "".join(written)
 
     def next_atom(self) -> str:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _TooDeepError
+        atom = self.atom()
+        self.depth -= 1
+        return atom
+
+    def atom(self) -> str:
         token = self.peek()
         if token == "{":
             content = self.group()
