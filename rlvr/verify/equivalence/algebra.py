@@ -27,13 +27,14 @@ def compare(golds: list[str], answer: str) -> Outcome:
     An answer `\sqrt{2} \approx 1.414` may agree with the gold on either side, if its sides agree.
     """
     answer = normalize(answer)
-    sides = approximation(answer)
-    if sides and not _is_rounding(*sides):
-        return Outcome.DIFFERENT
+    claims: tuple[str, ...] = (answer,)
+    if sides := approximation(answer):
+        agree = _is_rounding(*sides)
+        if agree is False:
+            return Outcome.DIFFERENT
+        claims = sides if agree else sides[:1]
     outcomes = [
-        equivalent(normalize(gold), side, algebraically_equivalent)
-        for gold in golds
-        for side in sides or (answer,)
+        equivalent(normalize(gold), claim, algebraically_equivalent) for gold in golds for claim in claims
     ]
     for outcome in (Outcome.EQUAL, Outcome.DIFFERENT):
         if outcome in outcomes:
@@ -41,11 +42,11 @@ def compare(golds: list[str], answer: str) -> Outcome:
     return Outcome.UNPARSED_GOLD
 
 
-def _is_rounding(exact: str, rounded: str) -> bool:
-    """Tell whether a decimal is an exact value, rounded or cut off; true for a value that is not a number."""
+def _is_rounding(exact: str, rounded: str) -> bool | None:
+    """Tell whether a decimal is an exact value, rounded or cut off; None if the value is not a number."""
     value = parsed(value_in(exact, "") or "")
     if value is None or not _is_number(value):
-        return True
+        return None
     places = len(rounded.partition(".")[2])
     difference = (_with_exact_decimals(value) - sympy.Rational(rounded.replace(",", ""))).evalf(_DIGITS)
     return bool(abs(difference) < sympy.Rational(1, 10**places))
