@@ -11,7 +11,7 @@ _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
         rf"{_TEXT}\{{\s*{_PREFIX}\(?\s*(?P<letter>[A-J])\s*\)?\s*[.:)]?\s*\}}\s*[.:)]?\s*(?P<rest>.*)",
-        rf"{_TEXT}\{{\s*{_PREFIX}(?:\((?P<letter>[A-J])\)|(?P<letter2>[A-J])\s*[.:)])\s*(?P<rest>[^{{}}]+)\}}",
+        rf"{_TEXT}\{{\s*{_PREFIX}(?:\((?P<letter>[A-J])\)|(?P<letter2>[A-J])(?:\s*[.:)]|\s+-(?=\s+[a-z])))\s*(?P<rest>[^{{}}]+)\}}",
         rf"{_PREFIX}\(\s*(?:{_TEXT}\{{)?(?P<letter>[A-J])\}}?\s*\)(?:\s*[.:]\s*|\s+|(?=\\text)|$)(?P<rest>.*)",
         rf"{_PREFIX}(?P<letter>(?-i:[A-J]))\s*[.:)](?:\s+|$)(?P<rest>[^=:]*)",
     )

@@ -35,10 +35,12 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in [
         (r"^(?:(?:USD|EUR|GBP|INR|JPY|CNY|Rs\.?)\s*(?=\d)|(?:US|A|C|NZ|HK|S)(?=\\?\$\s?\d))", ""),
         (r"(?<!\\)\\[()\[\]]|\\?\$", ""),  # math delimiters and currency
+        (r"(?<!\\)\\$", ""),
+        (r"\\not\s*=", r"\\ne "),
         (r"(?<=\d),\s*\\!\s*(?=\d{3})", ""),  # 32,\! 348
         (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
         (r"\\(?:bf|rm|it|sf|tt|large|Large|LARGE|huge|Huge|small|normalsize)(?![A-Za-z])", ""),
-        (r"\\(?:text)?color\s*\{(?!\s*white)[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
+        (r"\\(?:text)?color\s*\{(?!\s*(?i:white))[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
         (r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]", r"\\\\"),  # the space after a row
         (r"\\\\$", ""),
         (r"\\langle(?![A-Za-z])", "("),

@@ -24,7 +24,8 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 
-_SYMBOL = r"(?P<{}>[A-Za-z](?:_(?:\w|\{{\w+\}}))?|\\(?:alpha|beta|lambda|mu|theta|phi))"
+_LETTER = r"(?:[A-Za-z](?:_(?:\w|\{\w+\}))?|\\(?:alpha|beta|lambda|mu|theta|phi))"
+_LETTERS = rf"{_LETTER}(?:\s*(?:,|and)\s*{_LETTER})*"
 _EACH = r"(?:(?:for|where|with|and|any|all|every|each|some|arbitrary|\\forall|\\,)\s*)*"
 _KIND = (
     r"(?:(?:an?|the)\s+)?(?:(?:any|all|arbitrary|positive|non-?negative|non-?zero|fixed|real|complex)[\s-]+)*"
@@ -38,11 +39,12 @@ _SET = (
 _BOUND = r"(?P<bound>(?:\\ge|>)\s*[01]|\\ne\s*0)"
 _RANGE = re.compile(
     rf"(?:[,;]\s*|(?<=[\w)}}'])\s+|(?P<open>\())\s*{_EACH}"
-    rf"(?:{_SYMBOL.format('symbol')}\s*(?:{_SET}|{_BOUND}|(?:is|being|are)?\s*{_KIND})"
-    rf"|(?:for\s+(?:all|every|each|any)|\\forall)\s+{_SYMBOL.format('every')}"
-    rf"|(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?{_KIND}\s+{_SYMBOL.format('named')})"
+    rf"(?:(?P<symbol>{_LETTERS})(?![A-Za-z])\s*(?:{_SET}|{_BOUND}|(?:is|being|are|both)?\s*{_KIND})"
+    rf"|(?:for\s+(?:all|every|each|any)|\\forall)\s+(?P<every>{_LETTERS})(?![A-Za-z])"
+    rf"|(?:for|where|with)\s+(?:(?:any|all|every|each|some)\s+)?{_KIND}\s+(?P<named>{_LETTERS})(?![A-Za-z]))"
     r"\s*(?(open)\))[\s.]*$"
 )
+_MOST_TRIES = 4
 _KINDS = {"integer": "Z", "natural": "N", "whole": "N", "real": "R", "complex": "C", "rational": "Q"}
 
 
@@ -70,13 +72,18 @@ def family(text: str) -> Family | None:
         return None
     plain = " ".join(without_text_commands(text).split())
     match = _RANGE.search(plain)
-    if match is None:
+    for _ in range(_MOST_TRIES):
+        if match is None:
+            return None
+        value = plain[: match.start()].strip(" ,;")
+        parameter = match["symbol"] or match["named"] or match["every"]
+        names = [name for name in re.split(r",|\band\b|\s", parameter) if name]
+        if all(re.search(rf"(?<!\\){re.escape(name)}", value) for name in names):
+            break
+        match = _RANGE.search(plain, match.start() + 1)
+    else:
         return None
-    value = plain[: match.start()].strip(" ,;")
     if match["bound"] and re.search(r"[<>]|\\(?:le|ge|ne)(?![A-Za-z])", value):
-        return None
-    parameter = match["symbol"] or match["named"] or match["every"]
-    if not re.search(rf"(?<!\\){re.escape(parameter)}", value):
         return None
     named = match["set"] or match["short"] or match["bare"]
     if named:

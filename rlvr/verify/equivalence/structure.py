@@ -83,9 +83,19 @@ def _by_word(gold: str, answer: str) -> bool | None:
     bare_gold, bare_answer = without_text_commands(gold).strip(), without_text_commands(answer).strip()
     if is_text_command(gold) and re.search(r"[A-Za-z]", bare_gold):
         return _words(bare_gold) == _words(bare_answer)
-    if _WORD.fullmatch(bare_gold) and (_WORD.fullmatch(bare_answer) or is_text_command(answer)):
-        return _words(bare_gold) == _words(bare_answer)
+    if _is_word(bare_gold) and (_WORD.fullmatch(bare_answer) or is_text_command(answer)):
+        capitals = bare_gold.isupper() or (bare_answer.isupper() and not is_text_command(answer))
+        return bare_gold == bare_answer if capitals else _words(bare_gold) == _words(bare_answer)
     return None
+
+
+def _is_word(text: str) -> bool:
+    """Tell a word (`east`, `Tuesday`) or a row of points (`CBAD`) from a product of letters (`nRT`, `xyz`)."""
+    if _WORD.fullmatch(text) is None:
+        return False
+    return text.isupper() or (
+        (text.islower() or text.istitle()) and re.search(r"[AEIOUaeiou]", text) is not None
+    )
 
 
 def _by_choice(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
