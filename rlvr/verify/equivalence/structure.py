@@ -93,9 +93,8 @@ def _is_word(text: str) -> bool:
     """Tell a word (`east`, `Tuesday`) or a row of points (`CBAD`) from a product of letters (`nRT`, `xyz`)."""
     if _WORD.fullmatch(text) is None:
         return False
-    return text.isupper() or (
-        (text.islower() or text.istitle()) and re.search(r"[AEIOUaeiou]", text) is not None
-    )
+    spoken = re.search(r"[AEIOUaeiou]", text) is not None
+    return text.isupper() or (spoken and (text.islower() or text.istitle()))
 
 
 def _by_choice(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
