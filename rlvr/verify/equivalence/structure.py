@@ -90,7 +90,7 @@ def _by_word(gold: str, answer: str) -> bool | None:
 
 
 def _is_word(text: str) -> bool:
-    """Tell a word (`east`, `Tuesday`) or a row of points (`CBAD`) from a product of letters (`nRT`, `xyz`)."""
+    """Tell a word (`east`, `Tuesday`) or points (`CBAD`) from a product of letters (`nRT`, `xyz`)."""
     if _WORD.fullmatch(text) is None:
         return False
     spoken = re.search(r"[AEIOUaeiou]", text) is not None
