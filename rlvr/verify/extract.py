@@ -98,7 +98,9 @@ def extract_answer(
             f"unknown answer format {answer_format!r}; known: {', '.join(get_args(ExtractionFormat))}"
         )
     truncated = finish_reason == "length"
-    _, closing_tag, visible = _TAG_MENTION.sub(" ", text).rpartition("</think>")
+    if text.count("</think>") > 1 or text.rfind("<think>") > text.rfind("</think>"):
+        text = _TAG_MENTION.sub(" ", text)
+    _, closing_tag, visible = text.rpartition("</think>")
     if "<think>" in visible:
         return None
     if answer_format == "first-line-number":
@@ -148,7 +150,7 @@ def _unquoted(answer: str) -> str:
 def _boxed(visible: str) -> str | None:
     """Return the content of the last closed box, or of the run of joined boxes that ends with it."""
     boxes = _closed_boxes(visible)
-    while boxes and _PLACEHOLDER.fullmatch(boxes[-1].content):
+    while boxes and not boxes[-1].content[:1].isdigit() and _PLACEHOLDER.fullmatch(boxes[-1].content):
         boxes.pop()
     if not boxes:
         return None
