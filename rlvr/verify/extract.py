@@ -12,7 +12,29 @@ from rlvr.verify.equivalence.latex import brace_pairs
 from rlvr.verify.verdict import ExtractionFormat
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_BARE_BOX_CONTENT = re.compile(r"[^\s{}$\\.,;]+(?:[.,]\d+)*")
+_BARE_BOX_CONTENT = re.compile(r"(?![A-Za-z]{2})[^\s{}$\\.,;`'\")]+(?:[.,]\d+)*")
+"""TeX boxes one token; a word after `\\boxed` is prose about the command."""
+_PLACEHOLDER = re.compile(
+    r"(?:\\text\{|[\s.$…]|\\[lc]?dots|(?:(?:your|the|my|final|numerical)\s+)*answer(?:\s+here)?|\})*",
+    re.IGNORECASE,
+)
+"""What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
+_BETWEEN = r"(?:\\[()\[\],;:! ]|\\q?quad|[\s$,.;:()])*"
+_APPROXIMATED = re.compile(
+    rf"{_BETWEEN}(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.)\s+)*"
+    r"(?:\\approx|\\simeq|≈|approximately|approx|about|roughly|numerically|decimals?|decimal\s+\w+)"
+    rf"(?:[\s,]+(?:this|it|that|is|value|form|equal\s+to|equals|about))*{_BETWEEN}",
+    re.IGNORECASE,
+)
+"""What announces, between two boxes, that the second repeats the first as a decimal."""
+_APPROXIMATE_CONTENT = re.compile(
+    r"\s*(?:(?:[A-Za-z]\s*)?(?:\\approx|\\simeq|≈))?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*(?:\\(?:text|mathrm)\{[^{}]*\})?\s*"
+)
+_TAG_MENTION = re.compile(
+    r"<(?<=[\w)] <)/?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b|[,;)]|\.(?:\s|$))"
+    r"|<(?<=[`\"']<)/?think>(?=[`\"'])|<(?<=[\w)] <)think>\s*(?:\.\.\.|…)?\s*</think>"
+)
+"""A tag in a sentence about thinking; it opens or closes nothing."""
 _BOX_JOINT = re.compile(
     r"(?:[\s$]|\\[,;:! ]|\\q?quad|\\\)|\\\(|\\text\{\s*(?=\s*(?:,|and|or)\b)|\})*"
     r"(?:,|;|\b(?:and|or)\b|&)"
@@ -25,6 +47,13 @@ _MOST_WORDS = 4
 _ANSWER_LINE = re.compile(r"[\s*#>_]*(?:final\s+)?answer[\s*]*:[\s*]*", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _ANSWER_PHRASE = re.compile(r"\banswer\s*(?:is|:|=)\s*:?\s*", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:doubt|unsure|unlikely|deny|whether|(?:not|isn't) (?:sure|certain|true|clear)"
+    r"|(?:don't|do not|cannot|can't) (?:think|believe|say|be)"
+    r"|(?:wrong|false|impossible|incorrect) (?:that|to))\b",
+    re.IGNORECASE,
+)
+"""What comes before a mention of an answer that is no statement of it."""
 _SENTENCE_END = re.compile(r"[.!](?=\s|$)|\n|,(?=\s+(?!and\b|or\b)[a-z]{2})")
 _STATED = re.compile(r"\b(?:is|are)\b:?\s*")
 _MARKED = re.compile(
@@ -69,6 +98,8 @@ def extract_answer(
             f"unknown answer format {answer_format!r}; known: {', '.join(get_args(ExtractionFormat))}"
         )
     truncated = finish_reason == "length"
+    if text.count("</think>") > 1 or text.rfind("<think>") > text.rfind("</think>"):
+        text = _TAG_MENTION.sub(" ", text)
     _, closing_tag, visible = text.rpartition("</think>")
     if "<think>" in visible:
         return None
@@ -119,9 +150,24 @@ def _unquoted(answer: str) -> str:
 def _boxed(visible: str) -> str | None:
     """Return the content of the last closed box, or of the run of joined boxes that ends with it."""
     boxes = _closed_boxes(visible)
+    while boxes and not boxes[-1].content[:1].isdigit() and _PLACEHOLDER.fullmatch(boxes[-1].content):
+        boxes.pop()
     if not boxes:
         return None
-    return _last_run(boxes, visible)
+    return _exact_and_rounded(boxes, visible) or _last_run(boxes, visible)
+
+
+def _exact_and_rounded(boxes: list[_Piece], text: str) -> str | None:
+    r"""Return `a \approx b` where the last box only repeats the one before it as a decimal."""
+    if len(boxes) < 2:
+        return None
+    exact, rounded = boxes[-2:]
+    gap = text[exact.end : rounded.start]
+    decimal = _APPROXIMATE_CONTENT.fullmatch(rounded.content)
+    if decimal is None or len(gap) > _LONGEST_JOINT:
+        return None
+    announced = _APPROXIMATED.fullmatch(gap) or not rounded.content.strip().startswith(decimal[1])
+    return rf"{exact.content} \approx {decimal[1]}" if announced else None
 
 
 def _last_run(pieces: list[_Piece], text: str) -> str:
@@ -181,6 +227,8 @@ def _unmarked(visible: str) -> str | None:
     if not lines:
         return None
     phrases = list(_ANSWER_PHRASE.finditer(visible))
+    if phrases and _DENIED.search(_SENTENCE_END.split(visible[: phrases[-1].start()])[-1]):
+        return None
     if phrases:
         return _stated(visible[phrases[-1].end() :])
     line = lines[-1].strip()

@@ -9,7 +9,7 @@ from rlvr.config.choices import AnswerFormat, Status
 ExtractionFormat = Literal[AnswerFormat, "lenient"]
 """The answer formats of a study, and one that accepts an answer anywhere; never for rewards."""
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 """Raise it whenever a rule of the project's grader changes a verdict; stored grades are then graded again."""
 
 

@@ -4,72 +4,63 @@ Runs in the worker process only: it is slow, and on hostile input it may not ter
 are off, because its alarms do not interrupt it (Math-Verify issues #63 and #65); the pool kills the process.
 """
 
-import re
 from fractions import Fraction
-from functools import lru_cache
 
 import sympy
-from latex2sympy2_extended import NormalizationConfig
-from latex2sympy2_extended.math_normalization import units_regex_pattern
-from math_verify import LatexExtractionConfig, parse, verify
+from math_verify import verify
 
-from rlvr.verify.equivalence.members import has_unknowns
+from rlvr.verify.equivalence.members import approximation
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.equivalence.numerals import tolerance
+from rlvr.verify.equivalence.parsing import parsed
 from rlvr.verify.equivalence.structure import Outcome, equivalent
+from rlvr.verify.equivalence.units import split_unit, value_in
 
 _DIGITS = 60
 _EXACT = sympy.Float("1e-30", _DIGITS)
-_SUBSCRIPTED_E = re.compile(r"(?<![A-Za-z\\])[eE](?=\s*_)")
-_STAND_IN = r"\\Upsilon "
-"""The grammar reads every e as Euler's number and fails on `E_{1}`, which can only be a quantity."""
-_PRIMED = re.compile(r"(\\[A-Za-z]+|[A-Za-z])('+)(?!\s*_)")
-"""The grammar ignores primes: it reads `y'` as `y`."""
-_TEXT_IN_NAME = re.compile(r"\\(?:text|mathrm)\{([^{}]*)\}")
-_TEXT_UNIT = re.compile(
-    r"(?<=\S)\s*(?:[/*]\s*|\\cdot\s*)?\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*"
-    r"\{(?!\s*(?:or|not)\b)(?:[^{}]|\{[^{}]*\})*\}(?:\^(?:\d|\{-?\d\}))?$"
-)
-_MOST_UNITS = 6
-_UNIT = (
-    r"(?:[kcmn]?m|[km]?g|s|h|hr|min|mi|ft|in|lb|mol|erg|[kMG]?(?:Hz|Pa|eV|J|W|N)|K|V|A|L)"
-    r"(?:\^(?:\d|\{-?\d\}))?"
-)
-_AFTER_VALUE = r"(?:(?<=[\d})])|(?<=\\pi))"
-_BARE_UNIT = re.compile(
-    rf"{_AFTER_VALUE}\s*(?:{_UNIT}(?:\s?/\s?{_UNIT})+|(?:[kcm]m|ft|in|mi)\^(?:\d|\{{\d\}}))$"
-)
-_WORD_UNIT = re.compile(rf"{_AFTER_VALUE}\s+(?:[A-Za-z]{{2,}}(?: [A-Za-z]{{2,}})+|[A-Za-z]{{4,}})$")
-_NO_UNIT = re.compile(r"\b(?:or|and|not|hundred|thousand|million|billion|trillion|dozen)\b", re.IGNORECASE)
-_ALTERNATIVE = re.compile(r"\\text\{\s*(?:or|not)\b")
-_TRAILING_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z][A-Za-z\s.]*$")
-_UNIT_NAME = re.compile(
-    rf"[msgh]|[kcmn]m|[km]g|ft|in|yd|mi|lbs?|oz|hrs?|k[JW]|[kMG]?(?:Hz|Pa|eV)|(?=\w{{3}})(?:{units_regex_pattern})"
-)
-"""math-verify also drops `ab`, `t` and other letters that are more likely factors than units."""
-_OPEN_FUNCTION = re.compile(
-    r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt)\s*(?:[\^_](?:\w|\{[^{}]*\})\s*)*$"
-)
-"""A function whose argument is the letters after it."""
 _SAMPLE_POINT = [sympy.Rational(numerator, 97) for numerator in (113, 151, 71, 229, 41, 307, 173, 59)]
 
 
 def compare(golds: list[str], answer: str) -> Outcome:
-    """Compare an extracted answer with the gold answer and its alternates, all as written."""
-    outcomes = [equivalent(normalize(gold), normalize(answer), algebraically_equivalent) for gold in golds]
+    r"""Compare an extracted answer with the gold answer and its alternates, all as written.
+
+    An answer `\sqrt{2} \approx 1.414` may agree with the gold on either side, if its sides agree.
+    """
+    answer = normalize(answer)
+    claims: tuple[str, ...] = (answer,)
+    if sides := approximation(answer):
+        agree = _is_rounding(*sides)
+        if agree is False:
+            return Outcome.DIFFERENT
+        claims = sides if agree else sides[:1]
+    outcomes = [
+        equivalent(normalize(gold), claim, algebraically_equivalent) for gold in golds for claim in claims
+    ]
     for outcome in (Outcome.EQUAL, Outcome.DIFFERENT):
         if outcome in outcomes:
             return outcome
     return Outcome.UNPARSED_GOLD
 
 
+def _is_rounding(exact: str, rounded: str) -> bool | None:
+    """Tell whether a decimal is an exact value, rounded or cut off; None if the value is not a number."""
+    value = parsed(value_in(exact, "") or "")
+    if value is None or not _is_number(value):
+        return None
+    places = len(rounded.partition(".")[2])
+    difference = (_with_exact_decimals(value) - sympy.Rational(rounded.replace(",", ""))).evalf(_DIGITS)
+    return bool(abs(difference) < sympy.Rational(1, 10**places))
+
+
 def algebraically_equivalent(gold: str, answer: str) -> Outcome:
     """Compare two normalised expressions, gold first: math-verify is not symmetric.
 
-    An interval may answer a gold inequality, but an inequality may not answer a gold interval: it may only
-    repeat the problem.
+    An interval may answer any gold inequality, but an inequality answers a gold interval only where it is
+    solved (`rlvr.verify.equivalence.ranges`): another may only repeat the problem.
     """
-    parsed_gold, parsed_answer = _parsed(gold), _parsed(answer)
+    gold_value, gold_unit = split_unit(gold)
+    answer_value = value_in(answer, gold_unit)
+    parsed_gold, parsed_answer = parsed(gold_value), parsed(answer_value) if answer_value else None
     if parsed_gold is None:
         return Outcome.UNPARSED_GOLD
     if parsed_answer is None:
@@ -79,63 +70,6 @@ def algebraically_equivalent(gold: str, answer: str) -> Outcome:
         agree = verify([parsed_gold], [parsed_answer], timeout_seconds=None)
         agree = agree and not _differ_at_a_point(parsed_gold, parsed_answer)
     return Outcome.EQUAL if agree else Outcome.DIFFERENT
-
-
-@lru_cache(maxsize=4096)
-def _parsed(expression: str) -> sympy.Basic | None:
-    """Parse LaTeX with a grammar; nothing is evaluated as code, and no number is extracted from prose."""
-    expression = _SUBSCRIPTED_E.sub(_STAND_IN, _without_unit(expression))
-    expression = _PRIMED.sub(lambda match: f"{match[1]}_{{{'prime' * len(match[2])}}}", expression)
-    if _ALTERNATIVE.search(expression):
-        return None
-    normalization = NormalizationConfig(
-        units=_ends_with_unit(expression), malformed_operators=True, nits=True, boxed="none"
-    )
-    found = parse(
-        f"${expression}$",
-        extraction_config=[
-            LatexExtractionConfig(boxed_match_priority=-1, normalization_config=normalization)
-        ],
-        fallback_mode="no_fallback",
-        parsing_timeout=None,
-    )
-    return _with_plain_symbols(found[0]) if found else None
-
-
-def _ends_with_unit(expression: str) -> bool:
-    letters = _TRAILING_LETTERS.search(expression)
-    if letters is None:
-        return not has_unknowns(expression)
-    value, names = expression[: letters.start()], letters.group().replace(".", " ").split()
-    if _OPEN_FUNCTION.search(value) or not _UNIT_NAME.fullmatch(names[-1]):
-        return False
-    return len(names[-1]) > 1 or (all(map(_UNIT_NAME.fullmatch, names)) and not has_unknowns(value))
-
-
-def _without_unit(expression: str) -> str:
-    """Drop unit words after a value: several words are one unit, unless one is a number or an alternative."""
-    for _ in range(_MOST_UNITS):
-        shorter = _TEXT_UNIT.sub("", expression)
-        if shorter in ("", expression):
-            break
-        expression = shorter
-    expression = _BARE_UNIT.sub("", expression)
-    words = _WORD_UNIT.search(expression)
-    return expression[: words.start()] if words and not _NO_UNIT.search(words.group()) else expression
-
-
-def _with_plain_symbols(expression: sympy.Basic) -> sympy.Basic:
-    r"""Read a free `i` as the imaginary unit, and make equal names equal symbols.
-
-    To the grammar, i is a symbol like any other, and it reads other symbols next to it as complex or real
-    depending on the spaces between them: the t of `e^{i t}` would differ from that of `e^{it}`.
-    """
-    if not isinstance(expression, sympy.Expr):
-        return expression
-    names = {symbol: _TEXT_IN_NAME.sub(r"\1", symbol.name) for symbol in expression.free_symbols}
-    return expression.xreplace(
-        {symbol: sympy.I if name == "i" else sympy.Symbol(name, real=True) for symbol, name in names.items()}
-    )
 
 
 def _numerically_equal(gold: sympy.Basic, answer: sympy.Basic) -> bool | None:
@@ -152,6 +86,9 @@ def _numerically_equal(gold: sympy.Basic, answer: sympy.Basic) -> bool | None:
         return None
     if gold_value == 0 or answer_value == 0:
         return bool(gold.equals(0)) and bool(answer.equals(0))
+    exact_gold, exact_answer = gold.doit(), answer.doit()
+    if not decimal and exact_gold.is_Rational and exact_answer.is_Rational:
+        return bool(exact_gold == exact_answer)
     difference = abs(gold_value - answer_value).evalf(_DIGITS)
     size = abs(gold_value).evalf(_DIGITS)
     if decimal:

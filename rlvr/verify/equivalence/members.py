@@ -7,9 +7,12 @@ from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outsi
 from rlvr.verify.equivalence.normalize import compact, normalize
 
 _CONJUNCTION = re.compile(
-    r",?\s*\\(?:text|mbox|mathrm)\{[\s,]*(?:and|or)\s*\}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
+    r",?\s*\\(?:text|mbox|mathrm)\{[\s,]*(?i:and|or)\s*\}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
+    r"|\\(?:lor|vee)(?![A-Za-z])"
 )
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+DECIMAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,40})?(?:\.\d{1,40})?(?<=\d)")
+_APPROXIMATE = frozenset([r"\approx", r"\simeq"])
 MEMBERSHIP = re.compile(r"^[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _SIGNS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _ORDER = re.compile(r"\s*([<>]|\\(?:le|ge|lt|gt)(?![A-Za-z]))\s*")
@@ -121,9 +124,18 @@ def chain_members(text: str) -> list[str]:
     return parts or [text]
 
 
+def approximation(text: str) -> tuple[str, str] | None:
+    r"""Return the two sides of `\sqrt{2} \approx 1.414`, None where a text is no value with its decimal."""
+    sides = split_outside_brackets(text, _APPROXIMATE)
+    if len(sides) != 2 or not sides[0] or DECIMAL.fullmatch(sides[1]) is None:
+        return None
+    exact = split_outside_brackets(sides[0], frozenset(["="]))[-1]
+    return None if is_name(exact) else (exact, sides[1])
+
+
 def _without_approximation(member: str) -> str:
     r"""Return the exact side of `1/3 \approx 0.333`, and the value of `x \approx 0.333`."""
-    sides = [side for side in split_outside_brackets(member, frozenset([r"\approx", r"\simeq"])) if side]
+    sides = [side for side in split_outside_brackets(member, _APPROXIMATE) if side]
     if len(sides) < 2:
         return member
     return sides[1] if is_name(sides[0]) else sides[0]

@@ -2,30 +2,18 @@
 
 The rules change the notation, never the value, and apply to the gold answer and to the model's alike.
 
-Units are dropped on both sides (`15 cm` is `15`), as in the benchmarks' own graders; no unit is converted, so
-`5.4 cents` equals `5.4 dollars`. `28%` equals `28` and `0.28`; if both sides have the sign, `28%` equals only
+`28%` equals `28` and `0.28`; if both sides have the sign, `28%` equals only
 `28%`. A subscript base counts only if both sides have one.
 """
 
 import re
 from functools import lru_cache
 
+from rlvr.verify.equivalence.groups import with_plain_groups
 from rlvr.verify.equivalence.latex import groups_replaced
-
-_SUPERSCRIPTS = {character: f"^{digit}" for digit, character in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-_UNICODE = str.maketrans(
-    {
-        **dict.fromkeys("−–﹣－", "-"), **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("’′", "'"),
-        **dict.fromkeys("\u00a0\u2009\u202f", " "), **_SUPERSCRIPTS,
-        **{chr(ord("０") + digit): str(digit) for digit in range(10)}, **dict.fromkeys("€£¥₹", ""),
-        "\u200b": "", "％": "%", "，": ",", "（": "(", "）": ")", "√": r"\sqrt", "°": r"^\circ ",
-        "×": r"\times ", "·": r"\cdot ", "π": r"\pi ", "∞": r"\infty ", "…": r"\ldots ", "±": r"\pm ",
-        "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
-        "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    }
-)  # fmt: skip
+from rlvr.verify.equivalence.lookalikes import without_lookalikes
+from rlvr.verify.equivalence.remarks import without_remark
+from rlvr.verify.equivalence.repeating import with_fractions
 
 _INVERSE = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _FUNCTION = re.compile(
@@ -36,19 +24,29 @@ _FUNCTION = re.compile(
 _TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}))?"
 _DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
 
+_SUFFIX = "(?:st|nd|rd|th)"
+_TEXT_SUFFIX = rf"\\(?:text\w*|mathrm|mbox)\s?\{{\s?{_SUFFIX}\s?\}}"
+_ORDINAL = re.compile(
+    rf"(\d+)(?:\^?{_SUFFIX}|\^?\{{{_SUFFIX}\}}|\s?\^\{{{_TEXT_SUFFIX}\}}|\s?\^?{_TEXT_SUFFIX})(?![A-Za-z])"
+)
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in [
+        (r"^(?:(?:USD|EUR|GBP|INR|JPY|CNY|Rs\.?)\s*(?=\d)|(?:US|A|C|NZ|HK|S)(?=\\?\$\s?\d))", ""),
         (r"(?<!\\)\\[()\[\]]|\\?\$", ""),  # math delimiters and currency
-        (r",\s*\\!\s*(?=\d{3})", ","),  # 32,\! 348
+        (r"(?<!\\)\\$", ""),
+        (r"\\not\s*=", r"\\ne "),
+        (r"(?<=\d),\s*\\!\s*(?=\d{3})", ""),  # 32,\! 348
         (r"\\!|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", ""),
         (r"\\(?:bf|rm|it|sf|tt|large|Large|LARGE|huge|Huge|small|normalsize)(?![A-Za-z])", ""),
-        (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
+        (r"\\(?:text)?color\s*\{(?!\s*(?i:white))[^{}]*\}|\\(?:boldsymbol|bm|pmb|underline)(?=\{)", ""),
         (r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]", r"\\\\"),  # the space after a row
         (r"\\\\$", ""),
         (r"\\langle(?![A-Za-z])", "("),
         (r"\\rangle(?![A-Za-z])", ")"),
         (r"\{\s*,\s*\}", ","),
+        (r"(?:^|(?<=\d))\{\s*\}", ""),
         (r"(?<=\d)\\[,;:](?=\d{3}(?!\d))", ""),  # 7\,425\,000
         (r"(?:(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])|\s)+", " "),
         (r"\\(?:left|right|[bB]igg?[lrm]?)\s*\.", ""),
@@ -67,18 +65,26 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:\s*(?:\\?%|\\text\{\s*(?:percent|\\?%)\s*\}|\bpercent(?:age)?\b|\bpct\b))+", r"\\%"),
         # upright e, i, d, and a name; after a number it is a unit
         (
-            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot )\\(?:mathrm|text)\{([a-z])\}",
+            r"\\(?:mathrm|text)\{([eid])\}|(?<![\d}/])(?<![\d}] )(?<!\\cdot)(?<!\\cdot )"
+            r"\\(?:mathrm|text)\{([a-z])\}",
             r"\1\2",
         ),
         (r"\*\*", "^"),
         # 4.5e33; an exponent that a letter follows is Euler's number to a power
         (r"(?<![\w\\.])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w^]|\.\d)", r"\1 \\times 10^{\2}"),
-        (r"(?<=\d)\.(?![\d\\.])", ""),  # 1./3
+        (r"(?<=\d)\.(?![\d\\.(])", ""),  # 1./3
         (r"^([+-]?\d+) +(\d+)\s*/\s*(\d+)(?=$|\s*\\%|\s*\\text| [A-Za-z]{2})", r"\1\\frac{\2}{\3}"),  # 1 1/4
         (r"^([+-]?)(\d+)\s*/\s*(\d+)$", r"\1\\frac{\2}{\3}"),
     ]
 )
-_ROOT_OF_NUMERAL = re.compile(r"√\s?(\d+)")
+_NUMBER_WORD = re.compile(
+    r"(?<=[\d}])\s*(\\(?:text\w*|mbox|mathrm)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen)(?![A-Za-z])"
+    r"(?(1)([^{}]*)\})",
+    re.IGNORECASE,
+)
+_NUMBER_WORDS = {"hundred": "10^{2}", "thousand": "10^{3}", "million": "10^{6}", "billion": "10^{9}",
+                 "trillion": "10^{12}", "dozen": "12"}  # fmt: skip
+_MOST_NUMBER_WORDS = 3
 _THOUSANDS_WITH_UNIT = re.compile(
     r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*(?:\\(?:text|mathrm|mbox)|[A-Za-z]))(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
 )
@@ -92,13 +98,16 @@ _REDUNDANT_BRACES = re.compile(r"([_^])\{(\w)\}")
 @lru_cache(maxsize=4096)
 def normalize(answer: str) -> str:
     """Return ``answer`` in plain LaTeX: no delimiters, spacing commands, currency, degrees or numpy names."""
-    text = _ROOT_OF_NUMERAL.sub(r"\\sqrt{\1}", answer).translate(_UNICODE).strip().strip("`")
+    text = without_lookalikes(answer).strip().strip("`")
     if text.startswith("**") and text.endswith("**"):
         text = text.strip("*")
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text.strip())
-    text = _FUNCTION.sub(_latex_function, text)
+    text = _FUNCTION.sub(_latex_function, _ORDINAL.sub(_cardinal, text))
     text = groups_replaced(text, r"\sqrt", "{", "}")
+    text = without_remark(with_fractions(with_plain_groups(text)))
+    for _ in range(_MOST_NUMBER_WORDS):
+        text = _NUMBER_WORD.sub(_power_of_ten, text)
     text = text.rstrip(" .,;:").lstrip(" ,;:")
     while text.startswith("=") or (text.startswith("{") and text.endswith("}") and "{" not in text[1:]):
         text = text[1:].strip() if text.startswith("=") else text[1:-1].strip()
@@ -106,6 +115,19 @@ def normalize(answer: str) -> str:
         return text.replace(" ", "")
     number = _THOUSANDS_WITH_UNIT.match(text)
     return text if number is None else number.group().replace(",", "") + text[number.end() :]
+
+
+def _power_of_ten(match: re.Match[str]) -> str:
+    unit = (match[3] or "").strip()
+    factor = _NUMBER_WORDS[match[2].lower()]
+    return rf" \times {factor}" + (rf" \text{{ {unit}}}" if unit else "")
+
+
+def _cardinal(match: re.Match[str]) -> str:
+    """Return the number of `3rd`, but `4st` as it is: a product."""
+    digits = match[1]
+    suffix = "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th")
+    return digits if suffix in match.group() else match.group()
 
 
 def _latex_function(match: re.Match[str]) -> str:

@@ -40,10 +40,11 @@ def tolerance(gold: Fraction) -> Fraction:
 
     1e-6, for small numbers 1e-5 of their size: math-verify rounds to six decimals, which makes 2^-98 and
     2^-99 equal; here a small number needs five correct digits. Very large numbers may differ in the twelfth
-    digit.
+    digit, unless they are integers.
     """
     size = abs(gold)
-    return max(min(ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE * size), _ROUNDING_OF_LARGE * size)
+    close = min(ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE * size)
+    return close if gold.denominator == 1 else max(close, _ROUNDING_OF_LARGE * size)
 
 
 def numerals_agree(gold: str, answer: str) -> bool | None:

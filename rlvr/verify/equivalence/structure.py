@@ -9,6 +9,8 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 
+from rlvr.verify.equivalence.choices import choice, is_set_apart, letter_alone
+from rlvr.verify.equivalence.congruences import congruence, same_class
 from rlvr.verify.equivalence.latex import (
     enclosed,
     is_text_command,
@@ -28,6 +30,8 @@ from rlvr.verify.equivalence.members import (
 )
 from rlvr.verify.equivalence.normalize import compact, normalize
 from rlvr.verify.equivalence.numerals import numerals_agree
+from rlvr.verify.equivalence.ranges import Interval, as_range, connective
+from rlvr.verify.equivalence.remarks import family
 
 
 class Outcome(Enum):
@@ -43,10 +47,10 @@ Algebra = Callable[[str, str], Outcome]
 
 _ELLIPSIS = r"\ldots"
 _WORD = re.compile(r"[^\W\d_]{3,}(?:[\s'-]+[^\W\d_]+)*")
-_CHOICE = re.compile(r"\(?([A-Za-z])\)?")
 _BASE = re.compile(
     r"\(?([+-]?\d[0-9A-Za-z.]*)\)?\s*_\s*(?:\{\s*(?:base\s*)?\(?(\w+)\)?\s*\}|(\w))", re.IGNORECASE
 )
+_HIGHEST_BASE = 36
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE)
 _COMPARISON = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])")
 _SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus)(?![A-Za-z])")
@@ -56,7 +60,10 @@ def equivalent(gold: str, answer: str, algebra: Algebra) -> Outcome:
     """Compare two normalised answers, gold first."""
     if compact(gold) == compact(answer):
         return Outcome.EQUAL
-    for rule in (_by_number, _by_clock, _by_word, _by_base):
+    outcome = _by_choice(gold, answer, algebra)
+    if outcome is not None:
+        return outcome
+    for rule in (_by_number, _by_clock, _by_word, _by_base, _by_congruence, _by_connective):
         verdict = rule(gold, answer)
         if verdict is not None:
             return Outcome.EQUAL if verdict else Outcome.DIFFERENT
@@ -72,17 +79,106 @@ def _by_number(gold: str, answer: str) -> bool | None:
 
 
 def _by_word(gold: str, answer: str) -> bool | None:
-    """Compare as text where the gold is a word or a choice letter: `east` is not a product of letters."""
+    """Compare as text where the gold is a word: `east` is not a product of letters."""
     bare_gold, bare_answer = without_text_commands(gold).strip(), without_text_commands(answer).strip()
-    choice = _CHOICE.fullmatch(bare_gold)
-    if choice and (is_text_command(gold) or bare_gold.startswith("(")):
-        answer_choice = _CHOICE.fullmatch(bare_answer)
-        return answer_choice is not None and answer_choice.group(1).lower() == choice.group(1).lower()
     if is_text_command(gold) and re.search(r"[A-Za-z]", bare_gold):
         return _words(bare_gold) == _words(bare_answer)
-    if _WORD.fullmatch(bare_gold) and (_WORD.fullmatch(bare_answer) or is_text_command(answer)):
-        return _words(bare_gold) == _words(bare_answer)
+    if _is_word(bare_gold) and (_WORD.fullmatch(bare_answer) or is_text_command(answer)):
+        capitals = bare_gold.isupper() or (bare_answer.isupper() and not is_text_command(answer))
+        return bare_gold == bare_answer if capitals else _words(bare_gold) == _words(bare_answer)
     return None
+
+
+def _is_word(text: str) -> bool:
+    """Tell a word (`east`, `Tuesday`) or points (`CBAD`) from a product of letters (`nRT`, `xyz`)."""
+    if _WORD.fullmatch(text) is None:
+        return False
+    spoken = re.search(r"[AEIOUaeiou]", text) is not None
+    return text.isupper() or (spoken and (text.islower() or text.istitle()))
+
+
+def _by_choice(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Compare choice letters and what stands beside them; what both sides state must agree.
+
+    A value beside a letter (`(B) 12`) also answers a gold that is the value alone.
+    """
+    gold_choice, answer_choice = choice(gold), choice(answer)
+    gold_letter = letter_alone(gold, any_case=False)
+    answer_letter = letter_alone(answer, any_case=gold_letter is not None and is_set_apart(gold))
+    if answer_choice and not answer_choice.rest:
+        answer_letter = answer_choice.letter
+    if gold_letter:
+        if answer_choice and answer_choice.rest:
+            return _outcome(answer_choice.letter == gold_letter)
+        return _outcome(answer_letter == gold_letter) if answer_letter or is_set_apart(gold) else None
+    if gold_choice and gold_choice.rest:
+        if answer_letter:
+            return _outcome(answer_letter == gold_choice.letter)
+        if answer_choice and answer_choice.rest:
+            if answer_choice.letter != gold_choice.letter:
+                return Outcome.DIFFERENT
+            return equivalent(gold_choice.rest, answer_choice.rest, algebra)
+        return equivalent(gold_choice.rest, answer, algebra)
+    if answer_choice and answer_choice.rest and answer_choice.marked:
+        outcome = equivalent(gold, answer_choice.rest, algebra)
+        return outcome if outcome is Outcome.EQUAL else None
+    return None
+
+
+def _outcome(equal: bool) -> Outcome:
+    return Outcome.EQUAL if equal else Outcome.DIFFERENT
+
+
+def _by_congruence(gold: str, answer: str) -> bool | None:
+    """Compare residue classes; a residue alone is no class, and a class no number."""
+    gold_class, answer_class = congruence(gold), congruence(answer)
+    if gold_class is None or answer_class is None:
+        return None if gold_class is None or not gold_class.quantity else False
+    return same_class(gold_class, answer_class)
+
+
+def _by_connective(gold: str, answer: str) -> bool | None:
+    """Tell "and" from "or" between relations: `x<2 and x>5` is no union."""
+    words = connective(gold), connective(answer)
+    return None if None in words or words[0] == words[1] else False
+
+
+def _by_parameter(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    r"""Compare values for every value of a parameter; one side may omit `k \in \mathbb{Z}`."""
+    gold_family, answer_family = family(gold), family(answer)
+    if gold_family is None and answer_family is None:
+        return None
+    if gold_family and answer_family and len({gold_family.numbers, answer_family.numbers} - {""}) > 1:
+        return Outcome.DIFFERENT
+    return equivalent(
+        gold_family.value if gold_family else gold, answer_family.value if answer_family else answer, algebra
+    )
+
+
+def _by_range(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
+    """Find a solved inequality and an interval equal, or two inequalities joined by words."""
+    if not (_COMPARISON.search(gold) or _COMPARISON.search(answer)):
+        return None
+    gold_range, answer_range = as_range(gold), as_range(answer)
+    if gold_range is None or answer_range is None:
+        return None
+    if len(gold_range.names | answer_range.names) > 1:
+        return None
+    unmatched = list(answer_range.intervals)
+    if len(gold_range.intervals) != len(unmatched):
+        return None
+    for one in gold_range.intervals:
+        match = next((other for other in unmatched if _same_interval(one, other, algebra)), None)
+        if match is None:
+            return None
+        unmatched.remove(match)
+    return Outcome.EQUAL
+
+
+def _same_interval(gold: Interval, answer: Interval, algebra: Algebra) -> bool:
+    if (gold.opening, gold.closing) != (answer.opening, answer.closing):
+        return False
+    return _in_order([gold.low, gold.high], [answer.low, answer.high], algebra) is Outcome.EQUAL
 
 
 def _words(text: str) -> list[str]:
@@ -91,8 +187,7 @@ def _words(text: str) -> list[str]:
 
 def _by_base(gold: str, answer: str) -> bool | None:
     """Compare numerals with a subscript base; if only one side gives the base, only the digits count."""
-    based_gold = _BASE.fullmatch(without_text_commands(gold))
-    based_answer = _BASE.fullmatch(without_text_commands(answer))
+    based_gold, based_answer = _based(gold), _based(answer)
     if based_gold and based_answer:
         return _digits_and_base(based_gold) == _digits_and_base(based_answer)
     if based_gold:
@@ -100,6 +195,14 @@ def _by_base(gold: str, answer: str) -> bool | None:
     if based_answer:
         return numerals_agree(gold, based_answer.group(1))
     return None
+
+
+def _based(text: str) -> re.Match[str] | None:
+    match = _BASE.fullmatch(without_text_commands(text))
+    if match is None:
+        return None
+    base = match.group(2) or match.group(3)
+    return None if base.isdecimal() and not 2 <= int(base[:4]) <= _HIGHEST_BASE else match
 
 
 def _digits_and_base(match: re.Match[str]) -> tuple[str, str]:
@@ -275,6 +378,8 @@ def _by_chain(gold: str, answer: str, algebra: Algebra) -> Outcome | None:
 
 
 _STRUCTURAL_RULES = (
+    _by_parameter,
+    _by_range,
     _by_percent,
     _by_named_values,
     _by_elements,
