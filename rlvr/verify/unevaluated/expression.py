@@ -1,0 +1,137 @@
+r"""Expressions in a canonical form that no trivial change of notation alters.
+
+Nothing is evaluated: `2+3` is not `5`. But `3+2`, `(2)+3+0`, `1\cdot 2+3` and `\displaystyle 2+3` are `2+3`: terms and
+factors are sorted, groups are flattened, zeros and ones are dropped, a quotient is a product with an inverse, a
+square root is a power.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Literal
+
+Kind = Literal["number", "symbol", "sum", "product", "power", "call"]
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A node: a number or symbol with its text, or an operation with its name and operands."""
+
+    kind: Kind
+    text: str
+    operands: tuple["Expression", ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Text that equal expressions share."""
+        if not self.operands and self.kind != "call":
+            return self.text
+        return f"{self.text}({' '.join(operand.key for operand in self.operands)})"
+
+    @cached_property
+    def leaves(self) -> int:
+        """Numbers and symbols in it, signs and inverses not counted."""
+        if self.kind in ("number", "symbol"):
+            return int(self.text != "-1")
+        return sum(operand.leaves for operand in self.operands)
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """Keys of this expression and of all operations in it."""
+        below = frozenset(chain.from_iterable(operand.parts for operand in self.operands))
+        return below | {self.key} if self.operands else below
+
+    @property
+    def compound(self) -> bool:
+        """Whether it is more than a number or a symbol with its sign."""
+        unsigned = [operand for operand in self.operands if operand.text != "-1"]
+        return len(unsigned) > 1 or any(operand.operands for operand in unsigned) or self.kind in ("power", "call")
+
+    def contains(self, other: "Expression") -> bool:
+        """Tell whether ``other`` is one of the operations in it, or some of the terms or factors of one."""
+        if self.key == other.key:
+            return True
+        if self.kind == other.kind and self.kind in ("sum", "product"):
+            mine = Counter(operand.key for operand in self.operands)
+            if Counter(operand.key for operand in other.operands) <= mine:
+                return True
+        return any(operand.contains(other) for operand in self.operands if operand.leaves >= other.leaves)
+
+
+ZERO = Expression("number", "0")
+ONE = Expression("number", "1")
+MINUS_ONE = Expression("number", "-1")
+
+
+def number(digits: str) -> Expression:
+    """Return a numeral without thousands commas and insignificant zeros."""
+    whole, point, fraction = digits.replace(",", "").partition(".")
+    fraction = fraction.rstrip("0")
+    return Expression("number", (whole.lstrip("0") or "0") + (point + fraction if fraction else ""))
+
+
+def symbol(name: str) -> Expression:
+    """Return a letter or a command such as `\\pi`."""
+    return Expression("symbol", name)
+
+
+def call(name: str, *operands: Expression) -> Expression:
+    """Return a function or bracket with its operands, in order."""
+    return Expression("call", name, operands)
+
+
+def total(terms: list[Expression]) -> Expression:
+    """Return a sum."""
+    flat = [part for term in terms for part in (term.operands if term.kind == "sum" else (term,))]
+    return _sorted("sum", "+", [part for part in flat if part.key != ZERO.key], ZERO)
+
+
+def negative(term: Expression) -> Expression:
+    """Return a term with the other sign; a sum changes the sign of its terms."""
+    if term.kind == "sum":
+        return total([negative(part) for part in term.operands])
+    return product([MINUS_ONE, term])
+
+
+def product(factors: list[Expression]) -> Expression:
+    """Return a product with at most one sign, in front."""
+    flat = [part for factor in factors for part in (factor.operands if factor.kind == "product" else (factor,))]
+    signs = sum(part.text == "-1" for part in flat)
+    rest = [part for part in flat if part.key not in (ONE.key, MINUS_ONE.key)]
+    if any(part.key == ZERO.key for part in rest) and len(rest) == 1:
+        return ZERO
+    unsigned = _sorted("product", "*", rest, ONE)
+    if signs % 2 == 0:
+        return unsigned
+    if unsigned.key == ONE.key:
+        return MINUS_ONE
+    operands = unsigned.operands if unsigned.kind == "product" else (unsigned,)
+    return Expression("product", "*", (MINUS_ONE, *operands))
+
+
+def inverse(divisor: Expression) -> Expression:
+    """Return one over an expression."""
+    if divisor.kind == "product":
+        return product([inverse(factor) for factor in divisor.operands])
+    if divisor.key in (ONE.key, MINUS_ONE.key):
+        return divisor
+    if divisor.kind == "power":
+        return power(divisor.operands[0], negative(divisor.operands[1]))
+    return power(divisor, MINUS_ONE)
+
+
+def power(base: Expression, exponent: Expression) -> Expression:
+    """Return a power."""
+    return base if exponent.key == ONE.key else Expression("power", "^", (base, exponent))
+
+
+def root(radicand: Expression, index: Expression) -> Expression:
+    """Return a root as a power."""
+    return power(radicand, inverse(index))
+
+
+def _sorted(kind: Kind, name: str, operands: list[Expression], empty: Expression) -> Expression:
+    if len(operands) < 2:
+        return operands[0] if operands else empty
+    return Expression(kind, name, tuple(sorted(operands, key=lambda operand: operand.key)))

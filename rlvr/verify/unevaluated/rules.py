@@ -1,0 +1,113 @@
+r"""Answers that leave the problem's work undone.
+
+Two rules, both on how an answer is written, not on its value:
+
+- *Operation*: where the gold answer is a number, a sum, product or integral with limits, a limit, gcd, lcm, maximum,
+  determinant, absolute value or remainder is not an answer.
+- *Copy*: an expression that the problem holds is not an answer, whatever its notation. Where the gold answer is a
+  number, so is no part of a formula, and no expression that contains a formula of three or more numbers (`+0`,
+  `\cdot 1`). Where it is an expression with unknowns, only a whole formula is a copy.
+
+Always an answer: the gold answer itself in any notation that :func:`rlvr.verify.unevaluated.parser.parse` reads the
+same, a numeral (with sign, unit, percent or power of ten), a chain that ends in one (`\sum k = 55`), and everything
+where the gold answer is no single value: an interval, tuple, list, equation, text.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rlvr.verify.equivalence.latex import is_text_command
+from rlvr.verify.equivalence.members import chain_members, has_unknowns, is_name
+from rlvr.verify.equivalence.normalize import normalize
+from rlvr.verify.unevaluated.parser import parse, tokens
+from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
+
+_NUMERAL = r"[+-]?\s*(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?"
+_PLAIN = re.compile(
+    rf"\(?{_NUMERAL}(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\d|\{{\s*[+-]?\d+\s*\}}))?\)?"
+    r"\s*(?:\\?%|\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d\}?)?|(?<![A-Za-z])[A-Za-z]{1,12}[\s.]*)*"
+)
+_RELATION = re.compile(r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])")
+_OPERATIONS = frozenset(
+    rf"\{name}" for name in "sum prod int iint iiint oint lim gcd lcm max min det bmod mod sup inf".split()
+) | {"|", r"\|", r"\begin", r"\pmod"}
+
+
+def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool:
+    """Tell whether an answer is not evaluated, given each of the gold answers.
+
+    Args:
+        answer: the extracted answer, as written.
+        golds: gold answers, as written; accepted is what one of them allows.
+        problem: the problem; without it, only the rule on operations applies.
+    """
+    return all(_unevaluated_given(answer, gold, problem) for gold in golds)
+
+
+def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
+    sort = _sort_of(gold)
+    if sort is None:
+        return False
+    values = _values(answer)
+    if sort == "expression":
+        return bool(problem) and len(values) == 1 and _copies_a_formula(values[0], gold, read_formulas(problem))
+    formulas = read_formulas(problem) if problem else None
+    if formulas is not None and len(values) > 1 and joined(answer) in formulas.texts:
+        return True
+    return all(_unfinished(value, gold, formulas) for value in values)
+
+
+@lru_cache(maxsize=4096)
+def _sort_of(gold: str) -> str | None:
+    """Return `number`, `expression`, or None where a gold answer is no single value."""
+    text = normalize(gold)
+    members = chain_members(text)
+    value = members[-1] if len(members) == 2 and is_name(members[0]) else text
+    if len(members) > 1 and value == text:
+        return None
+    if _PLAIN.fullmatch(value) and re.search(r"\d", value):
+        return "number"
+    if _RELATION.search(value) or is_text_command(value) or not tokens(value):
+        return None
+    return "expression" if has_unknowns(value) or r"\begin" in value else "number"
+
+
+def _values(answer: str) -> list[str]:
+    """Return the members of a chain of equations, without the name in front."""
+    members = chain_members(normalize(answer))
+    return members[1:] if len(members) > 1 and is_name(members[0]) else members
+
+
+def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
+    """Tell whether an answer to a number is an operation to be carried out, or a part of the problem."""
+    if _PLAIN.fullmatch(value):
+        return False
+    mine, golden = parse(value), parse(gold)
+    if mine is not None and golden is not None and mine.key == golden.key:
+        return False
+    if _operations(value) - _operations(gold):
+        return True
+    if formulas is None or (mine is not None and not mine.compound):
+        return False
+    text = joined(value)
+    if any(text in formula for formula in formulas.texts):
+        return True
+    if mine is None:
+        return False
+    return mine.key in formulas.parts or any(
+        mine.contains(task) and not (golden and golden.contains(task)) for task in formulas.tasks
+    )
+
+
+def _operations(text: str) -> set[str]:
+    return _OPERATIONS.intersection(tokens(text))
+
+
+def _copies_a_formula(value: str, gold: str, formulas: Formulas) -> bool:
+    """Tell whether an answer to an expression is a whole formula of the problem, and not the gold answer."""
+    mine, golden = parse(value), parse(gold)
+    if mine is None or golden is None:
+        text = joined(value)
+        return len(tokens(value)) > 1 and text != joined(gold) and text in formulas.expressions
+    return mine.compound and mine.key != golden.key and mine.key in formulas.whole
