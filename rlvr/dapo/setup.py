@@ -195,7 +195,7 @@ def training_problems(
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
     fitting, overlong = [], []
     for origin, name, text, answer in zip(*columns, strict=True):
-        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer)
+        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer, text)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
@@ -224,6 +224,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
                 gold=problem.answer,
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,
+                problem=problem.text,
             )
             for problem, completion in zip(problems, completions, strict=True)
         ]

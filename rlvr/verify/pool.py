@@ -192,7 +192,7 @@ class Verifier:
 
     def _decided_by_worker(self, question: Question) -> tuple[Decision, float]:
         """Return the decision and the seconds that it took."""
-        answer, golds = question
+        answer, golds = question.answer, question.golds
         shown = answer if self._grader.extracts else None
         worker = self._slots.get()
         next_worker: Worker | None = None

@@ -1,8 +1,8 @@
 r"""Expressions in a canonical form that no trivial change of notation alters.
 
-Nothing is evaluated: `2+3` is not `5`. But `3+2`, `(2)+3+0`, `1\cdot 2+3` and `\displaystyle 2+3` are `2+3`: terms and
-factors are sorted, groups are flattened, zeros and ones are dropped, a quotient is a product with an inverse, a
-square root is a power.
+Nothing is evaluated: `2+3` is not `5`. But `3+2`, `(2)+3+0` and `1\cdot 2+3` are `2+3`: terms and factors are
+sorted, groups are flattened, zeros and ones are dropped, a quotient is a product with an inverse, a root is a
+power.
 """
 
 from collections import Counter
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Literal
+
+_DIGITS = frozenset("0123456789")
 
 Kind = Literal["number", "symbol", "sum", "product", "power", "call"]
 
@@ -29,12 +31,10 @@ class Expression:
             return self.text
         return f"{self.text}({' '.join(operand.key for operand in self.operands)})"
 
-    @cached_property
+    @property
     def leaves(self) -> int:
         """Numbers and symbols in it, signs and inverses not counted."""
-        if self.kind in ("number", "symbol"):
-            return int(self.text != "-1")
-        return sum(operand.leaves for operand in self.operands)
+        return self.atoms.total()
 
     @cached_property
     def parts(self) -> frozenset[str]:
@@ -42,11 +42,43 @@ class Expression:
         below = frozenset(chain.from_iterable(operand.parts for operand in self.operands))
         return below | {self.key} if self.operands else below
 
+    @cached_property
+    def atoms(self) -> Counter[str]:
+        """Numbers and symbols in it -> how often, signs not counted."""
+        if self.kind in ("number", "symbol"):
+            return Counter() if self.text == "-1" else Counter([self.text])
+        return sum((operand.atoms for operand in self.operands), Counter())
+
+    @cached_property
+    def shape(self) -> str:
+        """The key with a blank for each number and symbol and without signs."""
+        if self.kind in ("number", "symbol"):
+            return "" if self.text == "-1" else "#"
+        shapes = [operand.shape for operand in self.operands if operand.shape]
+        commutes = self.kind in ("sum", "product")
+        if commutes and len(shapes) == 1:
+            return shapes[0]
+        return f"{self.text}({' '.join(sorted(shapes) if commutes else shapes)})"
+
     @property
     def compound(self) -> bool:
         """Whether it is more than a number or a symbol with its sign."""
         unsigned = [operand for operand in self.operands if operand.text != "-1"]
-        return len(unsigned) > 1 or any(operand.operands for operand in unsigned) or self.kind in ("power", "call")
+        return (
+            len(unsigned) > 1
+            or any(operand.operands for operand in unsigned)
+            or self.kind in ("power", "call")
+        )
+
+    def fills_in(self, formula: "Expression") -> bool:
+        """Tell whether it is a formula of numbers and letters with numbers in the place of the letters."""
+        constants = Counter({atom: count for atom, count in formula.atoms.items() if atom[0] in _DIGITS})
+        return (
+            0 < constants.total() < formula.leaves
+            and not any(atom.isalpha() for atom in self.atoms)
+            and self.shape == formula.shape
+            and constants <= self.atoms
+        )
 
     def contains(self, other: "Expression") -> bool:
         """Tell whether ``other`` is one of the operations in it, or some of the terms or factors of one."""
@@ -72,7 +104,7 @@ def number(digits: str) -> Expression:
 
 
 def symbol(name: str) -> Expression:
-    """Return a letter or a command such as `\\pi`."""
+    r"""Return a letter or a command such as `\pi`."""
     return Expression("symbol", name)
 
 
@@ -83,7 +115,7 @@ def call(name: str, *operands: Expression) -> Expression:
 
 def total(terms: list[Expression]) -> Expression:
     """Return a sum."""
-    flat = [part for term in terms for part in (term.operands if term.kind == "sum" else (term,))]
+    flat = [part for one in terms for part in (one.operands if one.kind == "sum" else (one,))]
     return _sorted("sum", "+", [part for part in flat if part.key != ZERO.key], ZERO)
 
 
@@ -96,7 +128,7 @@ def negative(term: Expression) -> Expression:
 
 def product(factors: list[Expression]) -> Expression:
     """Return a product with at most one sign, in front."""
-    flat = [part for factor in factors for part in (factor.operands if factor.kind == "product" else (factor,))]
+    flat = [part for one in factors for part in (one.operands if one.kind == "product" else (one,))]
     signs = sum(part.text == "-1" for part in flat)
     rest = [part for part in flat if part.key not in (ONE.key, MINUS_ONE.key)]
     if any(part.key == ZERO.key for part in rest) and len(rest) == 1:

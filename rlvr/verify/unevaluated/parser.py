@@ -23,19 +23,47 @@ TOKEN = re.compile(
     re.DOTALL | re.ASCII,
 )
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?-?\d\}?)?")
-_NO_MEANING = re.compile(r"\\(?:operatorname|displaystyle|mathop|mathbf)(?![A-Za-z])|[$&~?]|\\[%,;:! ]|(?<!\\)%")
-_SAME = {r"\times": "*", r"\cdot": "*", r"\ast": "*", r"\div": "/", ":": "/", r"\{": "(", r"\}": ")",
-         "[": "(", "]": ")", r"\lbrack": "(", r"\rbrack": ")", r"\lvert": "|", r"\rvert": "|", r"\vert": "|"}  # fmt: skip
-_CLOSERS = {"(": ")", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
-_FUNCTIONS = frozenset(
-    rf"\{name}"
-    for name in "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp gcd lcm max min det "
-    "deg dim ker arg lim sup inf sum prod int iint iiint oint bigcup bigcap Re Im Pr".split()
+_NO_MEANING = re.compile(
+    r"\\(?:operatorname|displaystyle|mathop|mathbf)(?![A-Za-z])|[$&~?]|\\[%,;:! ]|(?<!\\)%"
 )
+_SAME = {
+    **dict.fromkeys([r"\times", r"\cdot", r"\ast"], "*"), **dict.fromkeys([r"\div", ":"], "/"),
+    **dict.fromkeys([r"\{", "[", r"\lbrack"], "("), **dict.fromkeys([r"\}", "]", r"\rbrack"], ")"),
+    **dict.fromkeys([r"\lvert", r"\rvert", r"\vert"], "|"),
+}  # fmt: skip
+_CLOSERS = {"(": ")", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+_BINOMIALS = frozenset([r"\binom", r"\dbinom", r"\tbinom"])
+_WITH_LIMITS = frozenset([r"\sum", r"\prod", r"\int", r"\iint", r"\iiint", r"\oint", r"\lim"])
+_FUNCTIONS = _WITH_LIMITS | {
+    rf"\{name}"
+    for name in (
+        *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
+        *(
+            "log",
+            "ln",
+            "lg",
+            "exp",
+            "gcd",
+            "lcm",
+            "max",
+            "min",
+            "sup",
+            "inf",
+            "det",
+            "deg",
+            "dim",
+            "ker",
+            "arg",
+        ),
+        *("bigcup", "bigcap", "Re", "Im", "Pr"),
+    )
+}
 _BARE_FUNCTION = re.compile(r"(?<![\\A-Za-z])(gcd|lcm|max|min|det|lim|mod|floor|ceil|abs)(?![A-Za-z])")
 _MODULUS = frozenset([r"\bmod", r"\mod", r"\pmod"])
-_NO_ATOM = frozenset(["+", "-", "*", "/", "^", "_", "=", "<", ">", ",", ";", "!", "'", ")", "}", r"\rfloor", r"\rceil",
-                      r"\choose", *_MODULUS])  # fmt: skip
+_NO_ATOM = _MODULUS | {
+    *("+", "-", "*", "/", "^", "_", "=", "<", ">", ",", ";", "!", "'", ")", "}"),
+    *(r"\rfloor", r"\rceil", r"\choose"),
+}
 _DEEPEST = 40
 LONGEST = 2000
 """Characters; longer text is not read."""
@@ -46,7 +74,7 @@ class Unreadable(Exception):
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """Return the tokens of a text in the notation that answers and problems share: no spaces, text or style."""
+    """Return the tokens of a text in one notation for answers and problems: no spaces, text or style."""
     plain = _NO_MEANING.sub(" ", _TEXT.sub(" ", normalize(text)))
     plain = _BARE_FUNCTION.sub(r"\\\1 ", plain).replace(r"\operatorname", "")
     return tuple(_SAME.get(token, token) for token in TOKEN.findall(plain.rstrip("=.,;: ")))
@@ -182,7 +210,7 @@ class _Reader:
         if token == r"\frac":
             numerator = self.argument()
             return product([numerator, inverse(self.argument())])
-        if token in (r"\binom", r"\dbinom", r"\tbinom"):
+        if token in _BINOMIALS:
             upper = self.argument()
             return call(r"\binom", upper, self.argument())
         if token == r"\sqrt":
@@ -210,7 +238,7 @@ class _Reader:
         return root(self.argument(), index)
 
     def function(self, name: str) -> Expression:
-        """Read a function with its indices and argument: a group, or the factors up to the next sign or function."""
+        """Read a function: its indices, and a group or the factors up to the next sign or function."""
         indices = []
         while self.next in ("^", "_"):
             mark = self.take()
@@ -218,7 +246,7 @@ class _Reader:
         indices.sort(key=lambda index: index.key)
         if self.next in ("(", "{"):
             factors = [self.power()]
-            if name in (r"\sum", r"\prod", r"\int", r"\lim"):
+            if name in _WITH_LIMITS:
                 factors += self.factors()
         else:
             factors = self.factors()

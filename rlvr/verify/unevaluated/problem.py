@@ -21,10 +21,10 @@ _WORDS = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{[^{}]*\}|\\q?quad(?![A-Z
 _LAYOUT = re.compile(
     r"\\(?:begin|end)\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|split|cases|array)\*?\}(?:\{[lcr|\d]*\})?"
 )
-_SEPARATORS = frozenset(
-    ["=", "<", ">", ",", ";", "&", r"\\", r"\le", r"\ge", r"\leq", r"\geq", r"\lt", r"\gt", r"\ne", r"\neq"]
-    + [r"\approx", r"\equiv", r"\to", r"\mapsto", r"\implies", r"\iff", r"\in", r"\colon", r"\mid"]
-)
+_SEPARATORS = frozenset([
+    "=", "<", ">", ",", ";", "&", r"\\", r"\le", r"\ge", r"\leq", r"\geq", r"\lt", r"\gt", r"\ne", r"\neq",
+    r"\approx", r"\equiv", r"\to", r"\mapsto", r"\implies", r"\iff", r"\in", r"\colon", r"\mid",
+])  # fmt: skip
 _LEAVES_OF_A_TASK = 3
 """A formula of this many numbers is not part of an answer by chance, as `2^{10}` is of `2^{10}-1`."""
 
@@ -46,7 +46,7 @@ class Formulas:
 
 
 def formulas_in(problem: str) -> list[str]:
-    """Return the formulas of a problem: between dollar signs or in display, else sums and products in the text."""
+    """Return the formulas of a problem: those marked as such, else sums and products in the text."""
     marked = [match[match.lastindex or 0].strip() for match in _FORMULA.finditer(problem)]
     return [formula for formula in marked if formula] or arithmetic_in(problem)
 

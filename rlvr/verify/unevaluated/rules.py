@@ -2,15 +2,16 @@ r"""Answers that leave the problem's work undone.
 
 Two rules, both on how an answer is written, not on its value:
 
-- *Operation*: where the gold answer is a number, a sum, product or integral with limits, a limit, gcd, lcm, maximum,
+- *Operation*: where the gold answer is a number, a sum, product or integral, a limit, gcd, lcm, maximum,
   determinant, absolute value or remainder is not an answer.
-- *Copy*: an expression that the problem holds is not an answer, whatever its notation. Where the gold answer is a
-  number, so is no part of a formula, and no expression that contains a formula of three or more numbers (`+0`,
-  `\cdot 1`). Where it is an expression with unknowns, only a whole formula is a copy.
+- *Copy*: an expression that the problem holds is not an answer, whatever its notation. Where the gold answer is
+  a number, neither is a part of a formula, an expression that contains a formula of three or more numbers
+  (`+0`, `\sqrt{(...)^2}`), or such a formula with numbers in the place of its letters. Where the gold answer is
+  an expression with unknowns, only a whole formula is a copy.
 
-Always an answer: the gold answer itself in any notation that :func:`rlvr.verify.unevaluated.parser.parse` reads the
-same, a numeral (with sign, unit, percent or power of ten), a chain that ends in one (`\sum k = 55`), and everything
-where the gold answer is no single value: an interval, tuple, list, equation, text.
+Always an answer: the gold answer in any notation that `rlvr.verify.unevaluated.parser.parse` reads the same, a
+numeral (with sign, unit, percent or power of ten), a chain that ends in one (`\sum k = 55`), and everything where
+the gold answer is no single value: an interval, tuple, list, equation or text.
 """
 
 import re
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from rlvr.verify.equivalence.latex import is_text_command
-from rlvr.verify.equivalence.members import chain_members, has_unknowns, is_name
+from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
@@ -28,10 +29,13 @@ _PLAIN = re.compile(
     rf"\(?{_NUMERAL}(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\d|\{{\s*[+-]?\d+\s*\}}))?\)?"
     r"\s*(?:\\?%|\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d\}?)?|(?<![A-Za-z])[A-Za-z]{1,12}[\s.]*)*"
 )
-_RELATION = re.compile(r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])")
-_OPERATIONS = frozenset(
-    rf"\{name}" for name in "sum prod int iint iiint oint lim gcd lcm max min det bmod mod sup inf".split()
-) | {"|", r"\|", r"\begin", r"\pmod"}
+_RELATION = re.compile(
+    r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
+)
+_OPERATIONS = frozenset([
+    r"\sum", r"\prod", r"\int", r"\iint", r"\iiint", r"\oint", r"\lim", r"\gcd", r"\lcm", r"\max", r"\min", r"\sup",
+    r"\inf", r"\det", r"\begin", "|", r"\|", r"\bmod", r"\mod", r"\pmod",
+])  # fmt: skip
 
 
 def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool:
@@ -50,9 +54,9 @@ def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
     if sort is None:
         return False
     values = _values(answer)
-    if sort == "expression":
-        return bool(problem) and len(values) == 1 and _copies_a_formula(values[0], gold, read_formulas(problem))
     formulas = read_formulas(problem) if problem else None
+    if sort == "expression":
+        return formulas is not None and len(values) == 1 and _copies_a_formula(values[0], gold, formulas)
     if formulas is not None and len(values) > 1 and joined(answer) in formulas.texts:
         return True
     return all(_unfinished(value, gold, formulas) for value in values)
@@ -68,7 +72,7 @@ def _sort_of(gold: str) -> str | None:
         return None
     if _PLAIN.fullmatch(value) and re.search(r"\d", value):
         return "number"
-    if _RELATION.search(value) or is_text_command(value) or not tokens(value):
+    if len(elements(value, spaced=False)) > 1 or _RELATION.search(value) or is_text_command(value):
         return None
     return "expression" if has_unknowns(value) or r"\begin" in value else "number"
 
@@ -96,11 +100,12 @@ def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
     if mine is None:
         return False
     return mine.key in formulas.parts or any(
-        mine.contains(task) and not (golden and golden.contains(task)) for task in formulas.tasks
+        (mine.contains(task) or mine.fills_in(task)) and not (golden and golden.contains(task))
+        for task in formulas.tasks
     )
 
 
-def _operations(text: str) -> set[str]:
+def _operations(text: str) -> frozenset[str]:
     return _OPERATIONS.intersection(tokens(text))
 
 
