@@ -14,8 +14,8 @@ METRICS = {
     "avg@K/uncontaminated": "`avg@K` of the other problems; contaminated benchmarks only.",
     "no_answer_rate": "Share of samples without an answer in the requested format.",
     "unevaluated_rate": (
-        "Share of samples whose answer repeats a formula of the problem, or leaves an operation to be carried "
-        "out where the gold answer is a number; they count as incorrect."
+        "Share of samples whose answer repeats the problem, or leaves an operation to be carried out where "
+        "the gold answer is a number; they count as incorrect."
     ),
     "verifier_failure_rate": (
         "Share of samples that could not be graded (unreadable gold answer, timeout, error); they count as "

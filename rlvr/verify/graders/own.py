@@ -13,10 +13,17 @@ from rlvr.verify.verdict import RULES_VERSION, Item
 
 
 class OwnGrader(Grader):
-    """Extraction by answer format, comparison by outer form and math-verify, alternates accepted."""
+    """Extraction by answer format, comparison by outer form and math-verify, alternates accepted.
+
+    Args:
+        refuse_unevaluated: without it, copies of the problem are compared too; for measurements only.
+    """
 
     name = "rlvr"
     library = "math-verify"
+
+    def __init__(self, refuse_unevaluated: bool = True) -> None:
+        self.refuse_unevaluated = refuse_unevaluated
 
     @property
     def version(self) -> str:
@@ -42,7 +49,7 @@ class OwnGrader(Grader):
             if None in agreements and True not in agreements:
                 if refusal(plain):
                     return Decision(False, "error", answer)
-                if is_unevaluated(answer, golds, problem):
+                if self.refuse_unevaluated and is_unevaluated(answer, golds, problem):
                     return Decision(False, "unevaluated", answer)
                 return None
         return Decision(True in agreements, "ok", answer)

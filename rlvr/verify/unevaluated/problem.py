@@ -51,6 +51,12 @@ def formulas_in(problem: str) -> list[str]:
     return [formula for formula in marked if formula] or arithmetic_in(problem)
 
 
+def last_formula(problem: str) -> str | None:
+    """Return the last formula of a problem, None where it has none."""
+    found = formulas_in(problem)
+    return found[-1] if found else None
+
+
 def arithmetic_in(text: str) -> list[str]:
     """Return sums, products and powers of numbers that a text holds without marking them."""
     return [match.group().strip() for match in _ARITHMETIC.finditer(text)]

@@ -4,14 +4,15 @@ Two rules, both on how an answer is written, not on its value:
 
 - *Operation*: where the gold answer is a number, a sum, product or integral, a limit, gcd, lcm, maximum,
   determinant, absolute value or remainder is not an answer.
-- *Copy*: an expression that the problem holds is not an answer, whatever its notation. Where the gold answer is
-  a number, neither is a part of a formula, an expression that contains a formula of three or more numbers
-  (`+0`, `\sqrt{(...)^2}`), or such a formula with numbers in the place of its letters. Where the gold answer is
-  an expression with unknowns, only a whole formula is a copy.
+- *Copy*: an expression that the problem holds is not an answer, whatever its notation. Where the gold answer
+  is a number, neither is a part of a formula, an expression that contains a formula of three or more numbers
+  (`+0`, `\sqrt{(...)^2}`), or such a formula with numbers in the place of its letters. Where the gold answer
+  is an expression with unknowns, only a whole formula is a copy.
 
-Always an answer: the gold answer in any notation that `rlvr.verify.unevaluated.parser.parse` reads the same, a
-numeral (with sign, unit, percent or power of ten), a chain that ends in one (`\sum k = 55`), and everything where
-the gold answer is no single value: an interval, tuple, list, equation or text.
+Always an answer: the gold answer in any notation that `rlvr.verify.unevaluated.parser.parse` reads the same,
+a numeral (with sign, unit, percent or power of ten), a residue (`3 \pmod 7`), a chain that ends in one
+(`\sum k = 55`), and everything where the gold answer is no single value: an interval, tuple, list, equation
+or text.
 """
 
 import re
@@ -21,6 +22,8 @@ from functools import lru_cache
 from rlvr.verify.equivalence.latex import is_text_command
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
+from rlvr.verify.equivalence.numerals import decimal_value
+from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
 
@@ -33,9 +36,10 @@ _RELATION = re.compile(
     r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
 )
 _OPERATIONS = frozenset([
-    r"\sum", r"\prod", r"\int", r"\iint", r"\iiint", r"\oint", r"\lim", r"\gcd", r"\lcm", r"\max", r"\min", r"\sup",
-    r"\inf", r"\det", r"\begin", "|", r"\|", r"\bmod", r"\mod", r"\pmod",
+    r"\sum", r"\prod", r"\int", r"\iint", r"\iiint", r"\oint", r"\lim", r"\gcd", r"\lcm", r"\max", r"\min",
+    r"\sup", r"\inf", r"\det", "|", r"\|", r"\bmod", r"\mod", r"\pmod",
 ])  # fmt: skip
+_DETERMINANT = re.compile(r"\\begin\{[vV]matrix\}")
 
 
 def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool:
@@ -90,7 +94,7 @@ def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
     mine, golden = parse(value), parse(gold)
     if mine is not None and golden is not None and mine.key == golden.key:
         return False
-    if _operations(value) - _operations(gold):
+    if _operations(value) - _operations(gold) and not (mine and _is_residue(mine)):
         return True
     if formulas is None or (mine is not None and not mine.compound):
         return False
@@ -106,7 +110,16 @@ def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
 
 
 def _operations(text: str) -> frozenset[str]:
-    return _OPERATIONS.intersection(tokens(text))
+    found = _OPERATIONS.intersection(tokens(text))
+    return found | {"determinant"} if _DETERMINANT.search(text) else found
+
+
+def _is_residue(expression: Expression) -> bool:
+    r"""Tell whether it is `3 \pmod 7`: a number below the modulus."""
+    if expression.text != "mod":
+        return False
+    value, modulus = (decimal_value(operand.key) for operand in expression.operands)
+    return value is not None and modulus is not None and value < modulus
 
 
 def _copies_a_formula(value: str, gold: str, formulas: Formulas) -> bool:
