@@ -308,7 +308,7 @@ def contamination(
 def copy_floor(
     datasets: Annotated[
         list[Path],
-        typer.Argument(help="Prepared data sets, or JSON lines with the fields problem and answer."),
+        typer.Argument(help="Prepared data sets, or JSON lines with problem and answer."),
     ],
     without_rule: Annotated[
         bool,

@@ -1,4 +1,4 @@
-r"""The copy floor of a data set: how often a completion that boxes the last formula of the prompt is graded correct.
+"""The copy floor of a data set: how often copying the last formula of the prompt is graded correct.
 
 A policy that learns to copy earns this reward without solving anything.
 """
@@ -15,6 +15,7 @@ from rlvr.config.choices import Status
 from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.data.reading import read_entry
 from rlvr.errors import UserError
+from rlvr.verify.gold_answers import PATIENT
 from rlvr.verify.graders.own import OwnGrader
 from rlvr.verify.pool import Verifier
 from rlvr.verify.unevaluated.problem import last_formula
@@ -57,8 +58,8 @@ def measure_copy_floor(
 
     Args:
         problems: at least one problem.
-        without_rule: also grade without the rule on unevaluated answers: computer algebra compares thousands of
-            formulas then, minutes instead of seconds.
+        without_rule: also grade without the rule on unevaluated answers. Computer algebra then compares
+            every formula, which takes minutes for 10,000 problems.
         workers: worker processes of the verifier.
     """
     copies = [
@@ -71,7 +72,7 @@ def measure_copy_floor(
         for problem in problems
         if (formula := last_formula(problem.problem)) is not None
     ]
-    with Verifier(workers) as verifier:
+    with Verifier(workers, PATIENT) as verifier:
         verdicts = verifier.verify_many(copies)
     statuses = Counter(verdict.status for verdict in verdicts)
     statuses["no_answer"] += len(problems) - len(copies)
@@ -81,7 +82,7 @@ def measure_copy_floor(
         refused = [
             item for item, verdict in zip(copies, verdicts, strict=True) if verdict.status == "unevaluated"
         ]
-        with Verifier(workers, grader=OwnGrader(refuse_unevaluated=False)) as verifier:
+        with Verifier(workers, PATIENT, grader=OwnGrader(refuse_unevaluated=False)) as verifier:
             freed = correct + sum(verdict.correct for verdict in verifier.verify_many(refused))
     return CopyFloor(problems=len(problems), correct=correct, statuses=+statuses, correct_without_rule=freed)
 

@@ -43,6 +43,11 @@ class Expression:
         return below | {self.key} if self.operands else below
 
     @cached_property
+    def height(self) -> int:
+        """Operations on the longest path from it to a number or symbol."""
+        return 1 + max((operand.height for operand in self.operands), default=-1)
+
+    @cached_property
     def atoms(self) -> Counter[str]:
         """Numbers and symbols in it -> how often, signs not counted."""
         if self.kind in ("number", "symbol"):

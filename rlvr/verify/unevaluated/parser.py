@@ -162,6 +162,8 @@ class _Reader:
                 base = call("_", base, self.argument())
             else:
                 base = call(mark, base)
+            if base.height > _DEEPEST:
+                raise Unreadable
         return base
 
     def argument(self, whole: bool = False) -> Expression:

@@ -18,6 +18,7 @@ or text.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 from rlvr.verify.equivalence.latex import is_text_command
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
@@ -27,11 +28,13 @@ from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
 
-_NUMERAL = r"[+-]?\s*(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?"
+_NUMERAL = r"[+-]?\s*(?=[\d.])(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?"
+_UNIT = r"(?:\\(?:text|mathrm|mbox)\{[^{}]*\}|(?<![A-Za-z])[A-Za-z]{1,12})(?:\^(?:\d|\{-?\d\}))?"
 _PLAIN = re.compile(
     rf"\(?{_NUMERAL}(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\d|\{{\s*[+-]?\d+\s*\}}))?\)?"
-    r"\s*(?:\\?%|\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d\}?)?|(?<![A-Za-z])[A-Za-z]{1,12}[\s.]*)*"
+    rf"\s*(?:\\?%|{_UNIT}|[\s./])*"
 )
+"""A numeral, perhaps with a power of ten, a unit or a percent sign."""
 _RELATION = re.compile(
     r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
 )
@@ -67,15 +70,15 @@ def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _sort_of(gold: str) -> str | None:
-    """Return `number`, `expression`, or None where a gold answer is no single value."""
+def _sort_of(gold: str) -> Literal["number", "expression"] | None:
+    """Return what a gold answer is, None where it is no single value."""
     text = normalize(gold)
     members = chain_members(text)
     value = members[-1] if len(members) == 2 and is_name(members[0]) else text
     if len(members) > 1 and value == text:
         return None
-    if _PLAIN.fullmatch(value) and re.search(r"\d", value):
-        return "number"
+    if _PLAIN.fullmatch(value):
+        return "expression" if has_unknowns(value) else "number"
     if len(elements(value, spaced=False)) > 1 or _RELATION.search(value) or is_text_command(value):
         return None
     return "expression" if has_unknowns(value) or r"\begin" in value else "number"
