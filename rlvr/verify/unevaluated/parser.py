@@ -19,12 +19,13 @@ from rlvr.verify.unevaluated.expression import (
 
 TOKEN = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+"
-    r"|\\operatorname\s*\{\s*[A-Za-z]+\s*\}|\\[A-Za-z]+|\\.|[^\s]",
+    r"|\\[A-Za-z]+|\\.|[^\s]",
     re.DOTALL | re.ASCII,
 )
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?-?\d\}?)?")
+_OPERATOR_NAME = re.compile(r"\\(?:operatorname\*?|mathop)\s*\{\s*(?:\\(?:rm|mathrm)\s)?\s*([A-Za-z]+)\s*\}")
 _NO_MEANING = re.compile(
-    r"\\(?:operatorname|displaystyle|mathop|mathbf)(?![A-Za-z])|[$&~?]|\\[%,;:! ]|(?<!\\)%"
+    r"\\(?:displaystyle|limits|mathop|mathbf)(?![A-Za-z])|[$&~?]|(?<!\\)(?:\\[%,;:! ]|%)"
 )
 _SAME = {
     **dict.fromkeys([r"\times", r"\cdot", r"\ast"], "*"), **dict.fromkeys([r"\div", ":"], "/"),
@@ -75,8 +76,8 @@ class Unreadable(Exception):
 
 def tokens(text: str) -> tuple[str, ...]:
     """Return the tokens of a text in one notation for answers and problems: no spaces, text or style."""
-    plain = _NO_MEANING.sub(" ", _TEXT.sub(" ", normalize(text)))
-    plain = _BARE_FUNCTION.sub(r"\\\1 ", plain).replace(r"\operatorname", "")
+    plain = _NO_MEANING.sub(" ", _TEXT.sub(" ", _OPERATOR_NAME.sub(r"\\\1 ", normalize(text))))
+    plain = _BARE_FUNCTION.sub(r"\\\1 ", plain)
     return tuple(_SAME.get(token, token) for token in TOKEN.findall(plain.rstrip("=.,;: ")))
 
 
