@@ -1,8 +1,13 @@
 r"""Copies of the problem and operations to be carried out are no answers; what was worked out is."""
 
+import re
+
 import pytest
 
 from rlvr.verify.unevaluated.rules import is_unevaluated
+from rlvr.verify.verdict import Item
+from tests.helpers.grading import graded
+from tests.helpers.paths import REPOSITORY
 
 COMPUTE = r"Compute $\frac{13^2 - 5^2}{8} + 4 \times 7=$?"
 """Its answer is 46."""
@@ -122,3 +127,14 @@ def test_an_answer_that_one_of_several_golds_allows_is_compared() -> None:
     problem = r"Write $\frac{3}{4}$ as a decimal, or leave it."
     assert is_unevaluated(r"\frac{3}{4}", ["0.75"], problem)
     assert not is_unevaluated(r"\frac{3}{4}", ["0.75", r"\dfrac34"], problem)
+
+
+def test_the_examples_of_the_documentation_hold() -> None:
+    page = (REPOSITORY / "docs/verifier.md").read_text()
+    rows = re.findall(r"^\| (.+) \| `(.+)` \| `(.+)` \| (correct|unevaluated) \|$", page, re.MULTILINE)
+    assert len(rows) > 10
+    items = [Item(rf"\boxed{{{answer}}}", gold, problem=problem) for problem, gold, answer, _ in rows]
+    verdicts = graded("rlvr", *items)
+    assert ["correct" if verdict.correct else verdict.status for verdict in verdicts] == [
+        *(verdict for *_, verdict in rows)
+    ]
