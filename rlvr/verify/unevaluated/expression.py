@@ -1,11 +1,12 @@
 r"""Expressions in a canonical form that no trivial change of notation alters.
 
 Nothing is evaluated: `2+3` is not `5`. But `3+2`, `(2)+3+0` and `1\cdot 2+3` are `2+3`: terms and factors are
-sorted, groups are flattened, zeros and ones are dropped, a quotient is a product with an inverse, a root is a
-power.
+sorted, groups are flattened, zeros and ones are dropped, opposite terms and inverse factors cancel, a
+quotient is a product with an inverse, a root is a power.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -121,7 +122,9 @@ def call(name: str, *operands: Expression) -> Expression:
 def total(terms: list[Expression]) -> Expression:
     """Return a sum."""
     flat = [part for one in terms for part in (one.operands if one.kind == "sum" else (one,))]
-    return _sorted("sum", "+", [part for part in flat if part.key != ZERO.key], ZERO)
+    return _sorted(
+        "sum", "+", _without_pairs([part for part in flat if part.key != ZERO.key], negative), ZERO
+    )
 
 
 def negative(term: Expression) -> Expression:
@@ -136,9 +139,9 @@ def product(factors: list[Expression]) -> Expression:
     flat = [part for one in factors for part in (one.operands if one.kind == "product" else (one,))]
     signs = sum(part.text == "-1" for part in flat)
     rest = [part for part in flat if part.key not in (ONE.key, MINUS_ONE.key)]
-    if any(part.key == ZERO.key for part in rest) and len(rest) == 1:
-        return ZERO
-    unsigned = _sorted("product", "*", rest, ONE)
+    if ZERO.key in (part.key for part in rest):
+        return ZERO if len(rest) == 1 else _sorted("product", "*", rest, ONE)
+    unsigned = _sorted("product", "*", _without_pairs(rest, inverse), ONE)
     if signs % 2 == 0:
         return unsigned
     if unsigned.key == ONE.key:
@@ -159,13 +162,31 @@ def inverse(divisor: Expression) -> Expression:
 
 
 def power(base: Expression, exponent: Expression) -> Expression:
-    """Return a power."""
-    return base if exponent.key == ONE.key else Expression("power", "^", (base, exponent))
+    """Return a power; exponents of a power multiply."""
+    if exponent.key == ONE.key:
+        return base
+    if base.kind == "power":
+        return power(base.operands[0], product([base.operands[1], exponent]))
+    return Expression("power", "^", (base, exponent))
 
 
 def root(radicand: Expression, index: Expression) -> Expression:
     """Return a root as a power."""
     return power(radicand, inverse(index))
+
+
+def _without_pairs(
+    operands: list[Expression], opposite: Callable[[Expression], Expression]
+) -> list[Expression]:
+    """Remove terms with their negatives, or factors with their inverses."""
+    left: dict[str, list[Expression]] = {}
+    for operand in operands:
+        partners = left.get(opposite(operand).key)
+        if partners:
+            partners.pop()
+        else:
+            left.setdefault(operand.key, []).append(operand)
+    return [operand for equal in left.values() for operand in equal]
 
 
 def _sorted(kind: Kind, name: str, operands: list[Expression], empty: Expression) -> Expression:

@@ -22,10 +22,11 @@ TOKEN = re.compile(
     r"|\\[A-Za-z]+|\\.|[^\s]",
     re.DOTALL | re.ASCII,
 )
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?-?\d\}?)?")
+_STYLE = r"\\(?:text(?:bf|it|rm|normal)?|mbox|math(?:rm|bf|it|sf|tt|cal|op))"
+_WORDS = re.compile(_STYLE + r"\s*\{[^{}\d\\]*\}(?:\^\{?-?\d\}?)?")
 _OPERATOR_NAME = re.compile(r"\\(?:operatorname\*?|mathop)\s*\{\s*(?:\\(?:rm|mathrm)\s)?\s*([A-Za-z]+)\s*\}")
 _NO_MEANING = re.compile(
-    r"\\(?:displaystyle|limits|mathop|mathbf)(?![A-Za-z])|[$&~?]|(?<!\\)(?:\\[%,;:! ]|%)"
+    _STYLE + r"(?![A-Za-z])|\\(?:displaystyle|limits)(?![A-Za-z])|[$&~?]|(?<!\\)(?:\\[%,;:! ]|%)"
 )
 _SAME = {
     **dict.fromkeys([r"\times", r"\cdot", r"\ast"], "*"), **dict.fromkeys([r"\div", ":"], "/"),
@@ -76,7 +77,8 @@ class Unreadable(Exception):
 
 def tokens(text: str) -> tuple[str, ...]:
     """Return the tokens of a text in one notation for answers and problems: no spaces, text or style."""
-    plain = _NO_MEANING.sub(" ", _TEXT.sub(" ", _OPERATOR_NAME.sub(r"\\\1 ", normalize(text))))
+    named = _OPERATOR_NAME.sub(r"\\\1 ", normalize(text))
+    plain = _NO_MEANING.sub(" ", _WORDS.sub(" ", named))
     plain = _BARE_FUNCTION.sub(r"\\\1 ", plain)
     return tuple(_SAME.get(token, token) for token in TOKEN.findall(plain.rstrip("=.,;: ")))
 
@@ -153,9 +155,9 @@ class _Reader:
         return negative(factor) if minus else factor
 
     def power(self) -> Expression:
-        base = self.atom()
+        base, marks = self.atom(), 0
         while self.next in ("^", "_", "!", "'"):
-            mark = self.take()
+            mark, marks = self.take(), marks + 1
             if mark == "^":
                 exponent = self.argument(whole=True)
                 base = power(base, exponent)
@@ -163,7 +165,7 @@ class _Reader:
                 base = call("_", base, self.argument())
             else:
                 base = call(mark, base)
-            if base.height > _DEEPEST:
+            if max(marks, base.height) > _DEEPEST:
                 raise Unreadable
         return base
 

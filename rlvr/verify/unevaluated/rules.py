@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
-from rlvr.verify.equivalence.latex import is_text_command
+from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
-from rlvr.verify.equivalence.numerals import decimal_value
+from rlvr.verify.equivalence.numerals import decimal_value, numerals_agree
 from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
@@ -63,10 +63,13 @@ def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
     values = _values(answer)
     formulas = read_formulas(problem) if problem else None
     if sort == "expression":
-        return formulas is not None and len(values) == 1 and _copies_a_formula(values[0], gold, formulas)
+        return formulas is not None and all(_copies_a_formula(value, gold, formulas) for value in values)
+    if _approximates(answer, gold):
+        return False
     if formulas is not None and len(values) > 1 and joined(answer) in formulas.texts:
         return True
-    return all(_unfinished(value, gold, formulas) for value in values)
+    claimed = [value for value in values if not has_unknowns(value)] or values
+    return all(_unfinished(value, gold, formulas) for value in claimed)
 
 
 @lru_cache(maxsize=4096)
@@ -86,8 +89,18 @@ def _sort_of(gold: str) -> Literal["number", "expression"] | None:
 
 def _values(answer: str) -> list[str]:
     """Return the members of a chain of equations, without the name in front."""
-    members = chain_members(normalize(answer))
+    text = normalize(answer)
+    brackets = enclosed(text)
+    if brackets and brackets.opening in ("(", "{"):
+        text = brackets.content
+    members = chain_members(text)
     return members[1:] if len(members) > 1 and is_name(members[0]) else members
+
+
+def _approximates(answer: str, gold: str) -> bool:
+    r"""Tell whether an answer such as `\frac{3}{20} \approx 0.15` gives a decimal that is the gold answer."""
+    sides = split_outside_brackets(normalize(answer), frozenset([r"\approx"]))
+    return any(numerals_agree(normalize(gold), side) for side in sides[1:])
 
 
 def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
@@ -95,11 +108,11 @@ def _unfinished(value: str, gold: str, formulas: Formulas | None) -> bool:
     if _PLAIN.fullmatch(value):
         return False
     mine, golden = parse(value), parse(gold)
-    if mine is not None and golden is not None and mine.key == golden.key:
+    if _is_gold(value, gold):
         return False
     if _operations(value) - _operations(gold) and not (mine and _is_residue(mine)):
         return True
-    if formulas is None or (mine is not None and not mine.compound):
+    if formulas is None or _is_atom(value):
         return False
     text = joined(value)
     if any(text in formula for formula in formulas.texts):
@@ -125,10 +138,27 @@ def _is_residue(expression: Expression) -> bool:
     return value is not None and modulus is not None and value < modulus
 
 
+def _is_atom(value: str) -> bool:
+    """Tell whether an answer is one number or symbol, perhaps with a sign or in brackets."""
+    return sum(token not in ("(", ")", "{", "}", "+", "-") for token in tokens(value)) < 2
+
+
 def _copies_a_formula(value: str, gold: str, formulas: Formulas) -> bool:
     """Tell whether an answer to an expression is a whole formula of the problem, and not the gold answer."""
-    mine, golden = parse(value), parse(gold)
-    if mine is None or golden is None:
+    mine = parse(value)
+    if mine is None or parse(gold) is None:
         text = joined(value)
         return len(tokens(value)) > 1 and text != joined(gold) and text in formulas.expressions
-    return mine.compound and mine.key != golden.key and mine.key in formulas.whole
+    return mine.compound and mine.key in formulas.whole and not _is_gold(value, gold)
+
+
+def _is_gold(value: str, gold: str) -> bool:
+    """Tell whether an answer is the gold answer in another notation.
+
+    Its digits must be the same: the expression `(7/8)^3 (7/8)^{-3}` cancels to the gold answer 1.
+    """
+    mine, golden = parse(value), parse(gold)
+    if mine is None or golden is None or mine.key != golden.key:
+        return False
+    digits, gold_digits = (sorted(re.findall("[1-9]", text)) for text in (joined(value), joined(gold)))
+    return digits == gold_digits
