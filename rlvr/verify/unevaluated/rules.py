@@ -18,7 +18,7 @@ or text.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import NamedTuple
 
 from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
@@ -57,34 +57,45 @@ def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool
 
 
 def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
-    sort = _sort_of(gold)
-    if sort is None:
+    golden = _single_value(gold)
+    if golden is None:
         return False
     values = _values(answer)
     formulas = read_formulas(problem) if problem else None
-    if sort == "expression":
-        return formulas is not None and all(_copies_a_formula(value, gold, formulas) for value in values)
-    if _approximates(answer, gold):
+    if not golden.is_number:
+        return formulas is not None and all(
+            _copies_a_formula(value, golden.text, formulas) for value in values
+        )
+    if _approximates(answer, golden.text):
         return False
     if formulas is not None and len(values) > 1 and joined(answer) in formulas.texts:
         return True
     claimed = [value for value in values if not has_unknowns(value)] or values
-    return all(_unfinished(value, gold, formulas) for value in claimed)
+    return all(_unfinished(value, golden.text, formulas) for value in claimed)
+
+
+class _Value(NamedTuple):
+    """A gold answer that is a number or an expression with unknowns."""
+
+    text: str
+    is_number: bool
 
 
 @lru_cache(maxsize=4096)
-def _sort_of(gold: str) -> Literal["number", "expression"] | None:
-    """Return what a gold answer is, None where it is no single value."""
+def _single_value(gold: str) -> _Value | None:
+    """Return the value of a gold answer, without the name in `x = 5`; None where it is no single value."""
     text = normalize(gold)
     members = chain_members(text)
-    value = members[-1] if len(members) == 2 and is_name(members[0]) else text
-    if len(members) > 1 and value == text:
+    named = len(members) == 2 and is_name(members[0])
+    value = members[-1] if named else text
+    is_number = not has_unknowns(value) and r"\begin" not in value
+    if named and not is_number:
         return None
     if _PLAIN.fullmatch(value):
-        return "expression" if has_unknowns(value) else "number"
+        return _Value(value, is_number)
     if len(elements(value, spaced=False)) > 1 or _RELATION.search(value) or is_text_command(value):
         return None
-    return "expression" if has_unknowns(value) or r"\begin" in value else "number"
+    return _Value(value, is_number)
 
 
 def _values(answer: str) -> list[str]:

@@ -117,6 +117,8 @@ def test_a_formula_of_the_problem_is_no_answer(answer: str, gold: str, problem: 
         ("2^{10}", "1024", "How many subsets has a set of $10$ elements?"),
         ("2^{10}-1", "1023", "The set has $2^{10}$ subsets. How many are not empty?"),
         ("3/4", r"\frac{3}{4}", r"Which is larger, $\frac23$ or $\frac34$?"),
+        (r"\frac34", r"x = \frac{3}{4}", r"Which of $\frac23$ and $\frac34$ is a root?"),
+        ("2x+3", "y = 2x+3", "Which line is steeper, $y = 2x+3$ or $y = x$?"),
         ("7", "7", "Which of $5$ and $7$ is larger?"),
         (r"15\text{ cm}", "15", r"Which is longer, $15\text{ cm}$ or $10\text{ cm}$?"),
         (r"15\ cm^2", "15", r"Which is larger, $15\ cm^2$ or $10\ cm^2$?"),
