@@ -149,7 +149,10 @@ def resolve(
     write_resolved(name, study, config, output)
 
 
-@verb("rlvr prepare-data resources/entries/data/sums-test.json -o sums-test.parquet")
+@verb(
+    "rlvr resolve data/sums-test -o sums-test.json",
+    "rlvr prepare-data sums-test.json -o sums-test.parquet",
+)
 def prepare_data(entry: Entry, output: Annotated[Path, output("Parquet file to write.")]) -> None:
     """Check a data set line by line and write it as Parquet."""
     from rlvr.data.prepare import prepare_data

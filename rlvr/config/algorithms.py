@@ -40,6 +40,17 @@ def impossible(training: "Training") -> str | None:
         return (
             f"soft_overlong.buffer_tokens {tokens} is above sampling.max_new_tokens {sampling.max_new_tokens}"
         )
+    return _rounds_what_is_not_sent(training)
+
+
+def _rounds_what_is_not_sent(training: "Training") -> str | None:
+    sampled = {"rollout_dtype": training.dtype, "rollout_compute_dtype": None, "rounding": "nearest"}
+    for key, only in sampled.items():
+        if training.sync == "live" and (value := getattr(training, key)) != only:
+            return (
+                f"{key} {value} has no effect with sync: live, where the policy that is trained samples "
+                f"itself, in dtype {training.dtype}; leave it out, or use sync: merged"
+            )
     return None
 
 

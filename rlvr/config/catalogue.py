@@ -118,18 +118,29 @@ class ModelCatalogue(Settings):
 
 
 class Columns(Settings):
-    """Names of the columns in the data that is read."""
+    """Where problem and answer are in a row of the data.
+
+    A name is a column, or a dotted path into it: `reward_model.ground_truth`, `1.value` (list items count
+    from 0). A path also leads into JSON text.
+    """
 
     problem: str = "problem"
-    """Column with the problem text, without instructions."""
+    """The problem, without instructions: text, or a chat, of which the last user message is read."""
     answer: str = "answer"
-    """Column with the gold answer."""
-    answer_form: Literal["bare", "list", "after-hashes"] = "bare"
-    """`bare`: the answer itself; `list`: a list with one answer; `after-hashes`: the text after `####`."""
+    """The gold answer."""
+    answer_form: Literal["bare", "list", "any-of", "all-of", "after-hashes", "boxed"] = "bare"
+    """`bare`: the answer itself; `list`: a list of one answer; `any-of`: a list, each answer of which is
+    correct; `all-of`: a list of answers that are required together; `after-hashes`: the text after `####`;
+    `boxed`: the last `\\boxed` of a solution. A list may be JSON text."""
     id: str | None = None
-    """Column with a unique id; by default ids are made from row numbers."""
+    """A unique id; by default ids are made from row numbers."""
     alternates: str | None = None
-    """Column with a list of further correct answers; may be empty."""
+    """A list of further correct answers; may be empty."""
+    system_message: Literal["drop", "keep"] = "drop"
+    """`keep` puts the system message of a chat before the problem."""
+    instructions: tuple[str, ...] = ()
+    """Texts to remove from each problem, such as the instructions of a prompt; one that no row contains is an
+    error."""
 
 
 class Rows(Settings):
@@ -162,10 +173,26 @@ class Checks(Settings):
     """An earlier row has the same id; `drop` keeps the earlier one."""
     duplicate_problem: Literal["stop", "drop", "keep"] = "stop"
     """An earlier row has the same problem, ignoring white space; `drop` keeps the earlier one."""
+    image: Literal["stop", "drop", "keep"] = "keep"
+    """The problem needs a picture: `<image>`, `![..](..)`, `[asy]`, or an image column with content."""
+    sentinel_answer: Literal["stop", "drop", "keep"] = "stop"
+    """The gold answer stands for a missing one: `proof`, `notfound`, `None`, `N/A`, .."""
+    marked_answer: Literal["stop", "drop", "keep"] = "stop"
+    """The gold answer contains `\\boxed` or `####`: it is a solution, or lacks an `answer_form`."""
+    list_answer: Literal["stop", "drop", "keep"] = "stop"
+    """The gold answer is a list or an object written as text: `["1","2"]`, `{"value": "3"}`."""
+    sentence_answer: Literal["stop", "drop", "keep"] = "keep"
+    """The gold answer is a sentence or has several lines; only the same words are correct."""
+    choice_letter: Literal["stop", "drop", "keep"] = "keep"
+    """The gold answer is the letter of a choice: `B`, `(C)`."""
     unparsable_answer: Literal["stop", "drop"] = "stop"
     """The verifier does not accept the gold answer as its own answer."""
     text_answer: Literal["stop", "drop", "keep"] = "keep"
     """The verifier cannot parse the gold answer; only identical text is correct."""
+    most_unmatchable: Fraction = 0.1
+    """Largest share of gold answers that a correct answer hardly matches; if there are more, nothing is
+    prepared. Counted are the kinds `sentinel_answer`, `marked_answer`, `list_answer`, `sentence_answer` and
+    `text_answer`, where they are kept."""
     longest_problem: PositiveInt = 10_000
     """Characters; the longest problem of the configured data sets has 4,415."""
 
@@ -190,14 +217,17 @@ class ArithmeticData(Settings):
 
 
 class LocalData(Settings):
-    """A JSONL or Parquet file on this machine."""
+    """A file or folder on this machine."""
 
     source: Literal["local"]
-    """A file with one problem per line or row."""
+    """A file with one problem per row, or a folder of such files."""
     path: str
-    """The file, relative to the repository or absolute."""
+    """JSONL, JSON or CSV, also compressed (gzip, zstd, bzip2, lz4); Parquet or Arrow; a folder of such files;
+    or a folder of `save_to_disk`. Relative to the repository or absolute."""
+    split: str | None = None
+    """Split of a folder, where it has several."""
     columns: Columns = Columns()
-    """Names of the columns."""
+    """Where problem and answer are in a row."""
     rows: Rows | None = None
     """Rows to read; by default all."""
     checks: Checks = Checks()
@@ -205,12 +235,14 @@ class LocalData(Settings):
 
 
 class LocalCopy(Settings):
-    """A local file that is read instead of a download, if it exists."""
+    """A local file or folder that is read instead of a download, if it exists."""
 
     path: str
-    """A JSONL or Parquet file, relative to the repository or absolute."""
+    """A file or folder, as for `source: local`."""
+    split: str | None = None
+    """Split of a folder, where it has several."""
     columns: Columns = Columns(id="id")
-    """Names of the columns."""
+    """Where problem and answer are in a row."""
 
 
 class HubData(Settings):
@@ -227,7 +259,7 @@ class HubData(Settings):
     config: str | None = None
     """Configuration name, where the dataset has several."""
     columns: Columns = Columns()
-    """Names of the columns."""
+    """Where problem and answer are in a row."""
     local: LocalCopy | None = None
     """For machines without network; the provenance records which of the two was read."""
     rows: Rows | None = None
@@ -293,12 +325,20 @@ def catalogue_entries(config: Path = Path("config")) -> dict[str, BaseModel]:
 def entry_files(entry: BaseModel) -> list[str]:
     """Return the local files that a catalogue entry reads, or its folder if that is empty."""
     if isinstance(entry, LocalData):
-        return [entry.path]
+        return [str(file) for file in data_files(Path(entry.path))] or [entry.path]
     if isinstance(entry, LocalModel):
         folder = Path(entry.path)
         return [str(file) for file in sorted(folder.glob("*")) if file.is_file()] or [entry.path]
     if isinstance(entry, HubData) and entry.local and Path(entry.local.path).exists():
-        return [entry.local.path]
+        return [str(file) for file in data_files(Path(entry.local.path))] or [entry.local.path]
     if isinstance(entry, GgufModel) and entry.package is None:
         return [entry.file]
     return []
+
+
+def data_files(path: Path) -> list[Path]:
+    """Return a file itself, or all files of a folder and its subfolders but hidden ones, in order."""
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))

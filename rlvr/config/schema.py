@@ -259,14 +259,15 @@ class Training(Settings):
     dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
-    """Precision of the sampling weights; the same for all methods of a study."""
+    """Precision of the sampling weights; the same for all methods of a study. With `sync: live`, `dtype`."""
     rollout_compute_dtype: DType | None = None
     """Precision of the forward pass that samples; `null`: `rollout_dtype`. With `float32` only weights are
     rounded, which a CPU without 16-bit arithmetic computes several times faster."""
     rounding: Rounding = "nearest"
     """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
-    sync: Literal["merged", "adapter"] = "merged"
-    """What the engine receives: `merged` weights, or the base and each method's exact low-rank `adapter`."""
+    sync: Literal["merged", "adapter", "live"] = "merged"
+    """What samples: `merged` weights; the base beside each method's exact low-rank `adapter`; or, `live`, the
+    policy itself, in the precision `dtype`: nothing is sent and nothing rounded."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
     tokens_per_microbatch: PositiveInt = 16384
@@ -286,6 +287,8 @@ class Training(Settings):
             return handler(data)
         algorithm = data.get("algorithm", "dapo")
         brought = next((brings for name, brings in ALGORITHM_DEFAULTS.items() if name == algorithm), {})
+        if data.get("sync") == "live":  # the policy samples as it is
+            brought = {**brought, "rollout_dtype": data.get("dtype", "float32")}
         training = handler({**brought, **data})
         training.__pydantic_fields_set__.intersection_update(data)
         return training

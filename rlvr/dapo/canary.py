@@ -15,8 +15,9 @@ from transformers import PreTrainedTokenizerBase
 from rlvr.config.schema import Training
 from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.sampling import TrainingProblem
-from rlvr.dapo.update import Learner, autocast, mismatch_kl, policy_logprobs
+from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
 from rlvr.errors import UserError
+from rlvr.models.autocast import autocast
 from rlvr.models.first_pass import first_pass
 from rlvr.rollout.engines.base import Engine, Tokens
 

@@ -20,6 +20,8 @@ class TrainingProblem:
     id: str
     prompt_ids: tuple[int, ...]
     answer: str
+    alternates: tuple[str, ...] = ()
+    """Further correct answers."""
     text: str = ""
     """The problem without instructions."""
 

@@ -18,15 +18,16 @@ from rlvr.dapo.canary import canary_completions, check_logprobs
 from rlvr.dapo.head import plain_model
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
-from rlvr.dapo.update import Learner, autocast
+from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
-from rlvr.data.problems import read_problems
+from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder_fit
 from rlvr.methods.policy import run_policy
+from rlvr.models.autocast import autocast
 from rlvr.models.checks import check_end_of_turn
 from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids, load_model, load_tokenizer
@@ -34,7 +35,8 @@ from rlvr.models.positions import check_lengths
 from rlvr.models.precision import rounds, stored_precision
 from rlvr.rollout.engines.base import Completion, Engine, Tokens
 from rlvr.rollout.engines.factory import make_engine
-from rlvr.rollout.sync import WeightSync
+from rlvr.rollout.engines.live import LiveEngine
+from rlvr.rollout.sync import LiveSync, Sync, WeightSync
 from rlvr.seeds import derive_seed
 from rlvr.verify.pool import Verifier
 from rlvr.verify.verdict import Item
@@ -49,8 +51,8 @@ class Run:
     config: TrainConfig
     learner: Learner
     engine: Engine
-    sync: WeightSync
-    """Sends the learner's weights to the engine."""
+    sync: Sync
+    """Keeps the engine at the policy that is trained."""
     canary: list[Tokens]
     """Completions that trainer and engine score after each sync."""
     sampler: GroupSampler
@@ -107,14 +109,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     check_lengths(model, prompts, training.sampling.max_new_tokens)
     learner, canary = build_learner(config, model), canary_completions(problems, tokenizer)
     check_logprobs(learner, canary)
-    engine = make_engine(
-        "transformers",
-        model,
-        tokenizer,
-        dtype=training.rollout_compute_dtype or training.rollout_dtype,
-        weight_dtype=training.rollout_dtype,
-        batch_size=training.rollout_batch_size,
-    )
+    engine, sync = make_sampling(config, learner, model, tokenizer)
     check_end_of_turn(tokenizer, end_token_ids(learner.policy, tokenizer), str(model))
     verifier = Verifier(grader=config.reward)
     sampler = GroupSampler(
@@ -128,9 +123,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         config=config,
         learner=learner,
         engine=engine,
-        sync=WeightSync(
-            learner.method, learner.policy, engine, training.sync, training.rounding, config.train_seed
-        ),
+        sync=sync,
         canary=canary,
         sampler=sampler,
         verifier=verifier,
@@ -165,6 +158,32 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     return Learner(method, policy, optimizer, scheduler, training, total_parameters, stochastic)
 
 
+def make_sampling(
+    config: TrainConfig, learner: Learner, model: Path, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Engine, Sync]:
+    """Return the engine of a run and the sync that keeps it at the policy that is trained."""
+    training, method, policy = config.training, learner.method, learner.policy
+    if training.sync == "live":
+        live = LiveEngine(
+            policy,
+            plain_model(policy),
+            tokenizer,
+            training.rollout_batch_size,
+            training.dtype,
+        )
+        return live, LiveSync(method, policy)
+    engine = make_engine(
+        "transformers",
+        model,
+        tokenizer,
+        dtype=training.rollout_compute_dtype or training.rollout_dtype,
+        weight_dtype=training.rollout_dtype,
+        batch_size=training.rollout_batch_size,
+    )
+    sync = WeightSync(method, policy, engine, training.sync, training.rounding, config.train_seed)
+    return engine, sync
+
+
 def check_precision(config: TrainConfig, model: Path) -> None:
     """Refuse to train in a precision that rounds the stored base.
 
@@ -193,9 +212,11 @@ def training_problems(
     """
     limit = config.training.max_prompt_tokens
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
+    alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
     fitting, overlong = [], []
-    for origin, name, text, answer in zip(*columns, strict=True):
-        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer, text)
+    for origin, name, text, answer, others in zip(*columns, alternates, strict=True):
+        tokens = prompt_ids(tokenizer, config.prompt, text)
+        problem = TrainingProblem(name, tokens, answer, tuple(others), text)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
@@ -222,6 +243,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
             Item(
                 text=opened + completion.text,
                 gold=problem.answer,
+                alternates=problem.alternates,
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,
                 problem=problem.text,

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlvr.config.schema import DType, Training
+from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
 from rlvr.methods import Method
+from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Tokens
 
 UPDATE_METRICS = (
@@ -147,12 +148,6 @@ def microbatches(sequences: Sequence[Tokens], budget: int) -> Iterator[list[int]
         batch.append(row)
     if batch:
         yield batch
-
-
-def autocast(policy: nn.Module, dtype: DType) -> torch.autocast:
-    """Return the context in which the policy runs in ``dtype`` while trained weights remain float32."""
-    device = next(policy.parameters()).device.type
-    return torch.autocast(device, dtype=getattr(torch, dtype), enabled=dtype != "float32")
 
 
 def optimizer_step(learner: Learner, batch: Batch, position: int) -> dict[str, float]:

@@ -1,16 +1,13 @@
 """Find the defects of problems row by row, and take the configured action for each kind."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from rlvr.config.catalogue import Checks
-from rlvr.errors import UserError
+from rlvr.data.golds import OTHER_COLUMN, gold_finding
+from rlvr.data.pictures import picture_in
 from rlvr.verify.gold_answers import check_golds
-
-SHOWN = 3
-"""Rows that an error message shows per kind of defect; the others are counted."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _GOLD_FAULTS = {
@@ -28,6 +25,8 @@ class Row(NamedTuple):
     answer: str
     origin: str
     alternates: tuple[str, ...] = ()
+    picture: str = ""
+    """The column of the data that holds a picture of this row; blank if none does."""
 
 
 class Finding(NamedTuple):
@@ -37,48 +36,49 @@ class Finding(NamedTuple):
     line: int
     id: str
     reason: str
+    advice: str = ""
+    """What to do where many rows have it."""
 
 
 class Checked(NamedTuple):
-    """The rows to use, and the defects of dropped rows and of rows kept in spite of them."""
+    """The rows to use, and the defects of rows that are dropped, are kept, or stop the preparation."""
 
     rows: list[Row]
     dropped: list[Finding]
     kept: list[Finding]
+    stopped: list[Finding]
 
 
-def check_rows(rows: Sequence[Row], findings: Sequence[Finding], checks: Checks, name: str) -> Checked:
+def check_rows(
+    rows: Sequence[Row], findings: Sequence[Finding], checks: Checks, answer_column: str = "answer"
+) -> Checked:
     """Check rows for one kind of defect after the other; a dropped row is not checked for the next kind.
 
     Args:
         rows: the mapped rows.
         findings: rows that could not be mapped.
         checks: action for each kind of defect.
-        name: what the rows were read from, for messages.
-
-    Raises:
-        UserError: defects whose action is `stop`; the message counts them by kind, shows the first ones and
-            gives the settings.
+        answer_column: where the golds were read, for advice.
     """
-    remaining, found, kept = list(rows), list(findings), []
-    for check in _all_checks(checks):
+    remaining, refused, kept = list(rows), list(findings), []
+    for check in _all_checks(checks, answer_column):
         new = list(check(remaining))
         tolerated = {finding.line for finding in new if getattr(checks, finding.kind) == "keep"}
         kept += [finding for finding in new if finding.line in tolerated]
-        refused = [finding for finding in new if finding.line not in tolerated]
-        lines = {finding.line for finding in refused}
+        lines = {finding.line for finding in new} - tolerated
+        refused += [finding for finding in new if finding.line in lines]
         remaining = [row for row in remaining if row.line not in lines]
-        found += refused
-    fatal = [finding for finding in found if getattr(checks, finding.kind) == "stop"]
-    if fatal:
-        raise UserError(_refusal(fatal, name, len(rows) + len(findings)))
-    return Checked(remaining, sorted(found, key=lambda finding: finding.line), kept)
+    stopped = [finding for finding in refused if getattr(checks, finding.kind) == "stop"]
+    dropped = [finding for finding in refused if getattr(checks, finding.kind) == "drop"]
+    used = {row.line for row in remaining}
+    kept = [finding for finding in kept if finding.line in used]
+    return Checked(remaining, sorted(dropped, key=lambda finding: finding.line), kept, stopped)
 
 
 _Check = Callable[[Sequence[Row]], Iterator[Finding]]
 
 
-def _all_checks(checks: Checks) -> list[_Check]:
+def _all_checks(checks: Checks, answer_column: str) -> list[_Check]:
     """Return the checks in order: cheap ones first, duplicates before the verifier."""
     return [
         lambda rows: _blank(rows, "problem"),
@@ -89,6 +89,8 @@ def _all_checks(checks: Checks) -> list[_Check]:
         lambda rows: _repeated(
             rows, "duplicate_problem", "problem", lambda row: " ".join(row.problem.split())
         ),
+        _images,
+        lambda rows: _gold_findings(rows, answer_column),
         _gold_faults,
     ]
 
@@ -124,19 +126,31 @@ def _repeated(rows: Sequence[Row], kind: str, what: str, key_of: Callable[[Row],
             yield Finding(kind, row.line, row.id, f"the {what} repeats line {earlier.line}{answers}")
 
 
+def _images(rows: Sequence[Row]) -> Iterator[Finding]:
+    for row in rows:
+        found = picture_in(row.problem)
+        if found or row.picture:
+            reason = (
+                f"the problem contains {found[:40]!r}"
+                if found
+                else f"the column {row.picture!r} holds a picture"
+            )
+            yield Finding("image", row.line, row.id, reason)
+
+
+def _gold_findings(rows: Sequence[Row], answer_column: str) -> Iterator[Finding]:
+    for row in rows:
+        found = [gold_finding(gold, answer_column) for gold in (row.answer, *row.alternates)]
+        first = next(filter(None, found), None)
+        if first:
+            yield Finding(first.kind, row.line, row.id, first.reason, first.advice)
+
+
 def _gold_faults(rows: Sequence[Row]) -> Iterator[Finding]:
-    for row, fault in zip(rows, check_golds([row.answer for row in rows]), strict=True):
-        if fault:
-            yield Finding(fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer))
-
-
-def _refusal(fatal: Sequence[Finding], name: str, rows: int) -> str:
-    lines = [f"{name}: {len(fatal)} of {rows} rows have defects; nothing is prepared"]
-    for kind, count in Counter(finding.kind for finding in fatal).items():
-        shown = [finding for finding in fatal if finding.kind == kind][:SHOWN]
-        rest = f"; and {count - len(shown)} more" if count > len(shown) else ""
-        examples = "; ".join(f"line {one.line} (id {one.id!r}): {one.reason}" for one in shown)
-        allowed = Checks.model_json_schema()["properties"][kind]["enum"]
-        lines.append(f"  {kind}: {count}: {examples}{rest} (checks.{kind}: {' or '.join(allowed[1:])})")
-    lines.append("Fix the rows, or set `checks` for this data set in datasets.yaml.")
-    return "\n".join(lines)
+    golds = list(dict.fromkeys(row.answer for row in rows))
+    faults = dict(zip(golds, check_golds(golds), strict=True))
+    for row in rows:
+        if fault := faults[row.answer]:
+            yield Finding(
+                fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer), OTHER_COLUMN
+            )

@@ -14,7 +14,8 @@ origin  where the row was read: `file#line`, `owner/name@revision#row` or `arith
 If the data has further correct answers, there is a column `alternates`, a list of texts.
 
 `<dataset>.provenance.json` records what was read and which rows were kept, `<dataset>.dropped.csv` lists the
-dropped rows (`file line id reason`; no rows if none were). See docs/data.md.
+dropped rows (`file line id reason`; no rows if none were), `<dataset>.kept.csv` those that were kept in spite
+of a defect. See docs/data.md.
 """
 
 from pathlib import Path

@@ -80,6 +80,7 @@ def export(
             folder=output.name,
             whole=whole,
             stored=stored if merged or not whole else _precisions(folder),
+            loaded_as_base=method.loaded_as_base,
         )
         write_text(folder / "README.md", model_card(card))
 

@@ -27,6 +27,8 @@ class Export:
     """Whether it is a whole model; else an adapter."""
     stored: str
     """Precision of the weights in the folder, in words."""
+    loaded_as_base: bool
+    """Whether PEFT rounds the trained weights to the precision in which the base is loaded."""
 
 
 def model_card(export: Export) -> str:
@@ -118,10 +120,12 @@ def _loading(export: Export) -> str:
 model = AutoModelForCausalLM.from_pretrained("{export.folder}")
 tokenizer = AutoTokenizer.from_pretrained("{export.folder}")"""
     else:
+        exact = "float32" if export.loaded_as_base else dtype
+        why = f"  # in {dtype} PEFT would round what was trained" if exact != dtype else ""
         code = f"""from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-base = AutoModelForCausalLM.from_pretrained({base}, dtype="{dtype}")
+base = AutoModelForCausalLM.from_pretrained({base}, dtype="{exact}"){why}
 model = PeftModel.from_pretrained(base, "{export.folder}")
 tokenizer = AutoTokenizer.from_pretrained({base})"""
     return f"## Load it\n\n```python\n{code}\n```\n"

@@ -15,7 +15,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from rlvr.errors import UserError
 from rlvr.files import read_json, write_json
-from rlvr.methods.base.peft_layers import merged_copy, tuner_layers
+from rlvr.methods.base.peft_layers import load_adapter, merged_copy, tuner_layers
 from rlvr.methods.layers.adapted import AdaptedLinear
 
 if TYPE_CHECKING:
@@ -144,9 +144,7 @@ def exported_weights(base: PreTrainedModel, directory: Path) -> Iterator[tuple[s
     if not (directory / "adapter_config.json").exists():
         yield from _whole_weights(directory)
         return
-    from peft import PeftModel
-
-    for name, layer in tuner_layers(PeftModel.from_pretrained(base, str(directory))):
+    for name, layer in tuner_layers(load_adapter(base, directory)):
         for weight_name, weight in merged_copy(layer).items():
             yield f"{name}.{weight_name}", weight
 
@@ -158,9 +156,7 @@ def load_exported(base: PreTrainedModel, directory: Path) -> None:
         UserError: the folder holds no export, or not all weights of the model.
     """
     if (directory / "adapter_config.json").exists():
-        from peft import PeftModel
-
-        PeftModel.from_pretrained(base, str(directory))
+        load_adapter(base, directory)
         return
     own = dict(base.named_parameters())
     for name, weight in _whole_weights(directory):

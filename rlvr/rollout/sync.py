@@ -1,10 +1,11 @@
 """Weight sync: sends the trained weights to the engine and checks that it serves them.
 
 Weights are merged out of place (:mod:`rlvr.methods.weights`), so the policy's base weights are never changed:
-there is nothing to restore and nothing can drift.
+there is nothing to restore and nothing can drift. Where the policy itself samples, nothing is sent.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal
 
@@ -15,30 +16,17 @@ from rlvr.config.schema import Rounding
 from rlvr.errors import UserError
 from rlvr.methods import Method
 from rlvr.methods.weights import low_rank_updates, merged_weights
-from rlvr.rollout.engines.base import Engine
+from rlvr.rollout.engines.base import LoadedEngine
 from rlvr.rollout.rounding import stochastically_rounded
 from rlvr.seeds import derive_seed
 
 
-class WeightSync:
-    """Sends a policy's weights to an engine and measures what is lost."""
+class Sync(ABC):
+    """Makes the policy that samples the one that is trained, and measures what is lost."""
 
-    def __init__(
-        self,
-        method: Method,
-        policy: nn.Module,
-        engine: Engine,
-        mode: Literal["merged", "adapter"],
-        rounding: Rounding = "nearest",
-        seed: int = 0,
-    ) -> None:
-        """Store the untrained weights; call before anything is trained or resumed.
-
-        ``rounding`` is the rule by which weights are rounded to the engine's precision; from ``seed``, that
-        of the run, stochastic rounding derives the seed of every weight and step.
-        """
-        self.method, self.policy, self.engine, self.mode = method, policy, engine, mode
-        self.rounding, self.seed = rounding, seed
+    def __init__(self, method: Method, policy: nn.Module) -> None:
+        """Store the untrained weights; call before anything is trained or resumed."""
+        self.method, self.policy = method, policy
         self.untrained = {
             f"{name}.{key}": tensor.cpu().clone() if _moves(method, layer, key) else tensor
             for name, layer in method.adapted_layers(policy)
@@ -56,10 +44,46 @@ class WeightSync:
         Raises:
             UserError: the engine holds other weights than it was sent.
         """
-        squares = self._merged(step) if self.mode == "merged" else self._adapter(step)
-        noise, signal = (sum(values) for values in zip(*squares, strict=True))
+        noise, signal = (sum(values) for values in zip(*self._squares(step), strict=True))
         ratio = math.sqrt(noise / signal) if signal else math.nan
         return {"sync/noise_to_signal": ratio, "sync/update_norm": math.sqrt(signal)}
+
+    @abstractmethod
+    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
+        """Send the weights; yield for each the squared norms of what is lost and of the update."""
+
+
+class LiveSync(Sync):
+    """Sends nothing, because the policy itself samples; measures the update."""
+
+    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
+        for name, weight in merged_weights(self.method, self.policy):
+            yield 0.0, float((weight - self.untrained[name].to(weight)).square().sum())
+
+
+class WeightSync(Sync):
+    """Sends a policy's weights to an engine."""
+
+    def __init__(
+        self,
+        method: Method,
+        policy: nn.Module,
+        engine: LoadedEngine,
+        mode: Literal["merged", "adapter"],
+        rounding: Rounding = "nearest",
+        seed: int = 0,
+    ) -> None:
+        """Store the untrained weights; call before anything is trained or resumed.
+
+        ``rounding`` is the rule by which weights are rounded to the engine's precision; from ``seed``, that
+        of the run, stochastic rounding derives the seed of every weight and step.
+        """
+        super().__init__(method, policy)
+        self.engine, self.mode = engine, mode
+        self.rounding, self.seed = rounding, seed
+
+    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
+        return self._merged(step) if self.mode == "merged" else self._adapter(step)
 
     def _merged(self, step: int) -> Iterator[tuple[float, float]]:
         """Send merged weights; yield for each the squared norms of what is lost and of the update."""

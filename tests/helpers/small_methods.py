@@ -6,9 +6,9 @@ import torch
 
 from rlvr.config.schema import Training
 from rlvr.dapo.loss_scale import LossScale
-from rlvr.dapo.update import autocast
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
+from rlvr.models.autocast import autocast
 from tests.helpers.families import family_model
 
 INPUTS = torch.arange(24).reshape(2, 12) % 32

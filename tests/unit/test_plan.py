@@ -332,6 +332,14 @@ def test_a_local_quantised_model_is_refused_before_it_is_prepared(sign, config, 
             r"rollout_compute_dtype: bfloat16 would round weights of rollout_dtype: float16 again",
         ),
         (
+            {"training": {"sync": "live", "rollout_dtype": "bfloat16"}},
+            r"rollout_dtype bfloat16 has no effect with sync: live",
+        ),
+        (
+            {"training": {"sync": "live", "rounding": "stochastic"}},
+            r"rounding stochastic has no effect with sync: live",
+        ),
+        (
             {"methods": {"set": "paper", "preset": "released", "faults": ["in_place_merge"]}},
             r"`faults` needs `method`",
         ),

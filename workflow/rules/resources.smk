@@ -61,6 +61,7 @@ rule prepare_data:
     input:
         entry="resources/entries/data/{dataset}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("data", wildcards.dataset)),
+    # Beside them, lists for readers: .kept.csv of rows with defects, and .stopped.csv, which a failed job must not lose.
     output:
         data="resources/data/{dataset}.parquet",
         provenance="resources/data/{dataset}.provenance.json",

@@ -2,14 +2,16 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 TUNER_PREFIX = "base_model."
 """How PEFT names its tuner inside a wrapped model."""
@@ -23,6 +25,28 @@ def tuner_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in modules:
         if isinstance(module, BaseTunerLayer):
             yield name.removeprefix(PEFT_PREFIX), module
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[None]:
+    """Keep PEFT from compiling BOFT's CUDA extension, which one butterfly factor does not use.
+
+    It tries again for every layer where that fails, as with PyTorch 2.11: a minute per layer.
+    """
+    from peft.tuners.boft import layer
+
+    compile_extension = layer.get_fbd_cuda
+    layer.get_fbd_cuda = lambda: None
+    try:
+        yield
+    finally:
+        layer.get_fbd_cuda = compile_extension
+
+
+def load_adapter(base: PreTrainedModel, directory: Path) -> nn.Module:
+    """Return ``base`` with the adapter of a folder injected, as its users load it."""
+    with nothing_compiled():
+        return PeftModel.from_pretrained(base, str(directory))
 
 
 def base_tensors(layer: nn.Module) -> dict[str, Tensor]:

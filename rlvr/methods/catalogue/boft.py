@@ -1,12 +1,11 @@
 """BOFT: small rotations of the input and one factor for every output."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
 from rlvr.methods.base.parameters import ModuleName, TargetedParameters
+from rlvr.methods.base.peft_layers import nothing_compiled
 from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
@@ -65,7 +64,7 @@ class Boft(PeftMethod):
 
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter; layers with equally many inputs share one dense permutation."""
-        with _nothing_compiled():
+        with nothing_compiled():
             policy = super().wrap(model, total_steps, seed)
         shared: dict[int, Any] = {}
         for _, layer in self.adapted_layers(policy):
@@ -77,16 +76,3 @@ class Boft(PeftMethod):
         """Return in x b + out, summed over the adapted layers; PEFT trains all b x b entries of a block."""
         shapes = linear_layers(shape, self.parameters.target_modules).values()
         return sum(inputs * self.parameters.block_size + outputs for inputs, outputs in shapes)
-
-
-@contextmanager
-def _nothing_compiled() -> Iterator[None]:
-    """Keep PEFT from compiling its CUDA extension for every layer, which one factor does not use."""
-    from peft.tuners.boft import layer
-
-    compile_extension = layer.get_fbd_cuda
-    layer.get_fbd_cuda = lambda: None
-    try:
-        yield
-    finally:
-        layer.get_fbd_cuda = compile_extension

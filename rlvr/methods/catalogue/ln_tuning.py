@@ -26,7 +26,10 @@ class LnTuningParameters(ModuleParameters):
 
 @register
 class LnTuning(PeftMethod):
-    """The gains of the norms, in float32: in bfloat16 no small step would ever move a gain of one."""
+    """The gains of the norms, in float32: in bfloat16 no small step would ever move a gain of one.
+
+    PEFT loads them in the precision of the base all the same. In 16 bits, what is loaded is rounded.
+    """
 
     name = "ln_tuning"
     category = "Other"
@@ -35,6 +38,7 @@ class LnTuning(PeftMethod):
         "arXiv 2312.11420"
     )
     formula = "g of every norm g * x / rms(x) trained"
+    loaded_as_base = True
     parameters: LnTuningParameters
 
     def peft_config(self) -> "LNTuningConfig":

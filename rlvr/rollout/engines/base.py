@@ -46,11 +46,21 @@ class Completion:
 
 
 class Engine(Protocol):
-    """Samples completions from weights of its own."""
+    """Samples completions, and scores them."""
 
     @property
     def devices(self) -> "frozenset[torch.device]":
         """Devices that the engine uses."""
+
+    def score(self, tokens: Tokens, temperature: float) -> list[float]:
+        """Return the log-probability of each completion token under the served weights."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        """Sample one completion per request, in order."""
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine with weights of its own, which a weight sync replaces."""
 
     @property
     def weight_dtype(self) -> "torch.dtype":
@@ -73,9 +83,3 @@ class Engine(Protocol):
 
     def held_update(self, layer: str) -> "tuple[Tensor, Tensor]":
         """Return A and B of a layer as they are served, in the engine's precision."""
-
-    def score(self, tokens: Tokens, temperature: float) -> list[float]:
-        """Return the log-probability of each completion token under the served weights."""
-
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Sample one completion per request, in order."""

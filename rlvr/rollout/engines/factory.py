@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from rlvr.config.schema import DType
-from rlvr.rollout.engines.base import Engine
+from rlvr.rollout.engines.base import LoadedEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,7 +22,7 @@ def make_engine(
     weight_dtype: DType | None = None,
     adapter: Path | None = None,
     prompt_width: int = 0,
-) -> Engine:
+) -> LoadedEngine:
     """Return an engine that serves the weights of a prepared model folder, or an exported run on it.
 
     Args:

@@ -11,7 +11,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,16 +39,16 @@ CHECKED_TOKENS = 64
 """Tokens of the first call that are compared with a forward pass without cache and padding."""
 
 
-class TransformersEngine:
-    """Serves a plain model of its own, which receives merged weights or low-rank updates, never an adapter.
+class CompletionSampler:
+    """Samples from a model, and scores completions under it.
 
     Args:
-        model: owned by the engine from now on.
+        model: a plain model, perhaps with adapters in place.
         tokenizer: its tokenizer.
         batch_size: completions sampled at once.
         prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
             completions do not depend on how the requests are divided among calls.
-        weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
+        exact: whether all is computed in float32.
     """
 
     def __init__(
@@ -56,66 +56,21 @@ class TransformersEngine:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
-        prompt_width: int = 0,
-        weight_dtype: torch.dtype | None = None,
+        prompt_width: int,
+        exact: bool,
     ) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.weight_dtype = weight_dtype or model.dtype
-        if weight_dtype is not None:
-            for parameter in model.parameters():
-                parameter.data.copy_(parameter.data.to(weight_dtype))
+        self.model = model
+        self.exact = exact
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
         self.checked = False
-        self.updates: dict[str, tuple[Tensor, Tensor]] = {}
-        # A model's own defaults, such as a repetition penalty, would silently change the distribution.
-        model.generation_config = GenerationConfig()
 
     @property
     def devices(self) -> frozenset[torch.device]:
         """Devices of the model."""
         return frozenset(parameter.device for parameter in self.model.parameters())
-
-    def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
-        """Copy the named weights in, rounding to the engine's precision.
-
-        Raises:
-            UserError: the model has no weight of that name.
-        """
-        for name, weight in weights:
-            try:
-                self.model.get_parameter(name).data.copy_(weight.to(self.weight_dtype))
-            except AttributeError:
-                raise UserError(
-                    f"the served model has no weight {name!r}; the weights belong to another model"
-                ) from None
-
-    def held_weight(self, name: str) -> Tensor:
-        """Return a weight as it is served."""
-        return self.model.get_parameter(name).data
-
-    def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
-        """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
-        module = cast(nn.Linear, self.model.get_submodule(layer))
-        if layer not in self.updates:
-            module.register_forward_hook(self._adds_update(layer))
-        self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
-
-    def _rounded(self, factor: Tensor, module: nn.Linear) -> Tensor:
-        return factor.to(self.weight_dtype, copy=True).to(module.weight)
-
-    def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
-        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-            down, up = self.updates[layer]
-            return output + inputs[0] @ down.T @ up.T
-
-        return hook
-
-    def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
-        """Return the factors of a layer as they are served."""
-        return self.updates[layer]
 
     @torch.no_grad()
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
@@ -134,7 +89,7 @@ class TransformersEngine:
     def _score(self, tokens: Tokens, temperature: float) -> list[float]:
         start = len(tokens.prompt_ids)
         ids = torch.tensor([[*tokens.prompt_ids, *tokens.completion_ids]], device=self.model.device)
-        logits = self.model(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
+        logits = cast(Any, self.model)(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
         return logits.log_softmax(dim=-1).gather(1, ids[0, start:, None]).squeeze(1).tolist()
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
@@ -171,7 +126,7 @@ class TransformersEngine:
         scored = torch.tensor(self.score(Tokens(request.prompt_ids, compared), temperature))
         log_ratio = scored - torch.tensor(completion.logprobs[: len(compared)])
         kl = float((log_ratio.exp() - 1 - log_ratio).mean())  # k3, as in rlvr.dapo.update.mismatch_kl
-        if not kl <= (1e-3 if self.model.dtype == torch.float32 else 0.1):
+        if not kl <= (1e-3 if self.exact else 0.1):
             raise UserError(
                 f"{type(self.model).__name__} (model_type {self.model.config.model_type}) cannot be sampled "
                 "in batches: with a cache and padding on the left it gives other probabilities than without "
@@ -186,7 +141,7 @@ class TransformersEngine:
         filled = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
         prompts, mask = left_padded([request.prompt_ids for request in filled], self.end_ids[0], width)
         chooser = SeededSampling([request.seed for request in filled], sampling, width, device)
-        output = self.model.generate(
+        output = cast(Any, self.model).generate(
             prompts.to(device),
             attention_mask=mask.to(device),
             past_key_values=self._prefill(prompts.to(device), mask.to(device)),
@@ -234,6 +189,75 @@ class TransformersEngine:
             finish_reason="length" if length is None else "stop",
             seconds=seconds,
         )
+
+
+class TransformersEngine(CompletionSampler):
+    """Serves a plain model of its own, which receives merged weights or low-rank updates, never an adapter.
+
+    Args:
+        model: owned by the engine from now on.
+        tokenizer: its tokenizer.
+        batch_size: as for :class:`CompletionSampler`.
+        prompt_width: likewise.
+        weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int,
+        prompt_width: int = 0,
+        weight_dtype: torch.dtype | None = None,
+    ) -> None:
+        owned = cast(PreTrainedModel, model.eval().requires_grad_(False))
+        super().__init__(owned, tokenizer, batch_size, prompt_width, exact=model.dtype == torch.float32)
+        self.weight_dtype = weight_dtype or model.dtype
+        if weight_dtype is not None:
+            for parameter in model.parameters():
+                parameter.data.copy_(parameter.data.to(weight_dtype))
+        self.updates: dict[str, tuple[Tensor, Tensor]] = {}
+        # A model's own defaults, such as a repetition penalty, would silently change the distribution.
+        model.generation_config = GenerationConfig()
+
+    def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Copy the named weights in, rounding to the engine's precision.
+
+        Raises:
+            UserError: the model has no weight of that name.
+        """
+        for name, weight in weights:
+            try:
+                self.model.get_parameter(name).data.copy_(weight.to(self.weight_dtype))
+            except AttributeError:
+                raise UserError(
+                    f"the served model has no weight {name!r}; the weights belong to another model"
+                ) from None
+
+    def held_weight(self, name: str) -> Tensor:
+        """Return a weight as it is served."""
+        return self.model.get_parameter(name).data
+
+    def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
+        """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
+        module = cast(nn.Linear, self.model.get_submodule(layer))
+        if layer not in self.updates:
+            module.register_forward_hook(self._adds_update(layer))
+        self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
+
+    def _rounded(self, factor: Tensor, module: nn.Linear) -> Tensor:
+        return factor.to(self.weight_dtype, copy=True).to(module.weight)
+
+    def _adds_update(self, layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+            down, up = self.updates[layer]
+            return output + inputs[0] @ down.T @ up.T
+
+        return hook
+
+    def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
+        """Return the factors of a layer as they are served."""
+        return self.updates[layer]
 
 
 class SeededSampling(LogitsProcessor):

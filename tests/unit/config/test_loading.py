@@ -114,7 +114,7 @@ def test_union_of_sources_lists_the_keys_of_the_source_meant():
     with pytest.raises(
         UserError,
         match=r"datasets\.x\.pth: unknown key; did you mean 'path'\? "
-        r"\(known keys: checks, columns, path, rows, source\)",
+        r"\(known keys: checks, columns, path, rows, source, split\)",
     ):
         parse(DataCatalogue, data, "datasets.yaml")
 

@@ -18,10 +18,10 @@ from tests.helpers.records import train_config
 BOXED, BARE = "4 is not it\n\\boxed{7}", "7"
 
 
-def rewards(folder: Path, model: Path, config: TrainConfig) -> list[float]:
-    """The rewards of two completions of a problem whose answer is 7."""
+def rewards(folder: Path, model: Path, config: TrainConfig, **columns: object) -> list[float]:
+    """The rewards of two completions of a problem whose answer is 7, or as ``columns`` say."""
     data = folder / "data.parquet"
-    rows = pd.DataFrame([{"id": "a", "problem": "3+4", "answer": "7", "origin": "test"}])
+    rows = pd.DataFrame([{"id": "a", "problem": "3+4", "answer": "7", "origin": "test", **columns}])
     write_problems(data, rows, {"entry": {"source": "test"}})
     write_json(folder / "config.json", config.model_dump(mode="json"))
     with setup(folder / "config.json", model, data, folder / "checkpoints") as run:
@@ -54,3 +54,9 @@ def test_a_configuration_of_an_earlier_version_has_our_reward():
     written = train_config().model_dump(mode="json")
     del written["reward"]
     assert TrainConfig.model_validate(json.loads(json.dumps(written))).reward == "rlvr"
+
+
+@pytest.mark.parametrize(("alternates", "expected"), [(["8", "7"], [0, 1]), (["8"], [0, 0])])
+def test_any_of_several_right_answers_earns_the_reward(tmp_path, tiny_folder, alternates, expected):
+    found = rewards(tmp_path, tiny_folder, train_config(reward="rlvr"), answer="9", alternates=alternates)
+    assert found == expected

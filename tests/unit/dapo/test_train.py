@@ -84,14 +84,17 @@ def fails_at(call: int):
 
 
 @pytest.mark.parametrize(
-    ("method", "dropout"),
+    ("method", "dropout", "sync"),
     [
-        *[("full", 0), ("lora", 0), ("dora", 0), ("lora", 0.3)],
-        *[("adalora", 0), ("lora_fa", 0), ("lora_plus", 0), ("pissa", 0), ("vera", 0)],
+        *[("full", 0, "merged"), ("lora", 0, "merged"), ("dora", 0, "merged"), ("lora", 0.3, "merged")],
+        *[(name, 0, "merged") for name in ("adalora", "lora_fa", "lora_plus", "pissa", "vera")],
+        *[("full", 0, "live"), ("lora", 0.3, "live"), ("adalora", 0, "live")],
     ],
 )
-def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(tiny_folder, tmp_path, data, method, dropout):
-    config = config_at(tmp_path / "config.json", method, dropout)
+def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(
+    tiny_folder, tmp_path, data, method, dropout, sync
+):
+    config = config_at(tmp_path / "config.json", method, dropout, sync=sync)
     train(config, tiny_folder, data, tmp_path / "a", tmp_path / "whole", reward=even_sum)
     with pytest.raises(PowerCut):
         train(config, tiny_folder, data, tmp_path / "b", tmp_path / "resumed", reward=fails_at(5))
@@ -428,3 +431,16 @@ def test_an_engine_whose_numbers_overflow_stops_the_run(tmp_path, tiny_folder, d
     )
     with pytest.raises(UserError, match="is nan nats"):
         trained(tmp_path, "lora", tiny_folder, data)
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "full"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_policy_that_samples_itself_is_served_exactly(method, dtype, tmp_path, data):
+    folder = tmp_path / "model"
+    causal_model("llama", dtype).save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    write_json(folder / "provenance.json", {"sha256": "test"})
+    log = trained(tmp_path, method, folder, data, steps=3, dtype=dtype, sync="live")
+    assert (log["sync/noise_to_signal"].dropna() == 0).all()
+    assert (log["sync/update_norm"] > 0).all()
+    assert log["rollout/mismatch_kl"].max() < (1e-8 if dtype == "float32" else 1e-2)

@@ -29,9 +29,12 @@ def test_every_defect_stops_by_default_with_file_line_id_and_setting(tmp_path, k
         prepare(tmp_path, local(path))
     message = str(error.value)
     assert message.startswith("mine.jsonl: 1 of 3 rows have defects; nothing is prepared")
-    assert f"  {kind}: 1: line 3 (id {EVERY_KIND[kind]['id']!r}): " in message
+    assert f"  {kind}: 33 % of " in message and "(1 of 3)" in message
+    assert f"\n    line 3 (id {EVERY_KIND[kind]['id']!r}): " in message
     assert f"(checks.{kind}: drop" in message
-    assert not list(tmp_path.glob("out.*"))
+    (listed,) = csv.DictReader((tmp_path / "out.stopped.csv").open())
+    assert (listed["line"], listed["reason"].partition(":")[0]) == ("3", kind)
+    assert list(tmp_path.glob("out.*")) == [tmp_path / "out.stopped.csv"]
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -50,7 +53,8 @@ def test_every_defect_can_be_dropped_and_is_listed_and_counted(tmp_path, kind, c
 @pytest.mark.parametrize("kind", ["long_problem", "control_characters", "duplicate_problem", "text_answer"])
 def test_a_usable_row_can_be_kept_and_is_reported(tmp_path, kind, caplog):
     path = write(tmp_path, lines_of(GOOD, EVERY_KIND[kind]))
-    assert list(prepare(tmp_path, local(path, checks={kind: "keep"}))["id"]) == ["a", "x"]
+    checks = {kind: "keep", "most_unmatchable": 1}
+    assert list(prepare(tmp_path, local(path, checks=checks))["id"]) == ["a", "x"]
     rows = read_json(tmp_path / "out.provenance.json")["rows"]
     assert rows["kept_with_defects"] == {kind: 1}
     assert f"line 2 (id 'x'): kept: {kind}: " in caplog.text
@@ -69,6 +73,8 @@ def test_many_defects_are_counted_and_the_first_ones_shown(tmp_path):
     rows = [{"id": str(number), "problem": f"{number} \x01", "answer": "1"} for number in range(10)]
     with pytest.raises(UserError) as error:
         prepare(tmp_path, local(write(tmp_path, lines_of(*rows, EVERY_KIND["empty_answer"]))))
-    assert "control_characters: 10: line 1 " in str(error.value)
-    assert "; and 7 more (checks.control_characters: drop or keep)" in str(error.value)
-    assert "empty_answer: 1: line 11 " in str(error.value)
+    setting = "(checks.control_characters: drop or keep)"
+    assert f"control_characters: 91 % of rows (10 of 11) {setting}\n    line 1 " in str(error.value)
+    assert "\n    and 5 more\n" in str(error.value)
+    assert "empty_answer: 9 % of rows (1 of 11) (checks.empty_answer: drop)\n    line 11 " in str(error.value)
+    assert len((tmp_path / "out.stopped.csv").read_text().splitlines()) == 1 + 11

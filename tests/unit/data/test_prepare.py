@@ -36,11 +36,47 @@ def test_the_log_names_five_rows_per_kind_and_counts_the_others(tmp_path, caplog
     )
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum("dropped: control_characters: U+0001" in line for line in lines) == 5
-    assert "mine.jsonl: dropped: control_characters: and 3 more (all in out.dropped.csv)" in lines
-    assert sum("dropped: empty_answer" in line for line in lines) == 5
-    assert "mine.jsonl: kept: long_problem: and 1 more" in lines
-    assert len(lines) == 5 + 1 + 5 + 5 + 1
+    assert "mine.jsonl: dropped: control_characters: 42 % of rows (8 of 19, all in out.dropped.csv)" in lines
+    assert sum("dropped: empty_answer: the answer is blank" in line for line in lines) == 5
+    assert "mine.jsonl: kept: long_problem: 32 % of rows (6 of 19, all in out.kept.csv)" in lines
+    assert len(lines) == 3 * (1 + 5)
     assert len((tmp_path / "out.dropped.csv").read_text().splitlines()) == 1 + 8 + 5
+    assert len((tmp_path / "out.kept.csv").read_text().splitlines()) == 1 + 6
+
+
+def test_repeated_rows_are_counted_in_few_lines_and_listed_in_a_file(tmp_path, caplog):
+    """As in the published DAPO-Math-17k, where each problem is there 100 times."""
+    rows = [{"problem": f"What is {number % 200}?", "answer": str(number % 200)} for number in range(20_000)]
+    entry = local(write(tmp_path, lines_of(*rows)), columns={}, checks={"duplicate_problem": "drop"})
+    assert len(prepare(tmp_path, entry)) == 200
+    assert len(caplog.messages) <= 20
+    heading = "mine.jsonl: dropped: duplicate_problem: 99 % of rows (19800 of 20000, all in out.dropped.csv)"
+    assert heading in caplog.messages
+    assert len((tmp_path / "out.dropped.csv").read_text().splitlines()) == 1 + 19_800
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path, local(tmp_path / "mine.jsonl", columns={}))
+    assert len(str(error.value).splitlines()) <= 20
+    assert len((tmp_path / "out.stopped.csv").read_text().splitlines()) == 1 + 19_800
+
+
+def test_the_list_of_rows_that_stopped_goes_away_when_the_data_is_prepared(tmp_path):
+    damaged = write(tmp_path, lines_of(GOOD, {**OTHER, "problem": " "}))
+    with pytest.raises(UserError, match=r"All are in .*out\.stopped\.csv\."):
+        prepare(tmp_path, local(damaged))
+    assert (tmp_path / "out.stopped.csv").exists()
+    prepare(tmp_path, local(damaged, checks={"empty_problem": "drop"}))
+    assert not (tmp_path / "out.stopped.csv").exists()
+
+
+def test_a_row_that_is_dropped_later_is_not_counted_as_kept(tmp_path):
+    twice = {**GOOD, "problem": "Find \x0crac{m}{n}."}
+    path = write(tmp_path, lines_of(twice, {**twice, "id": "b"}))
+    prepare(tmp_path, local(path, checks={"control_characters": "keep", "duplicate_problem": "drop"}))
+    rows = read_json(tmp_path / "out.provenance.json")["rows"]
+    assert (rows["kept_with_defects"], rows["dropped"]) == (
+        {"control_characters": 1},
+        {"duplicate_problem": 1},
+    )
 
 
 def test_if_all_rows_are_dropped_nothing_is_prepared(tmp_path):

@@ -17,7 +17,7 @@ from rlvr.files import read_json, write_json
 from rlvr.methods.export import export
 from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import build_policy, trainable_parameters, trained_state
-from rlvr.methods.weights import exported_weights
+from rlvr.methods.weights import exported_weights, load_exported
 from rlvr.models.load import load_model
 from rlvr.models.origin import origin_of
 from rlvr.models.prepare import prepare_model
@@ -128,6 +128,13 @@ def test_the_card_of_an_adapter(model, tmp_path):
     shown = code(tmp_path / "adapter")
     compile(shown, "card", "exec")
     assert str(tmp_path) not in card  # nothing of this machine
+
+
+@pytest.mark.parametrize(("method", "dtype"), [("ln_tuning", "float32"), ("lora", "bfloat16")])
+def test_the_card_loads_the_base_in_a_precision_that_rounds_nothing(method, dtype, model, tmp_path):
+    config_path, state, _ = trained(method, model, tmp_path / "run", "bfloat16")
+    export(config_path, model, state, tmp_path / "adapter")
+    assert f'dtype="{dtype}")' in (tmp_path / "adapter" / "README.md").read_text()
 
 
 def test_the_card_says_what_was_really_trained(model, tmp_path):
@@ -303,3 +310,17 @@ def test_an_export_does_not_compute_a_start_that_the_run_has_saved(model, tmp_pa
     export(config, model, tensors, tmp_path / "adapter")
     loaded = PeftModel.from_pretrained(load_model(model, "float32"), str(tmp_path / "adapter"))
     torch.testing.assert_close(logits_of(loaded), policy, atol=1e-4, rtol=0)
+
+
+def test_reading_an_export_compiles_nothing(model, tmp_path, monkeypatch):
+    from peft.tuners.boft import layer
+
+    config_path, state, _ = trained("boft", model, tmp_path / "run")
+    export(config_path, model, state, tmp_path / "adapter")
+
+    def compiled() -> None:
+        raise AssertionError("PEFT compiles its extension")
+
+    monkeypatch.setattr(layer, "get_fbd_cuda", compiled)
+    load_exported(load_model(model, "float32"), tmp_path / "adapter")
+    assert dict(exported_weights(load_model(model, "float32"), tmp_path / "adapter"))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from rlvr.config.catalogue import DataCatalogue, HubData, entry_files
+from rlvr.config.catalogue import DataCatalogue, HubData, LocalCopy, entry_files
 from rlvr.config.loading import load_yaml
 from rlvr.errors import UserError
 from rlvr.files import read_json
@@ -35,11 +35,11 @@ def test_harmless_differences_of_files_change_nothing(tmp_path, content):
         (lines_of(GOOD) + "[1]\n", r"mine\.jsonl, line 2: expected a JSON object, found list"),
         (lines_of(GOOD).encode() + b'{"id": "\xff"}\n', r"mine\.jsonl, line 2: not UTF-8"),
         ("", r"mine\.jsonl: none of 0 rows is left"),
-        (b"\x1f\x8b\x08", r"line 1: not UTF-8 .*use Parquet \(NAME\.parquet\) or JSONL"),
-        ("id,problem,answer\na,1+1,2\n", r"line 1: not JSON .*use Parquet \(NAME\.parquet\) or JSONL"),
+        (b"\x1f\x8b\x08", r"mine\.jsonl: looks like gzip, but it cannot be unpacked"),
+        ("id,problem,answer\na,1+1,2\n", r"line 1: not JSON .*looks like CSV, which is named NAME\.csv; "),
         (
             lines_of({"id": "a", "question": "?", "answer": "1"}),
-            r"no column 'problem'; the data has \['id', 'q",
+            r"no column 'problem' \(key `columns\.problem`\); did you mean 'question'\? The data has \['id'",
         ),
     ],
     ids=["truncated line", "no object", "not UTF-8", "empty file", "compressed", "CSV", "other columns"],
@@ -73,13 +73,17 @@ def test_further_correct_answers_are_read_where_the_entry_names_their_column(tmp
     assert [list(one) for one in frame["alternates"]] == [["two", "2"], []]
     for also, message in (("two", "'also' is 'two', not a list of answers"), ([" "], "a blank answer")):
         path = write(tmp_path, lines_of({**GOOD, "also": also}, OTHER))
-        with pytest.raises(UserError, match=rf"missing_field: 1: line 1 \(id 'a'\): .*{message}"):
+        with pytest.raises(
+            UserError, match=rf"missing_field: 50 % of rows \(1 of 2\).*\n    line 1 \(id 'a'\): .*{message}"
+        ):
             prepare(tmp_path, local(path, columns=columns))
 
 
 def test_a_blank_id_is_a_missing_field(tmp_path):
     path = write(tmp_path, lines_of(GOOD, {**OTHER, "id": " "}))
-    with pytest.raises(UserError, match=r"missing_field: 1: line 2 \(id ' '\): 'id' is blank"):
+    with pytest.raises(
+        UserError, match=r"missing_field: 50 % of rows \(1 of 2\).*\n    line 2 \(id ' '\): 'id' is blank"
+    ):
         prepare(tmp_path, local(path))
 
 
@@ -117,14 +121,16 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
         (True, "bare", "'answer' is a bool"),
         (["1"], "bare", "'answer' is a list"),
         (["1", "2"], "list", "not a list of one answer"),
-        ("7", "list", "not a list of one answer"),
+        ("7", "list", "'answer' is '7', not a list of answers"),
         ("7", "after-hashes", "has no #### before"),
         ("\ud800", "bare", "lone surrogate"),
     ],
 )
 def test_an_answer_in_another_form_is_a_missing_field(tmp_path, answer, form, reason):
     path = write(tmp_path, lines_of({**GOOD, "answer": answer}))
-    with pytest.raises(UserError, match=f"missing_field: 1: line 1 .*{reason}"):
+    with pytest.raises(
+        UserError, match=f"missing_field: 100 % of rows \\(1 of 1\\).*\\n    line 1 .*{reason}"
+    ):
         prepare(tmp_path, local(path, columns={"id": "id", "answer_form": form}))
 
 
@@ -226,6 +232,21 @@ def test_offline_the_message_says_where_to_put_which_file_and_then_it_is_read(re
     assert entry_files(found) == ["data/aime24.jsonl"]
     assert list(prepare(tmp_path, found)["origin"]) == ["aime24.jsonl#1"]
     assert read_json(tmp_path / "out.provenance.json")["origin"]["kind"] == "file"
+
+
+def test_a_local_file_with_the_columns_of_the_hub_is_told_how_to_name_them(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = entry(repository, "gsm8k")
+    Path("data").mkdir()
+    Path("data/gsm8k.jsonl").write_text(lines_of({"question": GOOD["problem"], "answer": "#### 2"}))
+    with pytest.raises(UserError, match=r"no column 'id' \(key `local\.columns\.id`\)") as error:
+        prepare(tmp_path, found)
+    hint = "set `local.columns: {problem: question, answer_form: after-hashes}`"
+    assert str(error.value).endswith(f"These are the columns of the hub: {hint}")
+    local_copy = LocalCopy.model_validate(
+        {"path": "data/gsm8k.jsonl", "columns": {"problem": "question", "answer_form": "after-hashes"}}
+    )
+    assert list(prepare(tmp_path, found.model_copy(update={"local": local_copy}))["answer"]) == ["2"]
 
 
 def test_every_download_has_a_place_for_a_local_file(repository):

@@ -1,0 +1,130 @@
+"""Every container gives the same rows, and what is not read is named."""
+
+import bz2
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from rlvr.data.reading.containers import needed
+from rlvr.errors import UserError
+from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, write
+
+ROWS = [GOOD, OTHER]
+LINES = lines_of(*ROWS)
+CSV = 'id,problem,answer\na,"What is $1+1$?",2\nb,What is half of one?,0.5\n'
+
+
+def _zstd(path: Path) -> None:
+    with pa.output_stream(str(path), compression="zstd") as stream:
+        stream.write(LINES.encode())
+
+
+def _arrow(path: Path, is_file: bool) -> None:
+    table = pa.Table.from_pylist(ROWS)
+    with (pa.ipc.new_file if is_file else pa.ipc.new_stream)(str(path), table.schema) as writer:
+        writer.write_table(table)
+
+
+CONTAINERS: dict[str, Callable[[Path], object]] = {
+    "mine.jsonl": lambda path: path.write_text(LINES),
+    "mine.jsonl.gz": lambda path: path.write_bytes(gzip.compress(LINES.encode())),
+    "mine.jsonl.bz2": lambda path: path.write_bytes(bz2.compress(LINES.encode())),
+    "mine.jsonl.zst": _zstd,
+    "packed.jsonl": lambda path: path.write_bytes(gzip.compress(LINES.encode())),
+    "array.json": lambda path: path.write_text(json.dumps(ROWS, indent=2)),
+    "one-line.json": lambda path: path.write_text(json.dumps(ROWS)),
+    "wrapped.json": lambda path: path.write_text(json.dumps({"version": 1, "data": ROWS})),
+    "mine.csv": lambda path: path.write_text(CSV),
+    "mine.csv.gz": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
+    "semicolons.csv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False, sep=";"),
+    "mine.tsv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False, sep="\t"),
+    "mine.parquet": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
+    "without-suffix": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
+    "stream.arrow": lambda path: _arrow(path, is_file=False),
+    "file.arrow": lambda path: _arrow(path, is_file=True),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_gives_the_same_rows(tmp_path, name):
+    CONTAINERS[name](tmp_path / name)
+    frame = prepare(tmp_path, local(tmp_path / name))
+    assert frame[["id", "problem", "answer"]].to_dict("records") == ROWS
+
+
+def test_cells_of_csv_stay_the_text_that_they_are(tmp_path):
+    golds = ["1.50", "007", "1,000", "1e3", "True", "2/4"]
+    rows = [
+        {"id": gold, "problem": f"Which of {number}?", "answer": gold} for number, gold in enumerate(golds)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "mine.csv", index=False)
+    assert list(prepare(tmp_path, local(tmp_path / "mine.csv"))["answer"]) == golds
+
+
+def test_answers_of_several_types_stay_what_they_are_in_json(tmp_path):
+    """The reader of `datasets` makes JSON text of such a column: `"1\\/2"` with its quotation marks."""
+    rows = [{"problem": "Halve one.", "answer": "1/2"}, {"problem": "Add.", "answer": 3}]
+    (tmp_path / "mine").mkdir()
+    for name in ("a.json", "mine/train.json"):
+        (tmp_path / name).write_text(json.dumps(rows))
+    for path in (tmp_path / "a.json", tmp_path / "mine"):
+        assert list(prepare(tmp_path, local(path, columns={}))["answer"]) == ["1/2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (LINES.encode("utf-16"), "mine.jsonl", r"looks like UTF-16 text; convert it: iconv -f UTF-16"),
+        (LINES.encode("utf-16-be"), "mine.jsonl", r"looks like UTF-16 text; convert it: iconv -f UTF-16"),
+        (CSV.encode("utf-16-le"), "mine.csv", r"looks like UTF-16 text"),
+        (b"PK\x03\x04\x14\x00", "mine.xlsx", r"looks like a zip archive or an Excel workbook; unpack it"),
+        (b"\xfd7zXZ\x00", "mine.jsonl.xz", r"looks like xz; unpack it: xz -d"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "mine.parquet", r"Git LFS pointer .*git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html>", "mine.jsonl", r"looks like a web page \(HTML\); the download failed"),
+        (b"\x80\x04\x95abc", "mine.pkl", r"looks like a pickle; save it as Parquet"),
+        (b"mine.jsonl".ljust(257, b"\0") + b"ustar", "mine.tar", r"looks like a tar archive; unpack it"),
+        (gzip.compress(b"x".ljust(257, b"\0") + b"ustar"), "mine.tgz", r"looks like a tar archive"),
+        (gzip.compress(LINES.encode())[:40], "mine.jsonl.gz", r"looks like gzip, but it cannot be unpacked"),
+        (gzip.compress(b"PAR1"), "mine.parquet.gz", r"a table compressed with gzip; unpack it"),
+        (b"ARROW1 no", "mine.arrow", r"not a readable Arrow file"),
+        (json.dumps(ROWS, indent=1)[:-30].encode(), "mine.json", r"mine\.json, line 9: not JSON"),
+        (b'[{"id": "a"}, 3]', "mine.json", r"mine\.json, row 2: expected a JSON object, found int"),
+        (b'{"train": [], "test": []}', "mine.json", r"holds several lists of rows, \['train', 'test'\]"),
+        (pd.DataFrame(ROWS).to_json().encode(), "mine.json", r"looks like columns instead of rows"),
+        (
+            b'{"problem": ["a", "b"], "answer": ["1", "2"]}',
+            "mine.json",
+            r"looks like columns instead of rows",
+        ),
+        (
+            CSV.replace('"', "").replace("What is half", "So, what").encode(),
+            "mine.csv",
+            r"line 3: 1 more cells",
+        ),
+        ('{"id": "caf\xe9"}'.encode("latin-1"), "mine.jsonl", r"line 1: not UTF-8 .*iconv -f ENCODING"),
+    ],
+)
+def test_what_is_not_read_is_named_with_the_way_out(tmp_path, content, name, message):
+    with pytest.raises(UserError, match=message):
+        prepare(tmp_path, local(write(tmp_path, content, name)))
+
+
+def test_of_a_table_only_the_columns_of_the_wanted_fields_and_pictures_are_read():
+    names = ["prompt", "reward_model", "r1_solution_1", "images", "a.b"]
+    assert needed(names, ["prompt", "reward_model.ground_truth"]) == ["prompt", "reward_model", "images"]
+    assert needed(names, ["a.b", "prompt"]) == ["prompt", "images", "a.b"]
+    assert needed(names, ["problem", "prompt"]) is None
+
+
+def test_lines_and_rows_of_messages_and_origins_are_those_of_the_file(tmp_path):
+    text = 'id,problem,answer\na,"What\nis it?",2\nb,,3\n'
+    with pytest.raises(UserError, match=r"empty_problem.*\n    line 4 \(id 'b'\)"):
+        prepare(tmp_path, local(write(tmp_path, text, "mine.csv")))
+    packed = gzip.compress((LINES + "{torn").encode())
+    with pytest.raises(UserError, match=r"mine\.jsonl\.gz, line 3: not JSON"):
+        prepare(tmp_path, local(write(tmp_path, packed, "mine.jsonl.gz")))
