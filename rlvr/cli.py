@@ -29,7 +29,7 @@ app = typer.Typer(
     epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`.",
 )
 
-RESULT_VERBS = {"agreement", "methods", "plan"}
+RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 
@@ -309,6 +309,23 @@ def contamination(
     from rlvr.data.contamination import write_contamination
 
     write_contamination(train, benchmarks, similarity, output, problems)
+
+
+@verb("rlvr copy-floor resources/data/sums-train.parquet resources/data/sums-test.parquet")
+def copy_floor(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(help="Prepared data sets, or JSON lines with problem and answer."),
+    ],
+    without_rule: Annotated[
+        bool,
+        typer.Option("--without-rule", help="Also count what copying would earn without the rule; slow."),
+    ] = False,
+) -> None:
+    """Print how often the last formula of the prompt is graded correct."""
+    from rlvr.data.copy_floor import print_copy_floors
+
+    print_copy_floors(datasets, without_rule)
 
 
 @verb(

@@ -13,6 +13,10 @@ METRICS = {
     "avg@K/contaminated": "`avg@K` of the problems found in the training data; contaminated benchmarks only.",
     "avg@K/uncontaminated": "`avg@K` of the other problems; contaminated benchmarks only.",
     "no_answer_rate": "Share of samples without an answer in the requested format.",
+    "unevaluated_rate": (
+        "Share of samples whose answer repeats the problem, or leaves an operation to be carried out where "
+        "the gold answer is a number; they count as incorrect."
+    ),
     "verifier_failure_rate": (
         "Share of samples that could not be graded (unreadable gold answer, timeout, error); they count as "
         "incorrect."

@@ -83,8 +83,8 @@ class Grade(Row):
     """`correct` with answers outside the requested format accepted; never a reward."""
     status: Status
     """`ok`: the answer was compared with the gold answer. Otherwise the sample counts as incorrect:
-    `no_answer` in the requested format, unreadable gold answer (`unparsed_gold`), `timeout` or `error` of the
-    comparison."""
+    `no_answer` in the requested format, an answer that repeats the problem or is not evaluated
+    (`unevaluated`), unreadable gold answer (`unparsed_gold`), `timeout` or `error` of the comparison."""
     verifier_version: str
     """Version of the grader: its rules and its library."""
 

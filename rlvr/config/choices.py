@@ -20,5 +20,5 @@ RewardGrader = Literal["rlvr", "released-reward"]
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended the completion; `length`: truncated at `max_new_tokens`."""
 
-Status = Literal["ok", "no_answer", "unparsed_gold", "timeout", "error"]
+Status = Literal["ok", "no_answer", "unevaluated", "unparsed_gold", "timeout", "error"]
 """How a verdict came about (`rlvr/verify/verdict.py`); all but `ok` count as incorrect."""

@@ -25,6 +25,8 @@ class TrainingProblem:
     answer: str
     alternates: tuple[str, ...] = ()
     """Further correct answers."""
+    text: str = ""
+    """The problem without instructions."""
 
 
 @dataclass

@@ -215,7 +215,8 @@ def training_problems(
     alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
     fitting, overlong = [], []
     for origin, name, text, answer, others in zip(*columns, alternates, strict=True):
-        problem = TrainingProblem(name, prompt_ids(tokenizer, config.prompt, text), answer, tuple(others))
+        tokens = prompt_ids(tokenizer, config.prompt, text)
+        problem = TrainingProblem(name, tokens, answer, tuple(others), text)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
@@ -245,6 +246,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
                 alternates=problem.alternates,
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,
+                problem=problem.text,
             )
             for problem, completion in zip(problems, completions, strict=True)
         ]

@@ -73,8 +73,8 @@ def lenient_verdicts(verifier: Verifier, items: list[Item], verdicts: list[Verdi
 
 
 def _items(samples: pd.DataFrame, problems: pd.DataFrame, config: GradeConfig) -> list[Item]:
-    """Pair every sample with the gold answer of its problem."""
-    gold = problems["answer"].to_dict()
+    """Pair every sample with its problem and the gold answer."""
+    gold, text_of = problems["answer"].to_dict(), problems["problem"].to_dict()
     alternates = problems[ALTERNATES].to_dict() if ALTERNATES in problems else {}
     columns = (samples[name] for name in ("problem_id", "text", "finish_reason"))
     return [
@@ -84,6 +84,7 @@ def _items(samples: pd.DataFrame, problems: pd.DataFrame, config: GradeConfig) -
             alternates=tuple(alternates.get(problem_id, ())),
             answer_format=config.answer_format,
             finish_reason=finish_reason,
+            problem=text_of[problem_id],
         )
         for problem_id, text, finish_reason in zip(*columns, strict=True)
     ]

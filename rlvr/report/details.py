@@ -44,6 +44,7 @@ RATES = [
     ),
     Quantity(metric="avg/lenient", title="Accuracy", below="any answer format", show=percent),
     Quantity(metric="no_answer_rate", title="No answer", show=percent),
+    Quantity(metric="unevaluated_rate", title="Not evaluated", show=percent),
     Quantity(metric="verifier_failure_rate", title="Not graded", show=percent),
     Quantity(metric="verifier_timeout_rate", title="Not graded", below="timeout", show=percent),
     Quantity(metric="truncation_rate", title="Truncated", show=percent),

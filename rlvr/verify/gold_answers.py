@@ -11,7 +11,7 @@ GoldFault = Literal["unparsable_answer", "text_answer"]
 _OTHER_ANSWER = "0.5772156649"
 """A number that no gold answer equals: the verifier has to parse the gold and cannot compare texts."""
 
-_PATIENT = 10.0
+PATIENT = 10.0
 """Seconds for one comparison: a busy machine must not make a data set fail, or change a table."""
 
 
@@ -21,7 +21,7 @@ def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None
     - `unparsable_answer`: it is not correct even as an answer to itself, so no answer can be;
     - `text_answer`: it cannot be read as mathematics, so only the same text is correct.
     """
-    with Verifier(workers, deadline=_PATIENT) as verifier:
+    with Verifier(workers, deadline=PATIENT) as verifier:
         themselves = verifier.verify_many([_boxed(gold, gold) for gold in golds])
         others = verifier.verify_many([_boxed(_OTHER_ANSWER, gold) for gold in golds])
     return [
@@ -36,7 +36,7 @@ def check_golds(golds: Sequence[str], workers: int = 1) -> list[GoldFault | None
 
 def agree(golds: Sequence[str], answers: Sequence[str]) -> list[bool]:
     """Tell for each pair whether the answer is correct given the gold answer."""
-    with Verifier(deadline=_PATIENT) as verifier:
+    with Verifier(deadline=PATIENT) as verifier:
         verdicts = verifier.verify_many(
             [_boxed(answer, gold) for gold, answer in zip(golds, answers, strict=True)]
         )

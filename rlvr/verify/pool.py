@@ -23,7 +23,7 @@ from typing import Self
 import rlvr
 from rlvr.config.choices import Grader as GraderName
 from rlvr.config.choices import Status
-from rlvr.verify.graders.base import Decision, Question, Reply
+from rlvr.verify.graders.base import Decision, Grader, Question, Reply
 from rlvr.verify.graders.registry import GRADERS
 from rlvr.verify.verdict import Item, Verdict
 
@@ -119,7 +119,7 @@ class Verifier:
         workers: maximum number of worker processes.
         deadline: seconds of wall time for one comparison; then its worker is killed.
         memory_bytes: address space of one worker; a comparison that needs more is an error.
-        grader: grader to use (`rlvr.verify.graders.registry`).
+        grader: grader to use, or its name (`rlvr.verify.graders.registry`).
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class Verifier:
         workers: int = 1,
         deadline: float = 2.0,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
-        grader: GraderName = "rlvr",
+        grader: GraderName | Grader = "rlvr",
     ) -> None:
         if workers < 1 or deadline <= _KILL_MARGIN:
             raise ValueError(f"need at least one worker and a deadline above {_KILL_MARGIN} s")
         self._deadline = deadline
         self._memory_bytes = memory_bytes
-        self._grader = GRADERS[grader]
+        self._grader = grader if isinstance(grader, Grader) else GRADERS[grader]
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(workers):
             self._slots.put(None)
@@ -192,7 +192,7 @@ class Verifier:
 
     def _decided_by_worker(self, question: Question) -> tuple[Decision, float]:
         """Return the decision and the seconds that it took."""
-        answer, golds = question
+        answer, golds = question.answer, question.golds
         shown = answer if self._grader.extracts else None
         worker = self._slots.get()
         next_worker: Worker | None = None

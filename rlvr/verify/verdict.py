@@ -18,7 +18,8 @@ class Item:
     r"""One completion to grade.
 
     ``text`` is the completion without its prompt, ``gold`` the bare gold answer (no ``$``, no ``\boxed``),
-    ``alternates`` further answers that count as correct.
+    ``alternates`` further answers that count as correct. ``problem`` is the problem without instructions: an
+    answer that copies one of its formulas is not an answer; empty where it is unknown.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Item:
     alternates: Sequence[str] = ()
     answer_format: ExtractionFormat = "boxed"
     finish_reason: str = "stop"
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Verdict:
 
     - ``ok``: gold and answer were compared;
     - ``no_answer``: the completion has no complete answer in the requested format;
+    - ``unevaluated``: the answer repeats the problem, or is an operation to be carried out where the gold
+      answer is a number (`rlvr.verify.unevaluated.rules`);
     - ``unparsed_gold``: the gold answer cannot be read as mathematics, and the answer is not the same text;
     - ``timeout``: the comparison was killed at the deadline;
     - ``error``: the answer was refused before parsing (`rlvr.verify.equivalence.precheck`), or the comparison

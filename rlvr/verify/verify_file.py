@@ -18,8 +18,8 @@ def verify_file(
 ) -> list[Verdict]:
     """Grade each line of a JSONL file; the output has the same lines with `correct status extracted seconds`.
 
-    A line has `prediction` and `gold`, and optionally `alternates` (list of texts) and `finish_reason`; other
-    fields are copied.
+    A line has `prediction` and `gold`, and optionally `alternates` (list of texts), `finish_reason` and
+    `problem`; other fields are copied.
 
     Raises:
         UserError: the file is missing, or a line is malformed; the message names file and line.
@@ -54,6 +54,7 @@ def _item(case: dict[str, Any], answer_format: ExtractionFormat) -> Item:
         alternates=tuple(case.get("alternates", ())),
         answer_format=answer_format,
         finish_reason=case.get("finish_reason", "stop"),
+        problem=case.get("problem") or "",
     )
 
 
@@ -79,6 +80,8 @@ def _case(line: bytes, place: str) -> dict[str, Any]:
             raise UserError(
                 f'{place}: {key!r} must be text, not {case.get(key)!r}; write numbers as text, such as "33"'
             )
+    if not isinstance(case.get("problem") or "", str):
+        raise UserError(f"{place}: 'problem' must be text, not {case['problem']!r}")
     alternates = case.get("alternates", [])
     if not isinstance(alternates, list) or not all(isinstance(alternate, str) for alternate in alternates):
         raise UserError(f"{place}: 'alternates' must be a list of texts, not {alternates!r}")

@@ -33,6 +33,7 @@ class Scores:
     lenient: Flags
     extracted: NDArray[np.object_]
     no_answer: Flags
+    unevaluated: Flags
     failed: Flags
     timed_out: Flags
     truncated: Flags
@@ -67,6 +68,7 @@ def read_scores(folder: StudyFolder, run: str, benchmark: BenchmarkEntry) -> Sco
         lenient=laid_out(grades["lenient"], bool),
         extracted=laid_out(grades["extracted"], object),
         no_answer=laid_out(grades["status"] == "no_answer", bool),
+        unevaluated=laid_out(grades["status"] == "unevaluated", bool),
         failed=laid_out(grades["status"].isin(NOT_GRADED), bool),
         timed_out=laid_out(grades["status"] == "timeout", bool),
         truncated=laid_out(samples["finish_reason"] == "length", bool),

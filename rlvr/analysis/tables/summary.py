@@ -96,6 +96,7 @@ def metrics_of(scores: list[Scores], samples: int, seed: int, shared_seed: bool)
     yield f"avg@{samples}/truncated_as_incorrect", mean(correct & ~truncated), size
     yield f"avg@{samples}/lenient", mean(all_of("lenient")), size
     yield "no_answer_rate", mean(all_of("no_answer")), size
+    yield "unevaluated_rate", mean(all_of("unevaluated")), size
     yield "verifier_failure_rate", mean(all_of("failed")), size
     yield "verifier_timeout_rate", mean(all_of("timed_out")), size
     yield "truncation_rate", mean(truncated), size

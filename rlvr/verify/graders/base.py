@@ -20,6 +20,8 @@ class Question(NamedTuple):
     """The extracted answer, or the whole completion where the library extracts."""
     golds: tuple[str, ...]
     """Gold answers; one match is enough."""
+    problem: str = ""
+    """The problem, for a grader whose rules depend on it."""
 
 
 class Decision(NamedTuple):

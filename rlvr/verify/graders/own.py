@@ -8,14 +8,22 @@ from rlvr.verify.equivalence.numerals import numerals_agree
 from rlvr.verify.equivalence.precheck import LONGEST_ANSWER, refusal
 from rlvr.verify.extract import extract_answer
 from rlvr.verify.graders.base import Decision, Grader, Question, Reply
+from rlvr.verify.unevaluated.rules import is_unevaluated
 from rlvr.verify.verdict import RULES_VERSION, Item
 
 
 class OwnGrader(Grader):
-    """Extraction by answer format, comparison by outer form and math-verify, alternates accepted."""
+    """Extraction by answer format, comparison by outer form and math-verify, alternates accepted.
+
+    Args:
+        refuse_unevaluated: without it, copies of the problem are compared too; for measurements only.
+    """
 
     name = "rlvr"
     library = "math-verify"
+
+    def __init__(self, refuse_unevaluated: bool = True) -> None:
+        self.refuse_unevaluated = refuse_unevaluated
 
     @property
     def version(self) -> str:
@@ -25,11 +33,11 @@ class OwnGrader(Grader):
     def question(self, item: Item) -> Question | None:
         """Return the answer in the requested format with all golds, None where there is no answer."""
         answer = extract_answer(item.text, item.answer_format, item.finish_reason)
-        return None if answer is None else Question(answer, (item.gold, *item.alternates))
+        return None if answer is None else Question(answer, (item.gold, *item.alternates), item.problem)
 
     def decided_at_once(self, question: Question) -> Decision | None:
-        """Decide plain numbers, equal texts and refused answers."""
-        answer, golds = question
+        """Decide plain numbers, equal texts, and refused and unevaluated answers."""
+        answer, golds, problem = question
         agreements = [numerals_agree(gold, answer) for gold in golds]
         if None in agreements and True not in agreements:
             if len(answer) > LONGEST_ANSWER:
@@ -39,7 +47,11 @@ class OwnGrader(Grader):
                 compact(gold) == compact(plain) or numerals_agree(gold, plain) for gold in plain_golds
             ]
             if None in agreements and True not in agreements:
-                return Decision(False, "error", answer) if refusal(plain) else None
+                if refusal(plain):
+                    return Decision(False, "error", answer)
+                if self.refuse_unevaluated and is_unevaluated(answer, golds, problem):
+                    return Decision(False, "unevaluated", answer)
+                return None
         return Decision(True in agreements, "ok", answer)
 
     def compare(self, golds: Sequence[str], answer: str) -> Reply:

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from rlvr.config.resolved import TrainConfig
-from rlvr.dapo.setup import setup
+from rlvr.dapo.sampling import TrainingProblem
+from rlvr.dapo.setup import setup, verified_reward
 from rlvr.data.problems import write_problems
 from rlvr.files import write_json
 from rlvr.rollout.engines.base import Completion
+from rlvr.verify.pool import Verifier
 from tests.helpers.records import train_config
 
 BOXED, BARE = "4 is not it\n\\boxed{7}", "7"
@@ -36,6 +38,16 @@ def test_the_grader_of_the_configuration_gives_the_rewards(tmp_path, tiny_folder
     """Ours takes the number on the first line; the authors' knows no format, and takes what is in a box."""
     config = train_config(reward=reward)
     assert rewards(tmp_path, tiny_folder, config) == expected
+
+
+def test_a_copy_of_the_problem_earns_nothing():
+    problem = TrainingProblem("a", (1,), "7", text="What is 3+4?")
+    completions = [
+        Completion(token_ids=[1], logprobs=[0.0], text=text, finish_reason="stop", seconds=0.0)
+        for text in (r"\boxed{4+3}", r"\boxed{2+5}", r"\boxed{7}")
+    ]
+    with Verifier() as verifier:
+        assert verified_reward(verifier, "boxed")([problem] * 3, completions) == [0.0, 1.0, 1.0]
 
 
 def test_a_configuration_of_an_earlier_version_has_our_reward():

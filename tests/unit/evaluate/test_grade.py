@@ -82,6 +82,18 @@ def test_the_grader_of_the_project_is_the_default(folder):
     assert set(grades["verifier_version"]) == {grader_version("rlvr")}
 
 
+def test_a_copy_of_the_problem_is_unevaluated(folder):
+    problems = pd.DataFrame(PROBLEMS).assign(problem=r"Compute $\frac{8}{2}+1$.", answer=["5", "6"])
+    write_parquet(folder / "problems.parquet", problems)
+    samples = pd.read_parquet(folder / "samples.parquet")
+    answers = [r"\boxed{1+\frac{8}{2}}", r"\boxed{5}", r"\boxed{\sum_{k=1}^{3}k}", r"\boxed{1+5}"]
+    write_rows(folder / "samples.parquet", Sample, samples.assign(text=answers, finish_reason="stop"))
+    grades = graded(folder)
+    assert grades["status"].tolist() == ["unevaluated", "ok", "unevaluated", "ok"]
+    assert grades["correct"].tolist() == grades["lenient"].tolist() == [False, True, False, True]
+    assert graded(folder, "--grader", "math-verify")["correct"][0], "other graders keep their rules"
+
+
 @pytest.mark.parametrize(
     ("grader", "correct"),
     [

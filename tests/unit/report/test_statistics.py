@@ -73,7 +73,7 @@ def test_untruncated_accuracy_is_beside_the_truncation_rate(one):
     assert row[3] == f"{100 * (correct & untruncated).mean():.1f} %"
     grades = pd.read_parquet(tree.results / "grades" / run / "sums.parquet")
     assert row[4] == f"{100 * grades['lenient'].mean():.1f} %" and grades["lenient"].sum() > correct.sum()
-    assert row[8] == f"{100 * (~untruncated).mean():.1f} %" and not untruncated.all()
+    assert row[9] == f"{100 * (~untruncated).mean():.1f} %" and not untruncated.all()
 
 
 def test_one_sample_per_problem_has_no_rerun_error_and_is_not_called_not_run(tmp_path):

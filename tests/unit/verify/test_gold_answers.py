@@ -35,8 +35,10 @@ def test_answers_agree_with_gold_answers_pair_by_pair() -> None:
     "path", sorted((SHARED_DATA / "benchmarks").glob("*.jsonl")), ids=lambda path: path.stem
 )
 def test_every_gold_verifies_against_itself(verifier: Verifier, path: Path) -> None:
-    golds = {json.loads(line)["answer"] for line in path.read_text(encoding="utf-8").splitlines()}
-    items = [Item(rf"\boxed{{{gold}}}", gold) for gold in sorted(golds)]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    items = [
+        Item(rf"\boxed{{{row['answer']}}}", row["answer"], problem=row.get("problem", "")) for row in rows
+    ]
     verdicts = verifier.verify_many(items)
     assert [item.gold for item, verdict in zip(items, verdicts, strict=True) if not verdict.correct] == []
 

@@ -33,6 +33,16 @@ def test_verify_file(tmp_path: Path) -> None:
     assert graded[1]["correct"] is False
 
 
+def test_the_problem_of_a_case_is_taken_into_account(tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    case = {"prediction": r"\boxed{9!/8!}", "gold": "9"}
+    lines = [case, {**case, "problem": r"Compute $\dfrac{9!}{8!}$."}, {**case, "problem": None}]
+    cases.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert [verdict.status for verdict in verify_file(cases, tmp_path / "out.jsonl")] == [
+        *("ok", "unevaluated", "ok")
+    ]
+
+
 @pytest.mark.parametrize(
     "malformed",
     [
@@ -42,6 +52,7 @@ def test_verify_file(tmp_path: Path) -> None:
         '{"prediction": "x", "gold": 5}',
         '"\\',
         '{"prediction": 1, "gold": "1"}',
+        '{"prediction": "1", "gold": "1", "problem": 5}',
     ],
 )
 def test_malformed_line_names_file_and_line(tmp_path: Path, malformed: str) -> None:

@@ -15,7 +15,8 @@ def test_summary_end_to_end(results: Results) -> None:
     assert results.summary.read_text().splitlines()[0] == ",".join(SummaryRow.columns())
     metrics = ["avg@4", "pass@1", "pass@2", "pass@4", "maj@4", "avg@4/untruncated"]
     metrics += ["avg@4/truncated_as_incorrect", "avg@4/lenient"]
-    metrics += ["no_answer_rate", "verifier_failure_rate", "verifier_timeout_rate", "truncation_rate"]
+    metrics += ["no_answer_rate", "unevaluated_rate"]
+    metrics += ["verifier_failure_rate", "verifier_timeout_rate", "truncation_rate"]
     metrics += ["tokens_mean", "tokens_p50", "tokens_p95", "tokens_mean/correct", "tokens_mean/incorrect"]
     metrics += ["rerun_se", "seconds_mean", "generation_device_seconds"]
     base = [row for row in summary if row["method"] == "base"]
@@ -132,6 +133,16 @@ def test_a_broken_gold_is_a_failure_but_no_timeout(tmp_path: Path) -> None:
     summary, _ = study.aggregate()
     assert pick(summary, benchmark="sums", metric="verifier_failure_rate")["value"] == "1"
     assert pick(summary, benchmark="sums", metric="verifier_timeout_rate")["value"] == "0"
+
+
+def test_unevaluated_answers_are_counted_apart(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 2})
+    run = study.add("base")
+    study.edit("grades", run, "sums", lambda frame: frame.assign(correct=False, status="unevaluated"))
+    summary, _ = study.aggregate()
+    values = {row["metric"]: row["value"] for row in summary if row["benchmark"] == "sums"}
+    assert values["unevaluated_rate"] == "1"
+    assert values["no_answer_rate"] == values["verifier_failure_rate"] == "0"
 
 
 def test_a_rerun_of_a_single_sample_is_not_known_for_the_mean_either(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Does an answer only repeat the problem, or leave its operation to be carried out?"""

@@ -1,0 +1,281 @@
+"""Reading LaTeX or plain arithmetic as an :class:`Expression`; nothing is evaluated."""
+
+import re
+from functools import lru_cache
+
+from rlvr.verify.equivalence.normalize import normalize
+from rlvr.verify.unevaluated.expression import (
+    Expression,
+    call,
+    inverse,
+    negative,
+    number,
+    power,
+    product,
+    root,
+    symbol,
+    total,
+)
+
+TOKEN = re.compile(
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+"
+    r"|\\[A-Za-z]+|\\.|[^\s]",
+    re.DOTALL | re.ASCII,
+)
+_STYLE = r"\\(?:text(?:bf|it|rm|normal)?|mbox|math(?:rm|bf|it|sf|tt|cal|op))"
+_WORDS = re.compile(_STYLE + r"\s*\{[^{}\d\\]*\}(?:\^\{?-?\d\}?)?")
+_OPERATOR_NAME = re.compile(r"\\(?:operatorname\*?|mathop)\s*\{\s*(?:\\(?:rm|mathrm)\s)?\s*([A-Za-z]+)\s*\}")
+_NO_MEANING = re.compile(
+    _STYLE + r"(?![A-Za-z])|\\(?:displaystyle|limits)(?![A-Za-z])|[$&~?]|(?<!\\)(?:\\[%,;:! ]|%)"
+)
+_SAME = {
+    **dict.fromkeys([r"\times", r"\cdot", r"\ast"], "*"), **dict.fromkeys([r"\div", ":"], "/"),
+    **dict.fromkeys([r"\{", "[", r"\lbrack"], "("), **dict.fromkeys([r"\}", "]", r"\rbrack"], ")"),
+    **dict.fromkeys([r"\lvert", r"\rvert", r"\vert"], "|"),
+}  # fmt: skip
+_CLOSERS = {"(": ")", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
+_BINOMIALS = frozenset([r"\binom", r"\dbinom", r"\tbinom"])
+_WITH_LIMITS = frozenset([r"\sum", r"\prod", r"\int", r"\iint", r"\iiint", r"\oint", r"\lim"])
+_FUNCTIONS = _WITH_LIMITS | {
+    rf"\{name}"
+    for name in (
+        *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
+        *(
+            "log",
+            "ln",
+            "lg",
+            "exp",
+            "gcd",
+            "lcm",
+            "max",
+            "min",
+            "sup",
+            "inf",
+            "det",
+            "deg",
+            "dim",
+            "ker",
+            "arg",
+        ),
+        *("bigcup", "bigcap", "Re", "Im", "Pr"),
+    )
+}
+_BARE_FUNCTION = re.compile(r"(?<![\\A-Za-z])(gcd|lcm|max|min|det|lim|mod|floor|ceil|abs)(?![A-Za-z])")
+_MODULUS = frozenset([r"\bmod", r"\mod", r"\pmod"])
+_NO_ATOM = _MODULUS | {
+    *("+", "-", "*", "/", "^", "_", "=", "<", ">", ",", ";", "!", "'", ")", "}"),
+    *(r"\rfloor", r"\rceil", r"\choose"),
+}
+_DEEPEST = 40
+LONGEST = 2000
+"""Characters; longer text is not read."""
+
+
+class Unreadable(Exception):
+    """The text is not an expression."""
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Return the tokens of a text in one notation for answers and problems: no spaces, text or style."""
+    named = _OPERATOR_NAME.sub(r"\\\1 ", normalize(text))
+    plain = _NO_MEANING.sub(" ", _WORDS.sub(" ", named))
+    plain = _BARE_FUNCTION.sub(r"\\\1 ", plain)
+    return tuple(_SAME.get(token, token) for token in TOKEN.findall(plain.rstrip("=.,;: ")))
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Expression | None:
+    """Return the canonical expression of a text, None where it is not one expression."""
+    found = tokens(text) if len(text) <= LONGEST else ()
+    if not found:
+        return None
+    reader = _Reader(list(found))
+    try:
+        expression = reader.sum()
+        return expression if reader.position == len(reader.tokens) else None
+    except Unreadable:
+        return None
+
+
+class _Reader:
+    """Reads tokens from left to right by recursive descent."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.position = 0
+        self.depth = 0
+        self.bars = 0
+
+    @property
+    def next(self) -> str:
+        """The token that is read next; empty at the end."""
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+
+    def take(self) -> str:
+        token = self.next
+        self.position += 1
+        return token
+
+    def skip(self, token: str) -> None:
+        if self.take() != token:
+            raise Unreadable
+
+    def sum(self) -> Expression:
+        terms = [self.product()]
+        while self.next in ("+", "-"):
+            sign = self.take()
+            term = self.product()
+            terms.append(negative(term) if sign == "-" else term)
+        value = total(terms)
+        while self.next in _MODULUS:
+            self.take()
+            value = call("mod", value, self.factor())
+        return value
+
+    def product(self) -> Expression:
+        factors = [self.factor()]
+        while True:
+            if self.next in ("*", "/"):
+                divides = self.take() == "/"
+                factor = self.factor()
+                factors.append(inverse(factor) if divides else factor)
+            elif self.begins_atom():
+                factors.append(self.power())
+            else:
+                return product(factors)
+
+    def begins_atom(self) -> bool:
+        return bool(self.next) and self.next not in _NO_ATOM and not (self.next == "|" and self.bars)
+
+    def factor(self) -> Expression:
+        minus = False
+        while self.next in ("+", "-"):
+            minus ^= self.take() == "-"
+        factor = self.power()
+        return negative(factor) if minus else factor
+
+    def power(self) -> Expression:
+        base, marks = self.atom(), 0
+        while self.next in ("^", "_", "!", "'"):
+            mark, marks = self.take(), marks + 1
+            if mark == "^":
+                exponent = self.argument(whole=True)
+                base = power(base, exponent)
+            elif mark == "_":
+                base = call("_", base, self.argument())
+            else:
+                base = call(mark, base)
+            if max(marks, base.height) > _DEEPEST:
+                raise Unreadable
+        return base
+
+    def argument(self, whole: bool = False) -> Expression:
+        r"""Read one LaTeX argument: a group or one token; of `\frac12` the digits one by one."""
+        token = self.next
+        if whole and token in ("+", "-"):
+            return self.factor()
+        if token[:1].isdigit() and len(token) > 1 and not whole:
+            self.tokens[self.position : self.position + 1] = [token[0], token[1:]]
+        return self.atom()
+
+    def group(self) -> Expression:
+        opening = self.take()
+        bars, self.bars = self.bars, 0
+        value = self.sum()
+        if self.next == r"\choose":
+            self.take()
+            value = call(r"\binom", value, self.sum())
+        if self.next == "," and opening == "(":
+            values = [value]
+            while self.next == ",":
+                self.take()
+                values.append(self.sum())
+            value = call(",", *values)
+        self.skip(_CLOSERS[opening])
+        self.bars = bars
+        return call(opening, value) if opening in (r"\lfloor", r"\lceil") else value
+
+    def atom(self) -> Expression:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise Unreadable
+        value = self.shallow_atom()
+        self.depth -= 1
+        return value
+
+    def shallow_atom(self) -> Expression:
+        token = self.next
+        if token in _CLOSERS:
+            return self.group()
+        if token == "|":
+            return self.between_bars()
+        self.take()
+        if token[:1].isdigit() or (token.startswith(".") and len(token) > 1):
+            return number(token)
+        if token == r"\frac":
+            numerator = self.argument()
+            return product([numerator, inverse(self.argument())])
+        if token in _BINOMIALS:
+            upper = self.argument()
+            return call(r"\binom", upper, self.argument())
+        if token == r"\sqrt":
+            return self.radical()
+        if token in _FUNCTIONS:
+            return self.function(token)
+        if token.isalpha() or (token.startswith("\\") and token[1:].isalpha() and token != r"\begin"):
+            return symbol(token)
+        raise Unreadable
+
+    def between_bars(self) -> Expression:
+        self.take()
+        self.bars += 1
+        value = self.sum()
+        self.skip("|")
+        self.bars -= 1
+        return call("|", value)
+
+    def radical(self) -> Expression:
+        index = number("2")
+        if self.next == "(" and ")" in self.tokens[self.position :]:
+            self.take()
+            index = self.sum()
+            self.skip(")")
+        return root(self.argument(), index)
+
+    def function(self, name: str) -> Expression:
+        """Read a function: its indices, and a group or the factors up to the next sign or function."""
+        indices = []
+        while self.next in ("^", "_"):
+            mark = self.take()
+            indices.append(call(mark, self.index()))
+        indices.sort(key=lambda index: index.key)
+        if self.next in ("(", "{"):
+            factors = [self.power()]
+            if name in _WITH_LIMITS:
+                factors += self.factors()
+        else:
+            factors = self.factors()
+        return call(name, *indices, product(factors))
+
+    def factors(self) -> list[Expression]:
+        factors = []
+        while self.begins_atom() and self.next not in _FUNCTIONS:
+            factors.append(self.power())
+            while self.next in ("*", "/"):
+                divides = self.take() == "/"
+                factor = self.power()
+                factors.append(inverse(factor) if divides else factor)
+        if not factors and self.next in _FUNCTIONS:
+            factors = [self.power()]
+        return factors
+
+    def index(self) -> Expression:
+        """Read the limits of a sum as they are written, equation included."""
+        if self.next != "{":
+            return self.argument()
+        start, depth = self.position + 1, 0
+        while self.next:
+            depth += {"{": 1, "}": -1}.get(self.take(), 0)
+            if depth == 0:
+                return symbol("".join(self.tokens[start : self.position - 1]))
+        raise Unreadable
