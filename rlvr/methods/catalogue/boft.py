@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 from pydantic import Field
 
 from rlvr.methods.base.parameters import ModuleName, TargetedParameters
-from rlvr.methods.base.peft_layers import nothing_compiled
 from rlvr.methods.base.requirements import DIVIDES_INPUTS
 from rlvr.methods.base.shapes import ModelShape, linear_layers
 from rlvr.methods.base.spec import PeftMethod
@@ -64,6 +63,8 @@ class Boft(PeftMethod):
 
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
         """Inject the adapter; layers with equally many inputs share one dense permutation."""
+        from rlvr.methods.base.peft_layers import nothing_compiled
+
         with nothing_compiled():
             policy = super().wrap(model, total_steps, seed)
         shared: dict[int, Any] = {}

@@ -8,7 +8,7 @@ from rlvr.verify.equivalence.numerals import numerals_agree
 from rlvr.verify.equivalence.precheck import LONGEST_ANSWER, refusal
 from rlvr.verify.extract import extract_answer
 from rlvr.verify.graders.base import Decision, Grader, Question, Reply
-from rlvr.verify.unevaluated.rules import is_unevaluated
+from rlvr.verify.unevaluated.rules import copies_a_repeating_decimal, is_unevaluated
 from rlvr.verify.verdict import RULES_VERSION, Item
 
 
@@ -42,6 +42,8 @@ class OwnGrader(Grader):
         if None in agreements and True not in agreements:
             if len(answer) > LONGEST_ANSWER:
                 return Decision(False, "error", answer)
+            if self.refuse_unevaluated and copies_a_repeating_decimal(answer, golds, problem):
+                return Decision(False, "unevaluated", answer)
             plain, plain_golds = normalize(answer), [normalize(gold) for gold in golds]
             agreements = [
                 compact(gold) == compact(plain) or numerals_agree(gold, plain) for gold in plain_golds

@@ -24,6 +24,7 @@ from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outsi
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.equivalence.numerals import decimal_value, numerals_agree
+from rlvr.verify.equivalence.repeating import with_fractions
 from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
@@ -35,6 +36,7 @@ _PLAIN = re.compile(
     rf"\s*(?:\\?%|{_UNIT}|[\s./])*"
 )
 """A numeral, perhaps with a power of ten, a unit or a percent sign."""
+_SPACING = re.compile(r"[\s{}]")
 _RELATION = re.compile(
     r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
 )
@@ -53,7 +55,19 @@ def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool
         golds: gold answers, as written; accepted is what one of them allows.
         problem: the problem; without it, only the rule on operations applies.
     """
-    return all(_unevaluated_given(answer, gold, problem) for gold in golds)
+    return copies_a_repeating_decimal(answer, golds, problem) or all(
+        _unevaluated_given(answer, gold, problem) for gold in golds
+    )
+
+
+def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) -> bool:
+    r"""Tell whether a decimal of the problem such as `0.\overline{3}` answers golds in another notation.
+
+    For itself, because a repeating decimal is read as its fraction: every later comparison takes them for equal.
+    """
+    if with_fractions(answer) == answer or any(with_fractions(gold) != gold for gold in golds):
+        return False
+    return _SPACING.sub("", answer) in _SPACING.sub("", problem)
 
 
 def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:

@@ -47,7 +47,8 @@ def test_a_copy_of_the_problem_earns_nothing():
         for text in (r"\boxed{4+3}", r"\boxed{2+5}", r"\boxed{7}")
     ]
     with Verifier() as verifier:
-        assert verified_reward(verifier, "boxed")([problem] * 3, completions) == [0.0, 1.0, 1.0]
+        verdicts = verified_reward(verifier, "boxed")([problem] * 3, completions)
+    assert [verdict.correct for verdict in verdicts] == [False, True, True]
 
 
 def test_a_configuration_of_an_earlier_version_has_our_reward():
