@@ -63,7 +63,7 @@ def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool
 def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) -> bool:
     r"""Tell whether a decimal of the problem such as `0.\overline{3}` answers golds in another notation.
 
-    For itself, because a repeating decimal is read as its fraction: every later comparison takes them for equal.
+    Asked before anything is compared, because a repeating decimal is read as its fraction.
     """
     if with_fractions(answer) == answer or any(with_fractions(gold) != gold for gold in golds):
         return False
