@@ -156,7 +156,7 @@ def test_a_repeating_decimal_of_the_problem_is_graded_as_a_copy() -> None:
     task = r"Write $0.\overline{43}$ as a simplified fraction."
     items = [
         Item(rf"\boxed{{{text}}}", r"\frac{43}{99}", problem=task)
-        for text in (r"0.\overline43", r"\frac{43}{99}")
+        for text in (r"0.\overline {43}", r"\frac{43}{99}")
     ]
     copied, solved = graded("rlvr", *items)
     assert (copied.status, copied.correct) == ("unevaluated", False)
