@@ -8,7 +8,8 @@ The folder is written as transformers 4.44 wrote the published one: the same `co
 are single characters). Each method, as the preset `paper` of the study `paper-1.5b` has it, then goes the
 whole way in processes of its own: one DAPO step in bfloat16 on two short completions with random rewards,
 export, and reload by plain PEFT, whose merged weights must be those of the policy. Full fine-tuning runs on
-the first six layers, because its optimizer needs 16 bytes per parameter. Results are added to the output
+the first six layers, because its optimizer needs 16 bytes per parameter, and samples live, which saves the
+memory of a second model. Results are added to the output
 file, method by method.
 """
 
@@ -181,7 +182,8 @@ def timed(arguments: list[str]) -> dict[str, float]:
 def paper_config(method: str) -> TrainConfig:
     """Return the run of a method in the study of the paper, cut to one small step and a short prompt."""
     (run,) = (run for run in train_configs(load_plan("paper-1.5b")) if run.method == method)
-    training = type(run.training)(**{**run.training.model_dump(), **STEP})
+    served = {"sync": "live"} if method == "full" else {}
+    training = type(run.training)(**{**run.training.model_dump(), **STEP, **served})
     return run.model_copy(update={"training": training, "prompt": Prompt()})
 
 
