@@ -21,7 +21,7 @@ class Question(NamedTuple):
     golds: tuple[str, ...]
     """Gold answers; one match is enough."""
     problem: str = ""
-    """The problem, for a grader whose rules depend on it."""
+    """Text of the problem; graders that compare the answer with it read it."""
 
 
 class Decision(NamedTuple):

@@ -125,6 +125,6 @@ def test_lines_and_rows_of_messages_and_origins_are_those_of_the_file(tmp_path):
     text = 'id,problem,answer\na,"What\nis it?",2\nb,,3\n'
     with pytest.raises(UserError, match=r"empty_problem.*\n    line 4 \(id 'b'\)"):
         prepare(tmp_path, local(write(tmp_path, text, "mine.csv")))
-    packed = gzip.compress((LINES + "{torn").encode())
+    packed = gzip.compress((LINES + "{truncated").encode())
     with pytest.raises(UserError, match=r"mine\.jsonl\.gz, line 3: not JSON"):
         prepare(tmp_path, local(write(tmp_path, packed, "mine.jsonl.gz")))

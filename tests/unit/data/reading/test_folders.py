@@ -77,7 +77,7 @@ def test_a_damaged_line_of_a_folder_is_named_with_its_file(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "part-1.jsonl").write_text(lines_of(GOOD))
-    (folder / "part-2.jsonl").write_text(lines_of(OTHER) + "{torn\n")
+    (folder / "part-2.jsonl").write_text(lines_of(OTHER) + "{truncated\n")
     with pytest.raises(UserError, match=r"part-2\.jsonl, line 2: not JSON"):
         prepare(tmp_path, local(folder))
 
