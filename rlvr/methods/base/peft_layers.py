@@ -31,7 +31,7 @@ def tuner_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def nothing_compiled() -> Iterator[None]:
     """Keep PEFT from compiling BOFT's CUDA extension, which one butterfly factor does not use.
 
-    It tries again for every layer where that fails, as with PyTorch 2.11: a minute per layer.
+    Where that fails, as with PyTorch 2.11, PEFT tries again for every layer.
     """
     from peft.tuners.boft import layer
 
