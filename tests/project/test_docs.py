@@ -1,6 +1,7 @@
 """What the pages for people name exists: links, files, tests, verbs, make targets."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,23 @@ def page(request: pytest.FixtureRequest) -> Path:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_files_that_a_page_links_to_are_committed(page: Path) -> None:
+    """A file that git ignores exists here and in no clone."""
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        input="\n".join(str((page.parent / target).resolve()) for target in targets),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "not a git repository" in ignored.stderr:
+        pytest.skip("the sources are no clone")
+    assert not ignored.stderr
+    assert not ignored.stdout
 
 
 def test_files_that_a_page_names_exist(page: Path) -> None:
