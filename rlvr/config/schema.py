@@ -308,8 +308,8 @@ class Training(Settings):
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
     stop_after_uninformative_steps: PositiveInt | None = 5
-    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) trains on
-    a group whose completions differ in correctness or in length punishment; `null`: never."""
+    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) trains
+    on a group whose completions differ in correctness or in length punishment; `null`: never."""
 
     @model_validator(mode="wrap")
     @classmethod
