@@ -1,7 +1,7 @@
 """Resolved configurations: everything that one job depends on, and nothing else.
 
 Each is the input of a rule. Editing a study changes only the configurations that contain the edited value, so
-nothing else reruns. :mod:`rlvr.plan` makes them.
+nothing else reruns. :mod:`rlvr.planning.plan` makes them.
 """
 
 from dataclasses import dataclass

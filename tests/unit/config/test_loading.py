@@ -11,7 +11,7 @@ from rlvr.config.reference import FILES, reference_text, schema_texts
 from rlvr.config.schema import Study
 from rlvr.errors import UserError
 from rlvr.methods import get_method, methods
-from rlvr.plan import configs, fingerprints, load_plan, selection
+from rlvr.planning.plan import configs, fingerprints, load_plan, selection
 from tests.helpers.paths import REPOSITORY
 
 

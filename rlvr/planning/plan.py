@@ -40,7 +40,7 @@ from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.fits import check_fits
-from rlvr.planned_methods import PlannedMethod, planned_methods
+from rlvr.planning.methods import PlannedMethod, planned_methods
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rlvr.files import sha256_of
 from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
-from rlvr.plan import Plan, check_methods, data_places, train_configs
+from rlvr.planning.plan import Plan, check_methods, data_places, train_configs
 
 
 def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
