@@ -18,7 +18,8 @@ from rlvr.config.catalogue import (
     ModelCatalogue,
     PromptCatalogue,
 )
-from rlvr.config.schema import MethodFile, Selection, Study
+from rlvr.config.presets import MethodFile
+from rlvr.config.schema import Selection, Study
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {

@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.loading import parse
-from rlvr.config.schema import DType, Fault, Prompt, Sampling, Settings, Training
+from rlvr.config.presets import Fault
+from rlvr.config.schema import DType, Prompt, Sampling, Training
+from rlvr.config.values import Settings
 from rlvr.files import read_json
 
 BASE = "base"

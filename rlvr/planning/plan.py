@@ -27,14 +27,7 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import (
-    Prompt,
-    Sampling,
-    Selection,
-    Setting,
-    Study,
-    Training,
-)
+from rlvr.config.schema import Prompt, Sampling, Selection, Setting, Study, Training
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json

@@ -139,7 +139,7 @@ def test_shipped_studies_are_valid(repository, study):
 
 
 def test_every_method_has_a_file_and_every_preset_fits_it(repository):
-    from rlvr.config.schema import MethodFile
+    from rlvr.config.presets import MethodFile
 
     files = {path.stem for path in (repository / "config" / "methods").glob("*.yaml")}
     assert files == set(methods())

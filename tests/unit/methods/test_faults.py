@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from rlvr.config.loading import load_yaml
+from rlvr.config.presets import MethodFile
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import MethodFile
 from rlvr.errors import UserError
 from rlvr.methods import Method, get_method, methods
 from rlvr.methods.faults import FAULTS, trained_method
