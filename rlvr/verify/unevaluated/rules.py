@@ -24,7 +24,7 @@ from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outsi
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.equivalence.numerals import decimal_value, numerals_agree
-from rlvr.verify.equivalence.repeating import with_fractions
+from rlvr.verify.equivalence.repeating import repeating_decimals
 from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
@@ -36,7 +36,6 @@ _PLAIN = re.compile(
     rf"\s*(?:\\?%|{_UNIT}|[\s./])*"
 )
 """A numeral, perhaps with a power of ten, a unit or a percent sign."""
-_SPACING = re.compile(r"[\s{}]")
 _RELATION = re.compile(
     r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
 )
@@ -65,9 +64,13 @@ def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) 
 
     Asked before anything is compared, because a repeating decimal is read as its fraction.
     """
-    if with_fractions(answer) == answer or any(with_fractions(gold) != gold for gold in golds):
+    if not repeating_decimals(answer) or not any(map(_single_value, golds)):
         return False
-    return _SPACING.sub("", answer) in _SPACING.sub("", problem)
+    if any(map(repeating_decimals, golds)):
+        return False
+    given = repeating_decimals(problem)
+    claims = [member for member in chain_members(answer) if not is_name(member.strip("$ "))]
+    return bool(claims) and all(repeating_decimals(claim) & given for claim in claims)
 
 
 def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:
