@@ -52,11 +52,15 @@ def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool
     Args:
         answer: the extracted answer, as written.
         golds: gold answers, as written; accepted is what one of them allows.
+            A value must be allowed by one that is a value: a tuple among them says nothing about it.
         problem: the problem; without it, only the rule on operations applies.
     """
-    return copies_a_repeating_decimal(answer, golds, problem) or all(
-        _unevaluated_given(answer, gold, problem) for gold in golds
-    )
+    if copies_a_repeating_decimal(answer, golds, problem):
+        return True
+    values = [gold for gold in golds if _single_value(gold)]
+    if len(values) < len(golds) and _single_value(answer) is None:
+        return False
+    return bool(values) and all(_unevaluated_given(answer, gold, problem) for gold in values)
 
 
 def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) -> bool:

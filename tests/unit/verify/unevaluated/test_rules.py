@@ -141,6 +141,13 @@ def test_an_answer_that_one_of_several_golds_allows_is_compared() -> None:
     assert not is_unevaluated(r"\frac{3}{4}", ["0.75", r"\dfrac34"], problem)
 
 
+@pytest.mark.parametrize("alternate", ["(0,9801)", "n=9801, m=1", r"\text{no alternate}"])
+def test_a_gold_that_is_no_value_allows_no_copy(alternate: str) -> None:
+    golds, problem = ["9801", alternate], r"Compute $99\times 99$."
+    assert is_unevaluated(r"99\cdot 99", golds, problem)
+    assert not is_unevaluated("(0,99^2)", golds, problem)
+
+
 def test_the_examples_of_the_documentation_hold() -> None:
     page = (REPOSITORY / "docs/verifier.md").read_text()
     rows = re.findall(r"^\| (.+) \| `(.+)` \| `(.+)` \| (correct|unevaluated) \|$", page, re.MULTILINE)
