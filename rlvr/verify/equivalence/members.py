@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.normalize import compact, normalize
 
 _CONJUNCTION = re.compile(
-    r",?\s*\\(?:text|mbox|mathrm)\{[\s,]*(?i:and|or)\s*\}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
+    rf",?\s*{TEXT_COMMAND}\{{[\s,]*(?i:and|or)\s*\}}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
     r"|\\(?:lor|vee)(?![A-Za-z])"
 )
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")

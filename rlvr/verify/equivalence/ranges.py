@@ -4,14 +4,14 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, split_outside_brackets
 from rlvr.verify.equivalence.members import MEMBERSHIP, has_unknowns, is_name
 
 _ORDER = re.compile(r"\s*([<>]|\\(?:le|ge|lt|gt)(?![A-Za-z]))\s*")
 _BRACKETS = {"<": "(", r"\lt": "(", r"\le": "[", ">": "(", r"\gt": "(", r"\ge": "["}
 _RISING = frozenset(["<", r"\lt", r"\le"])
 _CLOSING = {"(": ")", "[": "]"}
-_TEXT = r"\\(?:text\w*|mbox|mathrm)\s*\{[\s,]*"
+_TEXT = TEXT_COMMAND + r"\{[\s,]*"
 _OR = re.compile(
     rf"[\s,]*(?:{_TEXT}or\s*\}}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee|cup)(?![A-Za-z]))\s*",
     re.IGNORECASE,

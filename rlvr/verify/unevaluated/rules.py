@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.equivalence.numerals import decimal_value, numerals_agree
@@ -30,7 +30,7 @@ from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
 
 _NUMERAL = r"[+-]?\s*(?=[\d.])(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?"
-_UNIT = r"(?:\\(?:text|mathrm|mbox)\{[^{}]*\}|(?<![A-Za-z])[A-Za-z]{1,12})(?:\^(?:\d|\{-?\d\}))?"
+_UNIT = rf"(?:{TEXT_COMMAND}\{{[^{{}}]*\}}|(?<![A-Za-z])[A-Za-z]{{1,12}})(?:\^(?:\d|\{{-?\d\}}))?"
 _PLAIN = re.compile(
     rf"\(?{_NUMERAL}(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\d|\{{\s*[+-]?\d+\s*\}}))?\)?"
     rf"\s*(?:\\?%|{_UNIT}|[\s./])*"
