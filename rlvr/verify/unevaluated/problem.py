@@ -19,7 +19,8 @@ _OPERAND = r"(?:[\[(\s]*[-−]?\d[\d,]*(?:\.\d+)?[\])!%\s]*)"
 _ARITHMETIC = re.compile(rf"(?<![\w.,]){_OPERAND}(?:{_OPERATOR}{_OPERAND})+(?![A-Za-z\d])")
 _WORDS = re.compile(TEXT_COMMAND + r"\{[^{}]*\}|\\q?quad(?![A-Za-z])")
 _LAYOUT = re.compile(
-    r"\\(?:begin|end)\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|split|cases|array)\*?\}(?:\{[lcr|\d]*\})?"
+    r"\\(?:begin|end)\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|split|cases|array)\*?\}"
+    r"(?:\{[lcr|\d]*\})?"
 )
 _SEPARATORS = frozenset([
     "=", "<", ">", ",", ";", "&", r"\\", r"\le", r"\ge", r"\leq", r"\geq", r"\lt", r"\gt", r"\ne", r"\neq",
