@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from rlvr.data.pictures import is_picture_column
-from rlvr.data.reading.text import FIX, Numbered, Record, read_text
+from rlvr.data.reading.text import FIX, Numbered, Record, read_text, require_distinct
 from rlvr.errors import UserError
 
 CSV = (".csv", ".tsv")
@@ -119,7 +119,7 @@ def _is_wide(head: bytes) -> bool:
 
 
 def _is_csv(path: Path) -> bool:
-    return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower() in CSV
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower() in CSV
 
 
 def _unpacked(path: Path, codec: str) -> bytes:
@@ -141,13 +141,16 @@ def _table(path: Path, kind: str, rows: Callable[[], Iterator[Record]]) -> Itera
 
 def _parquet_rows(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=needed(file.schema_arrow.names, wanted)):
+        names = file.schema_arrow.names
+        require_distinct(names, str(path))
+        for batch in file.iter_batches(columns=needed(names, wanted)):
             yield from batch.to_pylist()
 
 
 def _arrow_rows(path: Path, wanted: Sequence[str], is_file: bool) -> Iterator[Record]:
     with pa.memory_map(str(path)) as source:
         table = (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+        require_distinct(table.column_names, str(path))
         columns = needed(table.column_names, wanted)
         for batch in (table if columns is None else table.select(columns)).to_batches():
             yield from batch.to_pylist()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from rlvr.data.reading.containers import needed
@@ -17,6 +18,8 @@ from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, w
 ROWS = [GOOD, OTHER]
 LINES = lines_of(*ROWS)
 CSV = 'id,problem,answer\na,"What is $1+1$?",2\nb,What is half of one?,0.5\n'
+EXCEL_ROWS = "id;problem;answer\r\na;What is $1+1$?;2\r\n\r\nb;What is half of one?;0.5\r\n"
+EXCEL = "sep=;\r\n" + EXCEL_ROWS
 
 
 def _zstd(path: Path) -> None:
@@ -43,6 +46,12 @@ CONTAINERS: dict[str, Callable[[Path], object]] = {
     "mine.csv.gz": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "semicolons.csv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False, sep=";"),
     "mine.tsv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False, sep="\t"),
+    "excel.csv": lambda path: path.write_bytes(EXCEL.encode("utf-8-sig")),
+    "carriage-returns.csv": lambda path: path.write_text(EXCEL_ROWS.replace("\r\n", "\r")),
+    "commas-in-header.csv": lambda path: path.write_text(
+        EXCEL_ROWS.replace("answer\r", 'answer;"a, b, c, d"\r')
+    ),
+    "CAPITALS.CSV.GZ": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "mine.parquet": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
     "without-suffix": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
     "stream.arrow": lambda path: _arrow(path, is_file=False),
@@ -106,12 +115,21 @@ def test_answers_of_several_types_stay_what_they_are_in_json(tmp_path):
             "mine.csv",
             r"line 3: 1 more cells",
         ),
+        (b"id,problem,answer,answer\na,What?,1,2\n", "mine.csv", r"several columns are named 'answer'"),
         ('{"id": "caf\xe9"}'.encode("latin-1"), "mine.jsonl", r"line 1: not UTF-8 .*iconv -f ENCODING"),
     ],
 )
 def test_what_is_not_read_is_named_with_the_way_out(tmp_path, content, name, message):
     with pytest.raises(UserError, match=message):
         prepare(tmp_path, local(write(tmp_path, content, name)))
+
+
+def test_a_table_with_a_repeated_column_is_refused(tmp_path):
+    """`to_pylist` would keep the last one only."""
+    table = pa.table([["a"], ["What?"], ["1"], ["2"]], names=["id", "problem", "answer", "answer"])
+    parquet.write_table(table, tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match=r"mine\.parquet: several columns are named 'answer'"):
+        prepare(tmp_path, local(tmp_path / "mine.parquet"))
 
 
 def test_of_a_table_only_the_columns_of_the_wanted_fields_and_pictures_are_read():
@@ -124,6 +142,9 @@ def test_of_a_table_only_the_columns_of_the_wanted_fields_and_pictures_are_read(
 def test_lines_and_rows_of_messages_and_origins_are_those_of_the_file(tmp_path):
     text = 'id,problem,answer\na,"What\nis it?",2\nb,,3\n'
     with pytest.raises(UserError, match=r"empty_problem.*\n    line 4 \(id 'b'\)"):
+        prepare(tmp_path, local(write(tmp_path, text, "mine.csv")))
+    text = "\n\nid,problem,answer\n\na,What?,2\n\nb,,3\n"
+    with pytest.raises(UserError, match=r"empty_problem.*\n    line 7 \(id 'b'\)"):
         prepare(tmp_path, local(write(tmp_path, text, "mine.csv")))
     packed = gzip.compress((LINES + "{truncated").encode())
     with pytest.raises(UserError, match=r"mine\.jsonl\.gz, line 3: not JSON"):
