@@ -183,7 +183,7 @@ def _answers(value: Any, columns: Columns) -> tuple[str, tuple[str, ...]]:
     name, form = columns.answer, columns.answer_form
     if form in ("bare", "after-hashes", "boxed"):
         return _single(value, name, form), ()
-    texts = [as_text(one, name).strip() for one in as_list(value, name)]
+    texts = _texts(value, name)
     if not texts or not all(texts):
         raise UnusableError(
             f"{name!r} is {shown(value)}: {'a blank answer' if texts else 'a list without answers'}"
@@ -226,10 +226,14 @@ def _alternates(record: Record, column: str | None) -> tuple[str, ...]:
     value = field(record, column) if column else None
     if value is None or value is ABSENT or value == "":
         return ()
-    alternates = tuple(as_text(one, str(column)).strip() for one in as_list(value, str(column)))
+    alternates = _texts(value, str(column))
     if not all(alternates):
         raise UnusableError(f"{column!r} contains a blank answer")
-    return alternates
+    return tuple(alternates)
+
+
+def _texts(value: Any, name: str) -> list[str]:
+    return [as_text(one, f"{name}.{place}").strip() for place, one in enumerate(as_list(value, name))]
 
 
 def _check_instructions(

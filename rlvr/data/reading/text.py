@@ -77,8 +77,9 @@ def _json_rows(text: str, name: str) -> list[Numbered]:
     rows = _rows_of(value, name)
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
+            advice = " (pandas: orient='records')" if isinstance(row, list) else ""
             raise UserError(
-                f"{name}, row {number}: expected a JSON object, found {type(row).__name__}; {FIX}"
+                f"{name}, row {number}: expected a JSON object, found {type(row).__name__}{advice}; {FIX}"
             )
     return [Numbered(number, row) for number, row in enumerate(rows, start=1)]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rlvr.data.reading.fields import nearest
+from rlvr.data.reading.fields import UnusableError, as_text, nearest
 from rlvr.errors import UserError
 from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, write
 
@@ -110,6 +110,7 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
     [
         ([], "any-of", "a list without answers"),
         (["2", " "], "all-of", "a blank answer"),
+        (["2", None], "any-of", r"'answer\.1' is missing"),
         ("2", "any-of", "'answer' is '2', not a list of answers"),
         (
             ["1", "2"],
@@ -130,6 +131,11 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
 def test_an_answer_in_another_form_says_which_form_it_has(tmp_path, answer, form, reason):
     with pytest.raises(UserError, match=reason):
         prepared(tmp_path, {"problem": GOOD["problem"], "answer": answer}, answer_form=form)
+
+
+def test_bytes_that_are_no_text_are_named():
+    with pytest.raises(UnusableError, match="'answer' is bytes, but not UTF-8 text"):
+        as_text(b"\xff", "answer")
 
 
 def test_instructions_are_removed_and_must_be_there(tmp_path, caplog):

@@ -27,6 +27,21 @@ def _zstd(path: Path) -> None:
         stream.write(LINES.encode())
 
 
+def _pzstd(path: Path) -> None:
+    """As `pzstd` writes it: a frame without data before each frame."""
+    for row in ROWS:
+        with pa.output_stream(str(path) + ".frame", compression="zstd") as stream:
+            stream.write(lines_of(row).encode())
+        with path.open("ab") as file:
+            file.write(b"\x50\x2a\x4d\x18\x04\0\0\0size" + Path(f"{path}.frame").read_bytes())
+
+
+def _parquet(path: Path, text: pa.DataType, number: pa.DataType) -> None:
+    """Write the same rows with other types of columns."""
+    table = pa.Table.from_pylist(ROWS).cast(pa.schema([("id", text), ("problem", text), ("answer", number)]))
+    parquet.write_table(table, path)
+
+
 def _arrow(path: Path, is_file: bool) -> None:
     table = pa.Table.from_pylist(ROWS)
     with (pa.ipc.new_file if is_file else pa.ipc.new_stream)(str(path), table.schema) as writer:
@@ -39,6 +54,10 @@ CONTAINERS: dict[str, Callable[[Path], object]] = {
     "mine.jsonl.bz2": lambda path: path.write_bytes(bz2.compress(LINES.encode())),
     "mine.jsonl.zst": _zstd,
     "packed.jsonl": lambda path: path.write_bytes(gzip.compress(LINES.encode())),
+    "members.jsonl.gz": lambda path: path.write_bytes(
+        b"".join(gzip.compress(lines_of(row).encode()) for row in ROWS)
+    ),
+    "frames.jsonl.zst": _pzstd,
     "array.json": lambda path: path.write_text(json.dumps(ROWS, indent=2)),
     "one-line.json": lambda path: path.write_text(json.dumps(ROWS)),
     "wrapped.json": lambda path: path.write_text(json.dumps({"version": 1, "data": ROWS})),
@@ -54,6 +73,10 @@ CONTAINERS: dict[str, Callable[[Path], object]] = {
     "CAPITALS.CSV.GZ": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
     "mine.parquet": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
     "without-suffix": lambda path: pd.DataFrame(ROWS).to_parquet(path, index=False),
+    "large.parquet": lambda path: _parquet(path, pa.large_string(), pa.string_view()),
+    "binary.parquet": lambda path: _parquet(path, pa.binary(), pa.large_binary()),
+    "decimal.parquet": lambda path: _parquet(path, pa.string(), pa.decimal128(3, 1)),
+    "categories.parquet": lambda path: pd.DataFrame(ROWS).astype("category").to_parquet(path),
     "stream.arrow": lambda path: _arrow(path, is_file=False),
     "file.arrow": lambda path: _arrow(path, is_file=True),
 }
@@ -100,11 +123,19 @@ def test_answers_of_several_types_stay_what_they_are_in_json(tmp_path):
         (gzip.compress(b"x".ljust(257, b"\0") + b"ustar"), "mine.tgz", r"looks like a tar archive"),
         (gzip.compress(LINES.encode())[:40], "mine.jsonl.gz", r"looks like gzip, but it cannot be unpacked"),
         (gzip.compress(b"PAR1"), "mine.parquet.gz", r"a table compressed with gzip; unpack it"),
+        (b"FEA1\0\0\0\0", "mine.feather", r"looks like Feather version 1; save it as Parquet"),
+        (b"\xd0\xcf\x11\xe0".ljust(512, b"\0"), "mine.xls", r"looks like an Excel workbook \(XLS\)"),
+        (bytes(512), "mine.jsonl", r"line 1: not JSON"),
         (b"ARROW1 no", "mine.arrow", r"not a readable Arrow file"),
         (json.dumps(ROWS, indent=1)[:-30].encode(), "mine.json", r"mine\.json, line 9: not JSON"),
         (b'[{"id": "a"}, 3]', "mine.json", r"mine\.json, row 2: expected a JSON object, found int"),
         (b'{"train": [], "test": []}', "mine.json", r"holds several lists of rows, \['train', 'test'\]"),
         (pd.DataFrame(ROWS).to_json().encode(), "mine.json", r"looks like columns instead of rows"),
+        (
+            pd.DataFrame(ROWS).to_json(orient="split").encode(),
+            "mine.json",
+            r"row 1: .*found list \(pandas: orient='records'\)",
+        ),
         (
             b'{"problem": ["a", "b"], "answer": ["1", "2"]}',
             "mine.json",
