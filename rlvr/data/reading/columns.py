@@ -65,8 +65,8 @@ def map_columns(
             rows.append(_row(line, record, columns, made_id, f"{name}#{line}", removed))
         except UnusableError as why:
             name_of_row = field(record, columns.id) if columns.id else made_id
-            name_of_row = "" if name_of_row is ABSENT else str(name_of_row)
-            findings.append(Finding("missing_field", line, name_of_row, str(why)))
+            shown_id = "" if name_of_row is ABSENT or name_of_row is None else str(name_of_row)
+            findings.append(Finding("missing_field", line, shown_id, str(why)))
     if sample and absent:
         part, path = next(iter(absent.items()))
         raise UserError(_missing(part, path, sample, name, key) + _hub_hint(sample, published, key))
@@ -110,12 +110,11 @@ def _row(
     if not name.strip():
         raise UnusableError(f"{columns.id!r} is blank")
     answer, others = _answers(field(record, columns.answer), columns)
+    problem = _problem(field(record, columns.problem), columns, removed)
     return Row(
         line=line,
         id=name,
-        problem=sys.intern(
-            _problem(field(record, columns.problem), columns, removed)
-        ),  # may repeat 100 times
+        problem=sys.intern(problem),  # some data sets hold each problem 100 times
         answer=answer.strip(),
         origin=origin,
         alternates=(*others, *_alternates(record, columns.alternates)),

@@ -63,8 +63,12 @@ def as_text(value: Any, name: str) -> str:
         value = _decoded(value, name)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise UnusableError(f"{name!r} is a {type(value).__name__}, neither text nor a number")
-    is_whole = isinstance(value, float | Decimal) and value % 1 == 0
-    text = str(int(value)) if is_whole else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(value, Decimal):
+        whole = value.to_integral_value()
+        value = f"{whole if value == whole else value:f}"  # `str` writes 1E-7
+    text = str(value)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise UnusableError(f"{name!r} contains a lone surrogate (half a character)")
     return text

@@ -99,13 +99,14 @@ def require_all_parts(folder: Path) -> None:
     Raises:
         ValueError: a part of a file is missing, or what a link leads to; the message names folder and file.
     """
-    parts = [(match, path) for path in sorted(folder.rglob("*")) if (match := _PART.fullmatch(path.name))]
-    for link in sorted(folder.rglob("[!.]*")):
-        if link.is_symlink() and not link.is_file():
+    paths = sorted(folder.rglob("*"))
+    for path in paths:
+        if path.is_symlink() and not path.is_file() and not path.name.startswith("."):
             raise ValueError(
-                f"{link} is a link to a missing file, or to a folder, which is not followed; "
+                f"{path} is a link to a missing file, or to a folder, which is not followed; "
                 "download it again, or copy the files"
             )
+    parts = [(match, path) for path in paths if (match := _PART.fullmatch(path.name))]
     counts = Counter((path.parent, match["name"], int(match["of"])) for match, path in parts)
     for (place, name, wanted), found in counts.items():
         if found < wanted:

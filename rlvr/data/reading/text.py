@@ -20,7 +20,7 @@ FIX = (
 )
 
 _DELIMITERS = (",", ";", "\t")
-_DECLARED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+_DECLARED = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
 """What Excel reads as the delimiter, before the header."""
 _QUOTED = re.compile(r'"[^"]*"')
 _LONGEST_HEADER = 2**16
