@@ -21,7 +21,8 @@ Departures from DAPO or from the paper that is reproduced (the RLVR paper):
    clip acts on carried groups only; ``updates_per_step`` divides the batch among several updates. There is
    no second epoch on a batch.
 4. There is no KL term and no reference model, as in both papers.
-5. There is no overlong filtering (DAPO, section 3.4): truncated completions are trained on.
+5. Overlong filtering (DAPO, section 3.4) is off by default: truncated completions are trained on
+   (``overlong_filtering``).
 
 To train one run by hand::
 
@@ -104,6 +105,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
             rewards_PG = torch.tensor([group.rewards for group in batch.kept])
             advantages_PG = ALGORITHMS[training.algorithm].advantages(rewards_PG)
             update_metrics = update(learner, batch.kept, advantages_PG, step)
+        if update_metrics["tokens/trained"]:
             check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
 
     with timer("sync"):
