@@ -117,10 +117,10 @@ def plan(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """Show the runs and benchmarks of a study, after checking that it can work."""
-    from rlvr.plan import load_plan
-    from rlvr.plan_checks import check_plan
-    from rlvr.plan_notices import notices
-    from rlvr.plan_table import print_plan
+    from rlvr.planning.checks import check_plan
+    from rlvr.planning.notices import notices
+    from rlvr.planning.plan import load_plan
+    from rlvr.planning.table import print_plan
 
     plan = load_plan(study, config)
     check_plan(plan, resources)
@@ -146,7 +146,7 @@ def resolve(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write one resolved configuration or catalogue entry."""
-    from rlvr.plan import write_resolved
+    from rlvr.planning.plan import write_resolved
 
     if study is None and not name.startswith(("models/", "data/")):
         raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")

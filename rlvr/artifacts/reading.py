@@ -9,7 +9,7 @@ from rlvr.artifacts.checks import columns_of, fault_in, from_text
 from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.tables import Row
 from rlvr.config.loading import parse
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 from rlvr.errors import UserError
 from rlvr.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
 
