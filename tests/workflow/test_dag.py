@@ -79,10 +79,9 @@ PROBE = """
 from snakemake.iocontainers import InputFiles, Wildcards
 
 for name in ("train_run", "generate_STUDY"):
-    rule = workflow.get_rule(name)
-    names = Wildcards(fromdict={"study": "STUDY", "run": "x", "benchmark": "y"})
-    found = rule.expand_resources(names, InputFiles(), 1)
-    print(rule.name, found.get("gpu"), found.get("checkpoints"))
+    names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
+    found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
+    print(name, found.get("gpu"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
