@@ -13,13 +13,21 @@ from rlvr.dapo.early_stop import first_steps_from_json
 from rlvr.dapo.sampling import group_from_json, group_to_json
 from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
+from rlvr.locks import Lock
 from rlvr.methods.policy import load_trained_state, trained_state
 
 logger = logging.getLogger(__name__)
 
 
-def save_checkpoint(run: Run) -> None:
-    """Write everything that the next step depends on."""
+def save_checkpoint(run: Run, lock: Lock) -> None:
+    """Write everything that the next step depends on, if it is not in the newest checkpoint already.
+
+    Raises:
+        TryAgain: another process has taken over the run.
+    """
+    if run.saved_steps == len(run.log):
+        return
+    lock.check()
     learner, sampler = run.learner, run.sampler
     state = TrainingState(
         step=len(run.log),
@@ -43,6 +51,7 @@ def save_checkpoint(run: Run) -> None:
         },
     )
     write_checkpoint(run.folder, state)
+    run.saved_steps = state.step
 
 
 def resume(run: Run) -> None:
@@ -72,6 +81,7 @@ def resume(run: Run) -> None:
     ]
     run.earlier_seconds = progress["seconds"]
     run.attempts = progress["attempts"] + 1
+    run.saved_steps = state.step
     _restore_environment(run, progress)
 
 

@@ -55,16 +55,28 @@ from rlvr.dapo.setup import Run, setup
 from rlvr.dapo.timer import Timer
 from rlvr.dapo.update import NO_UPDATE, store_logprobs, update
 from rlvr.environment import peak_memory_bytes
+from rlvr.errors import TryAgain
+from rlvr.locks import Lock, exclusive
 from rlvr.progress import Steps
 from rlvr.seeds import derive_seed
+from rlvr.stopping import StopRequest, stop_requests
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    config_path: Path, model: Path, data: Path, checkpoints: Path, output: Path, reward: Reward | None = None
+    config_path: Path,
+    model: Path,
+    data: Path,
+    checkpoints: Path,
+    output: Path,
+    max_minutes: float | None = None,
+    reward: Reward | None = None,
 ) -> None:
     """Train one run, from its last checkpoint if there is one, and write its results.
+
+    A run that is killed at any moment and started again ends, on a CPU, with the same weights and log as one
+    that was not.
 
     Args:
         config_path: resolved configuration (`TrainConfig`).
@@ -72,27 +84,46 @@ def train(
         data: prepared problems.
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
+        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
         reward: replaces the verifier (for controls such as random rewards).
 
     Raises:
+        TryAgain: stopped before the last step, or another process trains this run.
         UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
             nothing to learn from (:mod:`rlvr.dapo.early_stop`).
     """
-    run = setup(config_path, model, data, checkpoints, reward)
-    resume(run)
-    sync_weights(run, len(run.log))
+    with stop_requests(max_minutes) as stop:
+        run = setup(config_path, model, data, checkpoints, reward)
+        with run, exclusive(run.folder / "lock") as lock:
+            resume(run)
+            sync_weights(run, len(run.log))
+            train_steps(run, lock, stop)
+            write_results(run, output)
+
+
+def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
+    """Do the steps that are left, with checkpoints.
+
+    Raises:
+        TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
+    """
     training = run.config.training
-    with run, Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
+    with Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         for step in range(len(run.log), training.steps):
+            if reason := stop.reason:
+                save_checkpoint(run, lock)
+                raise TryAgain(
+                    f"{run.config.run}: {reason} with {step} of {training.steps} steps done; the same "
+                    f"command continues from the checkpoint in {run.folder}"
+                )
             timer = Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
             run.log.append(row)
             if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.steps:
-                save_checkpoint(run)
+                save_checkpoint(run, lock)
             progress.done(1, summary(row))
-    write_results(run, output)
 
 
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:

@@ -1,0 +1,128 @@
+"""A run that is killed at any moment, any number of times, ends as one that was never killed."""
+
+import json
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from rlvr.artifacts import TRAIN_LOG
+from rlvr.data.problems import write_problems
+from tests.helpers.forked_trainer import ForkedTrainer
+from tests.unit.dapo.test_train import config_at
+
+DETERMINED = [name for name in TRAIN_LOG if not name.startswith(("time/", "memory/"))]
+"""All columns but measured times and memory."""
+RUNS: dict[str, dict[str, Any]] = {
+    "adalora": {},
+    "pissa": {},
+    "lora_fa": {},
+    "full": {"updates_per_step": 2},
+    "vera": {"overlong_filtering": True},
+    "lora": {"dropout": 0.3, "algorithm": "gspo", "dynamic_sampling": {"max_rounds": 2}},
+    "dora": {"sync": "live", "dropout": 0.1},
+}
+"""Method -> settings of its run; all sample dynamically and carry surplus groups to the next step."""
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Iterator[ForkedTrainer]:
+    with ForkedTrainer() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = [
+        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "origin": "test"} for i in range(30)
+    ]
+    path = tmp_path_factory.mktemp("data") / "data.parquet"
+    write_problems(path, pd.DataFrame(rows), {"entry": {"source": "test"}})
+    return path
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run and where it is written."""
+
+    folder: Path
+    model: Path
+    data: Path
+    method: str
+
+    def arguments(self, name: str) -> list[str | Path]:
+        config = self.folder / "config.json"
+        if not config.exists():
+            settings = {"steps": STEPS, "checkpoint_every": 1, **RUNS[self.method]}
+            config_at(config, self.method, settings.pop("dropout", 0), **settings)
+        places = ["--checkpoints", self.folder / f"state-{name}", "-o", self.folder / name]
+        return [config, "--model", self.model, "--data", self.data, *places]
+
+    def steps_saved(self, name: str) -> int:
+        """Steps in the newest checkpoint."""
+        found = sorted((self.folder / f"state-{name}").glob("*/step-*"))
+        return int(found[-1].name.removeprefix("step-")) if found else 0
+
+    def results(self, name: str) -> tuple[bytes, str]:
+        """The weights, byte for byte, and the determined columns of the log, digit for digit."""
+        log = pd.read_parquet(self.folder / name / "train_log.parquet")
+        own = [column for column in log.columns if column.startswith("method/")]
+        weights = (self.folder / name / "trained.safetensors").read_bytes()
+        return weights, repr(log[[*DETERMINED, *own]].to_dict("records"))
+
+
+def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
+    """Kill a run so often, at random moments, and compare; return the steps that each kill left behind.
+
+    A moment is a random time of the undisturbed run. A run that ends before it is compared and begun again.
+    """
+    whole = trainer.train(case.arguments("whole"))
+    assert whole["exitcode"] == 0
+    wanted = case.results("whole")
+    generator, begun = random.Random(case.method), 0
+    landed: list[int] = []
+    while len(landed) < kills:
+        name, exitcode = f"killed-{begun}", -signal.SIGKILL
+        begun += 1
+        while exitcode != 0:
+            moment = generator.uniform(0, whole["seconds"]) if len(landed) < kills else None
+            exitcode = trainer.train(case.arguments(name), moment)["exitcode"]
+            if exitcode != 0:
+                assert exitcode == -signal.SIGKILL, "neither damage nor a lock stops the next attempt"
+                landed.append(case.steps_saved(name))
+        assert case.results(name) == wanted
+    return landed
+
+
+@pytest.mark.parametrize("method", ["adalora", "lora"])
+def test_a_killed_run_ends_as_one_never_killed(trainer, tiny_folder, tmp_path, data, method):
+    landed = check_kills(trainer, Case(tmp_path, tiny_folder, data, method), kills=4)
+    assert any(0 < steps < STEPS for steps in landed), landed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", RUNS)
+def test_fifty_kills_over_seven_methods(trainer, tiny_folder, tmp_path, data, method):
+    kills = 8 if method == "lora" else 7
+    landed = check_kills(trainer, Case(tmp_path, tiny_folder, data, method), kills)
+    print(f"{method}: steps in the newest checkpoint after each kill: {landed}")
+    assert any(0 < steps < STEPS for steps in landed), landed
+
+
+def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, tiny_folder, tmp_path, data):
+    case = Case(tmp_path, tiny_folder, data, "lora")
+    seconds = trainer.train(case.arguments("whole"))["seconds"]
+    stopped = trainer.train(case.arguments("stopped"), 0.7 * seconds, signal.SIGTERM)
+    assert stopped["exitcode"] == 75
+    assert 0 < case.steps_saved("stopped") < STEPS
+    assert not (tmp_path / "stopped").exists()
+    assert not list(tmp_path.glob("state-stopped/*/lock")), "the lock is given back"
+    assert trainer.train(case.arguments("stopped"))["exitcode"] == 0
+    assert case.results("stopped") == case.results("whole")
+    assert json.loads((tmp_path / "stopped/run.json").read_text())["run_info"]["attempts"] == 2
