@@ -51,7 +51,7 @@ from rlvr.dapo.sampling import (
     is_informative,
     outcomes_differ,
 )
-from rlvr.dapo.setup import Run, setup
+from rlvr.dapo.setup import Run, checkpoint_folder, setup
 from rlvr.dapo.timer import Timer
 from rlvr.dapo.update import NO_UPDATE, store_logprobs, update
 from rlvr.environment import peak_memory_bytes
@@ -92,13 +92,16 @@ def train(
         UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
             nothing to learn from (:mod:`rlvr.dapo.early_stop`).
     """
-    with stop_requests(max_minutes) as stop:
-        run = setup(config_path, model, data, checkpoints, reward)
-        with run, exclusive(run.folder / "lock") as lock:
-            resume(run)
-            sync_weights(run, len(run.log))
-            train_steps(run, lock, stop)
-            write_results(run, output)
+    folder = checkpoint_folder(config_path, model, data, checkpoints)
+    with (
+        stop_requests(max_minutes) as stop,
+        exclusive(folder / "lock") as lock,
+        setup(config_path, model, data, checkpoints, reward) as run,
+    ):
+        resume(run)
+        sync_weights(run, len(run.log))
+        train_steps(run, lock, stop)
+        write_results(run, output)
 
 
 def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:

@@ -1,8 +1,10 @@
 """A run that is killed at any moment, any number of times, ends as one that was never killed."""
 
 import json
+import os
 import random
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from rlvr.artifacts import TRAIN_LOG
 from rlvr.data.problems import write_problems
+from rlvr.locks import exclusive
 from tests.helpers.forked_trainer import ForkedTrainer
 from tests.unit.dapo.test_train import config_at
 
@@ -85,6 +88,8 @@ def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
     whole = trainer.train(case.arguments("whole"))
     assert whole["exitcode"] == 0
     wanted = case.results("whole")
+    carried = pd.read_parquet(case.folder / "whole/train_log.parquet")["groups/carried"]
+    assert carried.max() > 0, "surplus groups are part of the state"
     generator, begun = random.Random(case.method), 0
     landed: list[int] = []
     while len(landed) < kills:
@@ -126,3 +131,16 @@ def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, tiny
     assert trainer.train(case.arguments("stopped"))["exitcode"] == 0
     assert case.results("stopped") == case.results("whole")
     assert json.loads((tmp_path / "stopped/run.json").read_text())["run_info"]["attempts"] == 2
+
+
+def test_a_second_trainer_of_a_run_exits_with_75_and_names_the_first(
+    trainer, tiny_folder, tmp_path, data, capfd
+):
+    case = Case(tmp_path, tiny_folder, data, "lora")
+    assert trainer.train(case.arguments("run"))["exitcode"] == 0
+    (state,) = (tmp_path / "state-run").iterdir()
+    with exclusive(state / "lock"):
+        assert trainer.train(case.arguments("run"))["exitcode"] == 75
+    shown = capfd.readouterr().err
+    assert f"warning: {state / 'lock'}: locked by process {os.getpid()} on {socket.gethostname()}" in shown
+    assert trainer.train(case.arguments("run"))["exitcode"] == 0
