@@ -23,18 +23,18 @@ def record(trainer: list[float], engine: list[float], entropy: float = 1.0) -> T
 
 
 def test_statistics_by_hand():
-    """Trainer over engine is 1/2, 2, 1, 1 on four tokens."""
+    """Trainer over engine is 1/2, 4, 1, 1 on four tokens."""
     log2 = math.log(2)
-    found = token_metrics(record([-1 - log2, -1 + log2, -1, -1], [-1, -1, -1, -1]))
+    found = token_metrics(record([-2 - log2, -2 + 2 * log2, -2, -2], [-2, -2, -2, -2]))
     assert found == pytest.approx(
         {
             "loss/clip_low_fraction": 1 / 4,
             "loss/clip_high_fraction": 2 / 4,
             "policy/entropy": 1.0,
-            "rollout/mismatch_kl": ((0.5 - 1 + log2) + (2 - 1 - log2)) / 4,
-            "rollout/mismatch_k1": 0.0,
-            "rollout/mismatch_max": log2,
-            "rollout/effective_sample_size": 4.5**2 / (4 * (0.25 + 4 + 1 + 1)),
+            "rollout/mismatch_kl": ((0.5 - 1 + log2) + (4 - 1 - 2 * log2)) / 4,
+            "rollout/mismatch_k1": (log2 - 2 * log2) / 4,
+            "rollout/mismatch_max": 2 * log2,
+            "rollout/effective_sample_size": 6.5**2 / (4 * (0.25 + 16 + 1 + 1)),
         },
         abs=1e-6,
     )
