@@ -284,7 +284,7 @@ def generate(
 
     Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
-    again, delete its file. Signals and the time budget act as in `rlvr train`; they end it after a batch.
+    again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
     """
     from rlvr.evaluate.generate import generate
 

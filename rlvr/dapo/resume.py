@@ -20,13 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(run: Run, lock: Lock) -> None:
-    """Write everything that the next step depends on, if it is not in the newest checkpoint already.
+    """Write everything that the next step depends on.
 
     Raises:
         TryAgain: another process has taken over the run.
     """
-    if run.saved_steps == len(run.log):
-        return
     lock.check()
     learner, sampler = run.learner, run.sampler
     state = TrainingState(
@@ -51,7 +49,6 @@ def save_checkpoint(run: Run, lock: Lock) -> None:
         },
     )
     write_checkpoint(run.folder, state)
-    run.saved_steps = state.step
 
 
 def resume(run: Run) -> None:
@@ -81,7 +78,6 @@ def resume(run: Run) -> None:
     ]
     run.earlier_seconds = progress["seconds"]
     run.attempts = progress["attempts"] + 1
-    run.saved_steps = state.step
     _restore_environment(run, progress)
 
 

@@ -74,8 +74,6 @@ class Run:
     earlier_seconds: float = 0.0
     """Wall time of earlier attempts, each up to its last checkpoint."""
     attempts: int = 1
-    saved_steps: int = 0
-    """Steps in the newest checkpoint."""
 
     def __enter__(self) -> "Run":
         """Do nothing: workers start when they are first needed."""

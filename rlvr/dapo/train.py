@@ -105,7 +105,7 @@ def train(
 
 
 def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
-    """Do the steps that are left, with checkpoints.
+    """Do the steps that are left, with checkpoints; at least one, so that every attempt gets on.
 
     Raises:
         TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
@@ -113,20 +113,20 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
     training = run.config.training
     with Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         for step in range(len(run.log), training.steps):
-            if reason := stop.reason:
-                save_checkpoint(run, lock)
-                raise TryAgain(
-                    f"{run.config.run}: {reason} with {step} of {training.steps} steps done; the same "
-                    f"command continues from the checkpoint in {run.folder}"
-                )
             timer = Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
             run.log.append(row)
-            if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.steps:
+            last, reason = step + 1 == training.steps, stop.reason
+            if (step + 1) % training.checkpoint_every == 0 or last or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))
+            if reason and not last:
+                raise TryAgain(
+                    f"{run.config.run}: {reason} with {step + 1} of {training.steps} steps done; the same "
+                    f"command continues from the checkpoint in {run.folder}"
+                )
 
 
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:

@@ -41,7 +41,7 @@ class ForkedTrainer:
     def train(
         self, arguments: list[str | Path], kill_after: float | None = None, signal: int = 9
     ) -> dict[str, Any]:
-        """Train in a process of its own; return its `exitcode` (of a signal: negative) and `seconds`."""
+        """Train in a process of its own; return `exitcode` (of a signal: negative), `seconds`, `shown`."""
         request = {"arguments": list(map(str, arguments)), "kill_after": kill_after, "signal": signal}
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -60,7 +60,6 @@ def _serve() -> None:
 
     import rlvr.dapo.setup
     import rlvr.dapo.train
-    from rlvr.cli import main
 
     torch.set_num_threads(1)
     rlvr.dapo.setup.verified_reward = lambda *_: even_sum
@@ -68,19 +67,27 @@ def _serve() -> None:
         request = json.loads(line)
         if number == 0:
             _import_what_is_imported_on_use(request["arguments"])
-        started = time.monotonic()
+        print(json.dumps(_trained(**request)), flush=True)
+
+
+def _trained(arguments: list[str], kill_after: float | None, signal: int) -> dict[str, Any]:
+    from rlvr.cli import main
+
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as shown:
         child = os.fork()
         if child == 0:
-            os.dup2(2, 1)  # the replies are the parent's
-            os._exit(main(["train", *request["arguments"]]))
-        if request["kill_after"] is not None:
-            end = started + request["kill_after"]
-            while time.monotonic() < end and os.waitid(os.P_PID, child, _ENDED) is None:
+            os.dup2(shown.fileno(), 1)
+            os.dup2(shown.fileno(), 2)
+            os._exit(main(["train", *arguments]))
+        if kill_after is not None:
+            while time.monotonic() < started + kill_after and os.waitid(os.P_PID, child, _ENDED) is None:
                 time.sleep(0.002)
-            os.kill(child, request["signal"])
-        _, status = os.waitpid(child, 0)
-        reply = {"exitcode": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - started}
-        print(json.dumps(reply), flush=True)
+            os.kill(child, signal)
+        exitcode = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        seconds = time.monotonic() - started
+        shown.seek(0)
+        return {"exitcode": exitcode, "seconds": seconds, "shown": shown.read().decode()}
 
 
 def _import_what_is_imported_on_use(arguments: list[str]) -> None:

@@ -14,10 +14,9 @@ import pandas as pd
 import pytest
 
 from rlvr.artifacts import TRAIN_LOG
-from rlvr.data.problems import write_problems
 from rlvr.locks import exclusive
 from tests.helpers.forked_trainer import ForkedTrainer
-from tests.unit.dapo.test_train import config_at
+from tests.unit.dapo.test_train import config_at, data  # noqa: F401 (data is a fixture)
 
 DETERMINED = [name for name in TRAIN_LOG if not name.startswith(("time/", "memory/"))]
 """All columns but measured times and memory."""
@@ -38,16 +37,6 @@ STEPS = 8
 def trainer() -> Iterator[ForkedTrainer]:
     with ForkedTrainer() as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [
-        {"id": f"{i}+{i}", "problem": f"{i}+{i}", "answer": str(2 * i), "origin": "test"} for i in range(30)
-    ]
-    path = tmp_path_factory.mktemp("data") / "data.parquet"
-    write_problems(path, pd.DataFrame(rows), {"entry": {"source": "test"}})
-    return path
 
 
 @dataclass(frozen=True)
@@ -86,7 +75,7 @@ def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
     A moment is a random time of the undisturbed run. A run that ends before it is compared and begun again.
     """
     whole = trainer.train(case.arguments("whole"))
-    assert whole["exitcode"] == 0
+    assert whole["exitcode"] == 0, whole["shown"]
     wanted = case.results("whole")
     carried = pd.read_parquet(case.folder / "whole/train_log.parquet")["groups/carried"]
     assert carried.max() > 0, "surplus groups are part of the state"
@@ -97,9 +86,10 @@ def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
         begun += 1
         while exitcode != 0:
             moment = generator.uniform(0, whole["seconds"]) if len(landed) < kills else None
-            exitcode = trainer.train(case.arguments(name), moment)["exitcode"]
-            if exitcode != 0:
-                assert exitcode == -signal.SIGKILL, "neither damage nor a lock stops the next attempt"
+            attempt = trainer.train(case.arguments(name), moment)
+            exitcode = attempt["exitcode"]
+            if exitcode != 0:  # neither damage nor a lock stops an attempt
+                assert exitcode == -signal.SIGKILL, attempt["shown"]
                 landed.append(case.steps_saved(name))
         assert case.results(name) == wanted
     return landed
@@ -124,7 +114,8 @@ def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, tiny
     case = Case(tmp_path, tiny_folder, data, "lora")
     seconds = trainer.train(case.arguments("whole"))["seconds"]
     stopped = trainer.train(case.arguments("stopped"), 0.7 * seconds, signal.SIGTERM)
-    assert stopped["exitcode"] == 75
+    assert stopped["exitcode"] == 75, stopped["shown"]
+    assert "the same command continues from the checkpoint in" in stopped["shown"]
     assert 0 < case.steps_saved("stopped") < STEPS
     assert not (tmp_path / "stopped").exists()
     assert not list(tmp_path.glob("state-stopped/*/lock")), "the lock is given back"
@@ -133,14 +124,23 @@ def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, tiny
     assert json.loads((tmp_path / "stopped/run.json").read_text())["run_info"]["attempts"] == 2
 
 
-def test_a_second_trainer_of_a_run_exits_with_75_and_names_the_first(
-    trainer, tiny_folder, tmp_path, data, capfd
-):
+def test_a_run_in_parts_of_a_time_budget_is_the_whole_run(trainer, tiny_folder, tmp_path, data):
+    """Of no time at all, so that every attempt does one step."""
+    case = Case(tmp_path, tiny_folder, data, "lora")
+    attempts = [trainer.train([*case.arguments("parts"), "--max-minutes", "0"]) for _ in range(STEPS)]
+    assert [attempt["exitcode"] for attempt in attempts] == [75] * (STEPS - 1) + [0]
+    assert f"stopped after --max-minutes 0 with 3 of {STEPS} steps done" in attempts[2]["shown"]
+    assert trainer.train(case.arguments("whole"))["exitcode"] == 0
+    assert case.results("parts") == case.results("whole")
+
+
+def test_a_second_trainer_of_a_run_exits_with_75_and_names_the_first(trainer, tiny_folder, tmp_path, data):
     case = Case(tmp_path, tiny_folder, data, "lora")
     assert trainer.train(case.arguments("run"))["exitcode"] == 0
     (state,) = (tmp_path / "state-run").iterdir()
     with exclusive(state / "lock"):
-        assert trainer.train(case.arguments("run"))["exitcode"] == 75
-    shown = capfd.readouterr().err
-    assert f"warning: {state / 'lock'}: locked by process {os.getpid()} on {socket.gethostname()}" in shown
+        second = trainer.train(case.arguments("run"))
+    assert second["exitcode"] == 75
+    holder = f"locked by process {os.getpid()} on {socket.gethostname()}"
+    assert f"warning: {state / 'lock'}: {holder}" in second["shown"]
     assert trainer.train(case.arguments("run"))["exitcode"] == 0
