@@ -1,7 +1,8 @@
 """The command line `rlvr`: one verb per job of the workflow, and no logic.
 
-Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage. Results go to stdout, messages to
-stderr. Each verb imports what it needs when it runs, so that `rlvr --help` is fast.
+Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 75 stopped or locked: the same
+command continues later. Results go to stdout, messages to stderr. Each verb imports what it needs when it
+runs, so that `rlvr --help` is fast.
 """
 
 import io
@@ -16,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from rlvr.config.choices import DType, Grader
-from rlvr.errors import UserError
+from rlvr.errors import TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
 
@@ -26,9 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Train, evaluate and compare parameter-efficient methods under RLVR.",
-    epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`.",
+    epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`. "
+    "Exit codes: 0 done, 1 error, 2 wrong usage, 75 stopped or locked (the same command continues later).",
 )
 
+EXIT_TRY_AGAIN = 75
+"""`EX_TEMPFAIL` of sysexits.h."""
 RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
@@ -50,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
         get_command(app).main(arguments, prog_name="rlvr")
     except SystemExit as end:
         return int(end.code or 0)
+    except TryAgain as stop:
+        logger.warning(stop)
+        return EXIT_TRY_AGAIN
     except (UserError, OSError) as error:
         logger.error(error)
         return 1
@@ -105,6 +112,11 @@ Config = Annotated[Path, typer.Argument(help="Resolved configuration, from `rlvr
 Manifest = Annotated[Path, typer.Argument(help="The study's manifest, from `rlvr resolve study`.")]
 ModelFolder = Annotated[Path, typer.Option("--model", help="Prepared model folder.")]
 Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
+
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option("--max-minutes", min=0, help="Stop after so many minutes, as at SIGTERM, and exit with 75."),
+]
 
 CONFIGS = "results/demo/configs"
 RUN = "tiny--lora--recommended--main--s0"
@@ -204,14 +216,19 @@ def train(
     data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """Train one run with DAPO.
 
-    A run that was stopped continues from its last checkpoint.
+    A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
+    budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
+    Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
+    profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
+    one exits with 75.
     """
     from rlvr.dapo.train import train
 
-    train(config, model, data, checkpoints, output)
+    train(config, model, data, checkpoints, output, max_minutes)
 
 
 @verb(
@@ -261,16 +278,17 @@ def generate(
     adapter: Annotated[
         Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
     ] = None,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """Sample completions for every problem of some benchmarks.
 
     Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
-    again, delete its file.
+    again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
     """
     from rlvr.evaluate.generate import generate
 
-    generate(configs, model, data, adapter, checkpoints, output)
+    generate(configs, model, data, adapter, checkpoints, output, max_minutes)
 
 
 @verb(

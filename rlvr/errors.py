@@ -1,4 +1,4 @@
-"""The error that a user can fix."""
+"""The errors that a user can fix."""
 
 
 class UserError(Exception):
@@ -7,3 +7,7 @@ class UserError(Exception):
     The message names the file, the key or line, the value, and the fix. The command line prints
     it without a traceback and exits with 1.
     """
+
+
+class TryAgain(UserError):
+    """Nothing is wrong: the same command continues later. The command line exits with 75 (`EX_TEMPFAIL`)."""

@@ -23,7 +23,8 @@ _REBUILD = "if the workflow wrote it, delete it to rebuild it"
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that becomes ``path`` when the block succeeds.
 
-    A reader never sees a half-written file; a failed block leaves nothing behind.
+    A reader never sees a half-written file, not even after a power failure; a failed block leaves nothing
+    behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        _to_disk(temporary)
         os.replace(temporary, path)
+        _to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,7 +45,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
 def replacing_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that becomes ``path`` when the block succeeds.
 
-    An existing folder is replaced whole; a failed block leaves nothing behind.
+    An existing folder is replaced whole; a failed block leaves nothing behind, and all files are on disk
+    before the folder has its name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +54,25 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
+        for part in [*temporary.rglob("*"), temporary]:
+            _to_disk(part)
         shutil.rmtree(path, ignore_errors=True)
         os.replace(temporary, path)
+        _to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # some file systems have no way to do this for a folder
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path | str, text: str) -> None:

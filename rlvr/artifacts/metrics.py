@@ -58,11 +58,26 @@ TRAIN_LOG = {
     "rollouts/completions": "Completions sampled since the start of the run, trained on or not.",
     "tokens/generated": "Tokens sampled.",
     "tokens/trained": "Completion tokens trained on.",
-    "loss/policy": "Clipped surrogate loss (DAPO, Eq. 8).",
+    "loss/policy": "Loss of the algorithm (`rlvr/dapo/losses.py`).",
     "loss/extra": "Regularization term of the method.",
-    "loss/clip_fraction": "Share of tokens whose gradient is clipped to zero.",
+    "loss/clip_low_fraction": (
+        "Share of tokens on which the lower bound of the clip acts: it removes their gradient, or raises "
+        "their weight (`cispo`)."
+    ),
+    "loss/clip_high_fraction": (
+        "Share of tokens on which the upper bound of the clip acts: it removes their gradient, or lowers "
+        "their weight (`cispo`)."
+    ),
     "policy/entropy": "Mean entropy per token, in nats.",
     "rollout/mismatch_kl": "KL(engine || trainer) on the sampled tokens (estimator k3), in nats per token.",
+    "rollout/mismatch_k1": (
+        "The same by the estimator k1, the mean of log(engine / trainer): unbiased, of either sign."
+    ),
+    "rollout/mismatch_max": "Largest |log(trainer / engine)| of a token, in nats.",
+    "rollout/effective_sample_size": (
+        "Effective sample size of the importance weights w = trainer / engine over the number of tokens N: "
+        "(sum w)^2 / (N sum w^2); 1 where the two agree."
+    ),
     "optim/grad_norm": "Gradient norm before clipping.",
     "optim/lr": "Learning rate of the first parameter group.",
     "optim/overflows": "Repetitions of optimizer steps with a smaller loss scale; always 0 but in float16.",
@@ -82,7 +97,7 @@ TRAIN_LOG = {
 }
 """Column of `train_log.parquet` -> meaning; a method adds columns of its own as `method/NAME`."""
 
-TRAIN_LOG_VERSION = 2
+TRAIN_LOG_VERSION = 3
 """Raised when columns of the training log change; the file carries it."""
 
 

@@ -7,18 +7,23 @@ if TYPE_CHECKING:
     from rlvr.config.resolved import TrainConfig
     from rlvr.config.schema import Training
 
-Algorithm = Literal["dapo", "grpo", "dr_grpo"]
+Algorithm = Literal["dapo", "grpo", "dr_grpo", "gspo", "cispo"]
 
 ALGORITHM_DEFAULTS: dict[Algorithm, dict[str, Any]] = {
-    "dapo": {"clip_high": 0.28, "dynamic_sampling": {}},
-    "grpo": {"clip_high": 0.2, "dynamic_sampling": None},
-    "dr_grpo": {"clip_high": 0.2, "dynamic_sampling": None},
+    "dapo": {"clip_low": 0.2, "clip_high": 0.28, "dynamic_sampling": {}},
+    "grpo": {"clip_low": 0.2, "clip_high": 0.2, "dynamic_sampling": None},
+    "dr_grpo": {"clip_low": 0.2, "clip_high": 0.2, "dynamic_sampling": None},
+    "gspo": {"clip_low": 3e-4, "clip_high": 4e-4, "dynamic_sampling": None},
+    "cispo": {"clip_low": 1.0, "clip_high": 4.0, "dynamic_sampling": {}},
 }
 """Keys of `training` that an algorithm sets where the configuration does not.
 
 DAPO: arXiv 2503.14476, sections 3.1, 3.2 and 4.1. GRPO (arXiv 2402.03300, Eq. 3) clips by one range on both
 sides, 0.2 as DAPO's section 3.1 has it, and keeps every group. Dr.GRPO changes only loss and advantage of
-GRPO (arXiv 2503.20783, section 3.2).
+GRPO (arXiv 2503.20783, section 3.2). GSPO: arXiv 2507.18071, section 5.1; its range is narrow, because the
+ratio is a mean over a completion. CISPO (MiniMax-M1, arXiv 2506.13585, section 3.1) has no lower bound and
+DAPO's dynamic sampling; the paper gives no upper bound, and importance weights up to 5 are those of ScaleRL
+(arXiv 2510.13786).
 """
 
 
@@ -104,9 +109,11 @@ def departures(configs: "Iterable[TrainConfig]") -> list[str]:
     for config in configs:
         training, where = config.training, f"{config.method}--{config.preset}--{config.setting}"
         brought = ALGORITHM_DEFAULTS[training.algorithm]
-        changes = []
-        if training.clip_high != brought["clip_high"]:
-            changes.append(f"with clip_high {training.clip_high:g} instead of its {brought['clip_high']:g}")
+        changes = [
+            f"with {key} {getattr(training, key):g} instead of its {brought[key]:g}"
+            for key in ("clip_low", "clip_high")
+            if getattr(training, key) != brought[key]
+        ]
         if (training.dynamic_sampling is None) != (brought["dynamic_sampling"] is None):
             changes.append(
                 "with dynamic sampling" if training.dynamic_sampling else "without its dynamic sampling"

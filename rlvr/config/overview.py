@@ -10,7 +10,7 @@ from rlvr.config.schema import Prompt, Sampling, Training
 Words = dict[str, str]
 """Title of a setting -> its value."""
 
-ALGORITHMS = {"dapo": "DAPO", "grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
+ALGORITHMS = {"dapo": "DAPO", "grpo": "GRPO", "dr_grpo": "Dr. GRPO", "gspo": "GSPO", "cispo": "CISPO"}
 REWARDS = {
     "rlvr": "1 for a correct answer, by the grader rlvr",
     "released-reward": "1 for a correct answer, by the authors' training reward",
@@ -20,7 +20,8 @@ FURTHER = "Further settings"
 """Title of the settings that have no title of their own."""
 UNLESS_NOTED = " (unless noted)"
 _TITLED = {
-    *("algorithm", "clip_low", "clip_high", "dynamic_sampling", "soft_overlong", "importance_cap"),
+    *("algorithm", "clip_low", "clip_high", "dynamic_sampling", "soft_overlong"),
+    *("overlong_filtering", "importance_cap"),
     *("prompts_per_step", "group_size", "steps", "updates_per_step", "warmup_steps", "learning_rate"),
     *("weight_decay", "betas", "max_grad_norm", "sampling", "dtype", "rollout_dtype", "sync"),
     *("rollout_compute_dtype", "rounding"),
@@ -39,6 +40,7 @@ def training_words(config: TrainConfig) -> Words:
         f"+{plain(training.clip_high)}",
         "Dynamic sampling": _block(training.dynamic_sampling),
         "Soft overlong punishment": _block(training.soft_overlong),
+        "Overlong filtering": plain(training.overlong_filtering),
         "Importance cap": plain(training.importance_cap),
         "Batch": f"{training.prompts_per_step} prompts × {training.group_size} completions",
         "Steps": f"{training.steps:,}",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS
 from rlvr.config.catalogue import (
     DataCatalogue,
     EvaluationCatalogue,
@@ -19,7 +20,7 @@ from rlvr.config.catalogue import (
     PromptCatalogue,
 )
 from rlvr.config.presets import MethodFile
-from rlvr.config.schema import Selection, Study
+from rlvr.config.schema import Selection, Study, Training
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {
@@ -137,6 +138,8 @@ def reference_text() -> str:
             if title not in shown:
                 shown.add(title)
                 parts.append(_table(title, block))
+            if title == Training.__name__:
+                parts.append(_algorithm_table())
     return "\n".join(parts)
 
 
@@ -168,6 +171,17 @@ def _table(title: str, block: dict[str, Any]) -> str:
     ]
     table = markdown_table(["key", "type", "default", "meaning"], rows)
     return f"### {title}\n\n{block.get('description', '')}\n\n{table}"
+
+
+def _algorithm_table() -> str:
+    """Return what each algorithm sets where a study does not."""
+    keys = list(ALGORITHM_DEFAULTS["dapo"])
+    rows = [
+        [f"`{name}`", *("`null`" if brings[key] is None else f"`{brings[key]}`" for key in keys)]
+        for name, brings in ALGORITHM_DEFAULTS.items()
+    ]
+    table = markdown_table(["algorithm", *(f"`{key}`" for key in keys)], rows)
+    return f"What an algorithm sets where the study does not (`rlvr/config/algorithms.py`):\n\n{table}"
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:

@@ -115,7 +115,7 @@ class Training(Settings):
     model_config = ConfigDict(allow_inf_nan=False)
 
     algorithm: Algorithm = "dapo"
-    """Loss and advantage (`rlvr/dapo/losses.py`), and the defaults of `clip_high` and `dynamic_sampling`."""
+    """Loss and advantage (`rlvr/dapo/losses.py`); brings defaults of its own for some keys, see below."""
     steps: PositiveInt
     """Optimizer steps are `steps` x `updates_per_step`."""
     prompts_per_step: PositiveInt
@@ -132,16 +132,19 @@ class Training(Settings):
     """AdamW betas."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm clipping."""
-    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Lower clip range of the probability ratio."""
+    clip_low: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Lower clip range of the importance ratio; 1: no lower bound."""
     clip_high: PositiveFloat = 0.28
-    """Upper clip range; `dapo` clips higher, the other algorithms bring 0.2."""
+    """Upper clip range of the importance ratio."""
     importance_cap: PositiveFloat | None = None
     """Truncated importance sampling: weight each token by trainer over engine probability, capped here."""
     dynamic_sampling: DynamicSampling | None = DynamicSampling()
-    """Replace groups without signal; `null`: keep them, which is what the other algorithms bring."""
+    """Replace groups without signal; `null`: keep them."""
     soft_overlong: SoftOverlong | None = None
     """Punish completions near the length limit; `null`: do not."""
+    overlong_filtering: bool = False
+    """Leave truncated completions out of the loss (DAPO, section 3.4); the advantages of their group and, in
+    `grpo`, `dr_grpo` and `gspo`, the number of completions that the loss is divided by still count them."""
     updates_per_step: PositiveInt = 1
     """Optimizer steps on each batch of completions; 1 is strictly on-policy, as in the paper."""
     sampling: Sampling

@@ -14,8 +14,9 @@ from transformers import PreTrainedTokenizerBase
 
 from rlvr.config.schema import Training
 from rlvr.dapo.head import check_head, plain_model
+from rlvr.dapo.mismatch import mismatch_kl
 from rlvr.dapo.sampling import TrainingProblem
-from rlvr.dapo.update import Learner, mismatch_kl, policy_logprobs
+from rlvr.dapo.update import Learner, policy_logprobs
 from rlvr.errors import UserError
 from rlvr.models.autocast import autocast
 from rlvr.models.first_pass import first_pass

@@ -1,7 +1,8 @@
 """Training state on disk: safetensors and JSON, written whole, the last two kept.
 
 A checkpoint is a folder ``CHECKPOINTS/FINGERPRINT/step-NNNNNN``. The fingerprint covers configuration, model
-and data, so that a run with a changed setting starts from step 0 and never continues another run.
+and data, so that a run with a changed setting starts from step 0 and never continues another run. A
+checkpoint holds hashes of its files, so that any damage is found before anything is loaded.
 """
 
 import logging
@@ -10,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlvr.errors import UserError
-from rlvr.files import read_json, replacing_folder, write_json
+from rlvr.files import read_json, replacing_folder, sha256_of, write_json
 
 KEEP = 2
 """Checkpoints kept."""
+_FILES = ("trained.safetensors", "optimizer.safetensors", "state.json")
+_HASHES = "sha256.json"
 
 logger = logging.getLogger(__name__)
 
@@ -37,35 +39,52 @@ class TrainingState:
 
 
 def write_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write ``state``, then delete all but the last :data:`KEEP` checkpoints."""
-    for leftover in folder.glob(".step-*"):  # of an attempt that was killed
+    """Write ``state``, then delete all but the last :data:`KEEP` checkpoints.
+
+    Later checkpoints go first: the run was continued from before them, because they are damaged.
+    """
+    damaged = [checkpoint for checkpoint in _checkpoints(folder) if checkpoint.name > _name(state.step)]
+    for leftover in [*folder.glob(".step-*"), *damaged]:  # the former are of attempts that were killed
         shutil.rmtree(leftover)
     tensors, rest = _split_optimizer(state.optimizer)
-    with replacing_folder(folder / f"step-{state.step:06d}") as temporary:
+    with replacing_folder(folder / _name(state.step)) as temporary:
         save_file(_owned(state.trained), temporary / "trained.safetensors")
         save_file(tensors, temporary / "optimizer.safetensors")
         write_json(
             temporary / "state.json",
             {"step": state.step, "optimizer": rest, "scheduler": state.scheduler, "progress": state.progress},
         )
+        write_json(temporary / _HASHES, {name: sha256_of(temporary / name) for name in _FILES})
     for old in _checkpoints(folder)[:-KEEP]:
         shutil.rmtree(old)
 
 
 def read_checkpoint(folder: Path) -> TrainingState | None:
-    """Return the newest readable state in ``folder``, or None if there are no checkpoints.
+    """Return the newest undamaged state in ``folder``, or None if there are no checkpoints.
 
     Raises:
         UserError: there are checkpoints, but all are damaged.
     """
     found = _checkpoints(folder)
     for checkpoint in reversed(found):
-        try:
+        if damage := _damage(checkpoint):
+            logger.warning("%s: damaged (%s); trying the checkpoint before it", checkpoint, damage)
+        else:
             return _read(checkpoint)
-        except (UserError, SafetensorError, KeyError) as error:
-            logger.warning("%s: damaged (%s); trying the checkpoint before it", checkpoint, error)
     if found:
         raise UserError(f"{folder}: all checkpoints are damaged; delete the folder to train from the start")
+    return None
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """Return what is wrong with a checkpoint, or None if all its files are as they were written."""
+    try:
+        hashes = read_json(checkpoint / _HASHES)
+        for name in _FILES:
+            if not isinstance(hashes, dict) or sha256_of(checkpoint / name) != hashes.get(name):
+                return f"{name} is not as it was written"
+    except (UserError, RecursionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        return str(error)
     return None
 
 
@@ -78,6 +97,10 @@ def _read(checkpoint: Path) -> TrainingState:
         scheduler=state["scheduler"],
         progress=state["progress"],
     )
+
+
+def _name(step: int) -> str:
+    return f"step-{step:06d}"
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -13,13 +13,19 @@ from rlvr.dapo.early_stop import first_steps_from_json
 from rlvr.dapo.sampling import group_from_json, group_to_json
 from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
+from rlvr.locks import Lock
 from rlvr.methods.policy import load_trained_state, trained_state
 
 logger = logging.getLogger(__name__)
 
 
-def save_checkpoint(run: Run) -> None:
-    """Write everything that the next step depends on."""
+def save_checkpoint(run: Run, lock: Lock) -> None:
+    """Write everything that the next step depends on.
+
+    Raises:
+        TryAgain: another process has taken over the run.
+    """
+    lock.check()
     learner, sampler = run.learner, run.sampler
     state = TrainingState(
         step=len(run.log),

@@ -101,7 +101,6 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     training = config.training
     check_precision(config, model)
     check_folder_fit(trained_method(config), model)
-    inputs = {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
     tokenizer = load_tokenizer(model)
     rows = read_problems(data)
     problems = training_problems(config, rows, tokenizer)
@@ -127,11 +126,22 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         canary=canary,
         sampler=sampler,
         verifier=verifier,
-        folder=checkpoints / content_hash({"config": config.model_dump(), **inputs})[:16],
-        inputs=inputs,
+        folder=checkpoint_folder(config_path, model, data, checkpoints),
+        inputs=input_hashes(model, data),
         started=started,
         dropped_prompts=len(rows) - len(problems),
     )
+
+
+def checkpoint_folder(config_path: Path, model: Path, data: Path, checkpoints: Path) -> Path:
+    """Return the folder of a run's checkpoints; it depends on configuration, model and data."""
+    config = read_config(config_path, TrainConfig)
+    return checkpoints / content_hash({"config": config.model_dump(), **input_hashes(model, data)})[:16]
+
+
+def input_hashes(model: Path, data: Path) -> dict[str, str]:
+    """Return the hashes of model and data, as `run.json` names them."""
+    return {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
 
 
 def build_learner(config: TrainConfig, model: Path) -> Learner:

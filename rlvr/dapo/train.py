@@ -21,7 +21,8 @@ Departures from DAPO or from the paper that is reproduced (the RLVR paper):
    clip acts on carried groups only; ``updates_per_step`` divides the batch among several updates. There is
    no second epoch on a batch.
 4. There is no KL term and no reference model, as in both papers.
-5. There is no overlong filtering (DAPO, section 3.4): truncated completions are trained on.
+5. Overlong filtering (DAPO, section 3.4) is off by default: truncated completions are trained on
+   (``overlong_filtering``).
 
 To train one run by hand::
 
@@ -50,20 +51,32 @@ from rlvr.dapo.sampling import (
     is_informative,
     outcomes_differ,
 )
-from rlvr.dapo.setup import Run, setup
+from rlvr.dapo.setup import Run, checkpoint_folder, setup
 from rlvr.dapo.timer import Timer
 from rlvr.dapo.update import NO_UPDATE, store_logprobs, update
 from rlvr.environment import peak_memory_bytes
+from rlvr.errors import TryAgain
+from rlvr.locks import Lock, exclusive
 from rlvr.progress import Steps
 from rlvr.seeds import derive_seed
+from rlvr.stopping import StopRequest, stop_requests
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    config_path: Path, model: Path, data: Path, checkpoints: Path, output: Path, reward: Reward | None = None
+    config_path: Path,
+    model: Path,
+    data: Path,
+    checkpoints: Path,
+    output: Path,
+    max_minutes: float | None = None,
+    reward: Reward | None = None,
 ) -> None:
     """Train one run, from its last checkpoint if there is one, and write its results.
+
+    A run that is killed at any moment and started again ends, on a CPU, with the same weights and log as one
+    that was not.
 
     Args:
         config_path: resolved configuration (`TrainConfig`).
@@ -71,27 +84,49 @@ def train(
         data: prepared problems.
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
+        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
         reward: replaces the verifier (for controls such as random rewards).
 
     Raises:
+        TryAgain: stopped before the last step, or another process trains this run.
         UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
             nothing to learn from (:mod:`rlvr.dapo.early_stop`).
     """
-    run = setup(config_path, model, data, checkpoints, reward)
-    resume(run)
-    sync_weights(run, len(run.log))
+    folder = checkpoint_folder(config_path, model, data, checkpoints)
+    with (
+        stop_requests(max_minutes) as stop,
+        exclusive(folder / "lock") as lock,
+        setup(config_path, model, data, checkpoints, reward) as run,
+    ):
+        resume(run)
+        sync_weights(run, len(run.log))
+        train_steps(run, lock, stop)
+        write_results(run, output)
+
+
+def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
+    """Do the steps that are left, with checkpoints; at least one, so that every attempt gets on.
+
+    Raises:
+        TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
+    """
     training = run.config.training
-    with run, Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
+    with Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         for step in range(len(run.log), training.steps):
             timer = Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
             run.log.append(row)
-            if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.steps:
-                save_checkpoint(run)
+            last, reason = step + 1 == training.steps, stop.reason
+            if (step + 1) % training.checkpoint_every == 0 or last or reason:
+                save_checkpoint(run, lock)
             progress.done(1, summary(row))
-    write_results(run, output)
+            if reason and not last:
+                raise TryAgain(
+                    f"{run.config.run}: {reason} with {step + 1} of {training.steps} steps done; the same "
+                    f"command continues from the checkpoint in {run.folder}"
+                )
 
 
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
@@ -112,6 +147,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
             rewards_PG = torch.tensor([group.rewards for group in batch.kept])
             advantages_PG = ALGORITHMS[training.algorithm].advantages(rewards_PG)
             update_metrics = update(learner, batch.kept, advantages_PG, step)
+        if update_metrics["tokens/trained"]:
             check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
 
     with timer("sync"):

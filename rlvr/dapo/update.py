@@ -1,9 +1,10 @@
 """The update: one or several optimizer steps on the groups of a step."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import LossScale
-from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
+from rlvr.dapo.losses import ALGORITHMS, LossInputs
+from rlvr.dapo.mismatch import TokenRecord, importance_weights, joined, token_metrics
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
 from rlvr.methods import Method
@@ -20,17 +22,14 @@ from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Tokens
 
 UPDATE_METRICS = (
-    "loss/policy",
-    "loss/extra",
-    "loss/clip_fraction",
-    "policy/entropy",
-    "rollout/mismatch_kl",
-    "optim/grad_norm",
-    "optim/lr",
-    "optim/overflows",
+    *("loss/policy", "loss/extra", "loss/clip_low_fraction", "loss/clip_high_fraction", "policy/entropy"),
+    *("rollout/mismatch_kl", "rollout/mismatch_k1", "rollout/mismatch_max", "rollout/effective_sample_size"),
+    *("optim/grad_norm", "optim/lr", "optim/overflows"),
 )
 NO_UPDATE: dict[str, float] = {**dict.fromkeys(UPDATE_METRICS, math.nan), "tokens/trained": 0}
-"""Metrics of a step without groups to train on."""
+"""Metrics of a step without completions to train on."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -70,6 +69,8 @@ class Batch:
 def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: int) -> dict[str, float]:
     """Train on the groups of ``step`` and return metrics; gradients do not depend on the microbatch size.
 
+    An optimizer step of which overlong filtering leaves no completion is left out.
+
     Raises:
         UserError: the loss or the gradient is not finite.
     """
@@ -77,38 +78,53 @@ def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: i
     parts = np.array_split(np.arange(len(groups)), min(training.updates_per_step, len(groups)))
     if len(parts) > 1 or learner.stochastic:
         store_logprobs(learner, groups)
-    totals: dict[str, float] = {}
+    results = []
     for position, part in enumerate(parts, start=step * training.updates_per_step):
         batch = make_batch([groups[i] for i in part], advantages_PG[part], training)
-        for name, value in optimizer_step(learner, batch, position).items():
-            totals[name] = totals.get(name, 0.0) + value
-    tokens = totals.pop("tokens")
-    values = (
-        totals["loss"] / len(parts),
-        totals["extra"] / len(parts),
-        totals["clipped_tokens"] / tokens,
-        totals["entropy"] / tokens,
-        totals["mismatch"] / tokens,
-        totals["grad_norm"] / len(parts),
-        totals["learning_rate"] / len(parts),
-        totals["overflows"],
-    )
-    return {**dict(zip(UPDATE_METRICS, values, strict=True)), "tokens/trained": tokens}
+        if batch.tokens:
+            results.append(optimizer_step(learner, batch, position))
+    if not results:
+        logger.warning("step %d: no update, because overlong filtering leaves no completion", step)
+    return step_metrics(results) if results else NO_UPDATE
+
+
+def step_metrics(results: "list[StepResult]") -> dict[str, float]:
+    """Return the metrics of some optimizer steps, at least one: means over tokens or over steps."""
+    tokens = joined([result.tokens for result in results])
+    mean = {name: sum(result.values[name] for result in results) / len(results) for name in results[0].values}
+    return {
+        **mean,
+        "optim/overflows": sum(result.values["optim/overflows"] for result in results),
+        **token_metrics(tokens),
+        "tokens/trained": len(tokens.entropy_N),
+    }
 
 
 def make_batch(groups: list[Group], advantages_PG: Tensor, training: Training) -> Batch:
-    """Lay groups out as sequences; token weights are relative to the whole batch."""
+    """Lay groups out as sequences; token weights are relative to the whole batch.
+
+    Overlong filtering (DAPO, arXiv 2503.14476, section 3.4) leaves truncated completions out of the loss. As
+    in TRL's `mask_truncated_completions`, they keep their part in the advantages of their group, a mean over
+    tokens is over the other tokens, and a mean over completions counts them, with a loss of 0.
+    """
+    filtered = training.overlong_filtering
+    in_loss = [not (filtered and truncated) for group in groups for truncated in group.truncated]
+    kept = [row for row, used in enumerate(in_loss) if used]
     tokens = tokens_of(groups)
-    lengths_S = torch.tensor([len(sequence.completion_ids) for sequence in tokens])
+    lengths_S = torch.tensor(
+        [len(row.completion_ids) if used else 0 for row, used in zip(tokens, in_loss, strict=True)]
+    )
+    weights_S = ALGORITHMS[training.algorithm].weights(lengths_S, training.sampling.max_new_tokens)
     old_logprobs: list[list[float] | None] = []
     for group in groups:
         old_logprobs += group.old_logprobs or [None] * len(group.completions)
+    engine_logprobs = [row for group in groups for row in group.engine_logprobs]
     return Batch(
-        tokens=tokens,
-        advantages_S=advantages_PG.flatten(),
-        weights_S=ALGORITHMS[training.algorithm].weights(lengths_S, training.sampling.max_new_tokens),
-        old_logprobs=old_logprobs,
-        engine_logprobs=[row for group in groups for row in group.engine_logprobs],
+        tokens=[tokens[row] for row in kept],
+        advantages_S=advantages_PG.flatten()[kept],
+        weights_S=weights_S[kept],
+        old_logprobs=[old_logprobs[row] for row in kept],
+        engine_logprobs=[engine_logprobs[row] for row in kept],
     )
 
 
@@ -150,58 +166,72 @@ def microbatches(sequences: Sequence[Tokens], budget: int) -> Iterator[list[int]
         yield batch
 
 
-def optimizer_step(learner: Learner, batch: Batch, position: int) -> dict[str, float]:
-    """Do optimizer step ``position`` of the run (from 0, as planned) and return sums over the batch.
+class StepResult(NamedTuple):
+    """What an optimizer step leaves behind."""
+
+    values: dict[str, float]
+    """Metrics of the step as a whole."""
+    tokens: TokenRecord
+
+
+def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
+    """Do optimizer step ``position`` of the run (from 0, as planned).
 
     Raises:
         UserError: the loss or the gradient is not finite.
     """
     overflows = 0
     while True:
-        totals, norm = _gradients(learner, batch)
-        loss = float(totals["loss"] + totals["extra"])
-        if np.isfinite(loss) and torch.isfinite(norm):
+        loss, extra, tokens, norm = _gradients(learner, batch)
+        if math.isfinite(loss + extra) and math.isfinite(norm):
             break
-        if not (np.isfinite(loss) and learner.loss_scale.reduce()):
+        if not (math.isfinite(loss + extra) and learner.loss_scale.reduce()):
             raise UserError(
-                f"the loss ({loss}) or the gradient norm ({float(norm)}) is not finite; "
+                f"the loss ({loss + extra}) or the gradient norm ({norm}) is not finite; "
                 "lower training.learning_rate or use training.dtype: float32"
             )
         overflows += 1
     learner.loss_scale.succeeded()
-    totals |= {
-        "grad_norm": norm,
-        "learning_rate": learner.scheduler.get_last_lr()[0],
-        "overflows": overflows,
-    }
+    rate = float(learner.scheduler.get_last_lr()[0])
     learner.optimizer.step()
     learner.method.after_step(learner.policy, learner.optimizer, position)
     learner.scheduler.step()
-    return {name: float(value) for name, value in totals.items()}
+    values = {
+        "loss/policy": loss,
+        "loss/extra": extra,
+        "optim/grad_norm": norm,
+        "optim/lr": rate,
+        "optim/overflows": overflows,
+    }
+    return StepResult(values, tokens)
 
 
-def _gradients(learner: Learner, batch: Batch) -> tuple[dict[str, Any], Tensor]:
-    """Set the gradients of a batch, clipped, and return sums over its tokens and the norm before clipping."""
+def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecord, float]:
+    """Set the clipped gradients of a batch; return loss, extra loss, tokens and the norm before clipping."""
     learner.optimizer.zero_grad(set_to_none=True)
-    totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
-    totals |= {"clipped_tokens": 0, "tokens": 0}
-    for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
-        for name, value in _backward(learner, batch, rows).items():
-            totals[name] = totals[name] + value
+    parts = [
+        _backward(learner, batch, rows)
+        for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch)
+    ]
     scale = learner.loss_scale.value
     extra = learner.method.extra_loss(learner.policy)
     if extra is not None:
         (extra * scale).backward()
-        totals["extra"] = extra.detach()
     trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
     for parameter in trainable:
         if parameter.grad is not None and scale != 1:
             parameter.grad.div_(scale)
-    return totals, torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
+    return (
+        float(sum(loss for loss, _ in parts)),
+        0.0 if extra is None else float(extra.detach()),
+        joined([tokens for _, tokens in parts]),
+        float(norm),
+    )
 
 
-def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]:
-    """Add the scaled gradient of some sequences to the parameters and return sums over their tokens."""
+def _backward(learner: Learner, batch: Batch, rows: list[int]) -> tuple[Tensor, TokenRecord]:
+    """Add the scaled gradient of some sequences to the parameters; return their loss and their tokens."""
     training = learner.training
     with autocast(learner.policy, training.dtype):
         logprobs_N, entropy_N = completion_logprobs(
@@ -217,38 +247,18 @@ def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]
         ),
         advantages_N=batch.advantages_S[rows].repeat_interleave(counts).to(device),
         weights_N=batch.weights_S[rows].repeat_interleave(counts).to(device),
+        lengths=counts.tolist(),
     )
     engine_N = torch.cat([torch.tensor(batch.engine_logprobs[i], device=device) for i in rows])
     if training.importance_cap is not None:
         trust_N = importance_weights(inputs.old_logprobs_N, engine_N, training.importance_cap)
         inputs = inputs._replace(weights_N=inputs.weights_N * trust_N)
-    loss, metrics = clipped_surrogate(inputs, training.clip_low, training.clip_high)
-    (loss * learner.loss_scale.value).backward()
-    return {
-        "loss": loss.detach(),
-        "clipped_tokens": metrics["clipped_tokens"],
-        "entropy": entropy_N.sum(),
-        "mismatch": mismatch_kl(inputs.old_logprobs_N, engine_N).sum(),
-        "tokens": len(logprobs_N),
-    }
-
-
-def mismatch_kl(trainer_N: Tensor, engine_N: Tensor) -> Tensor:
-    """Return, per token [N], an estimate of KL(engine || trainer) in nats that is never negative.
-
-    The estimator k3 = r - 1 - log r with r = trainer / engine (Schulman, Approximating KL
-    Divergence, 2020). It is zero where the engine serves exactly what is trained.
-    """
-    log_ratio_N = trainer_N - engine_N
-    return log_ratio_N.exp() - 1 - log_ratio_N
-
-
-def importance_weights(trainer_N: Tensor, engine_N: Tensor, cap: float) -> Tensor:
-    """Return min(trainer / engine, cap) per token [N]: truncated importance sampling.
-
-    Yao et al., Your Efficient RL Framework Secretly Brings You Off-Policy RL Training, 2025.
-    """
-    return (trainer_N - engine_N).exp().clamp(max=cap)
+    objective = ALGORITHMS[training.algorithm].loss(inputs, training.clip_low, training.clip_high)
+    (objective.loss * learner.loss_scale.value).backward()
+    tokens = TokenRecord(
+        inputs.old_logprobs_N, engine_N, entropy_N, objective.clipped_low_N, objective.clipped_high_N
+    )
+    return objective.loss.detach(), tokens
 
 
 def _old(stored: list[float] | None, current: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from rlvr.config.resolved import GenerateConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
-from rlvr.errors import UserError
+from rlvr.errors import TryAgain, UserError
 from rlvr.evaluate.finished import FINGERPRINT, finished_samples
 from rlvr.evaluate.journal import Journal, Key
 from rlvr.files import content_hash, read_json, sha256_of
+from rlvr.locks import exclusive
 from rlvr.methods.weights import exported_weights
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
@@ -22,6 +23,7 @@ from rlvr.progress import Steps
 from rlvr.rollout.engines.base import Engine, Request
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.seeds import derive_seed
+from rlvr.stopping import StopRequest, stop_requests
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,6 +69,7 @@ def generate(
     adapter: Path | None,
     journals: Path,
     output: Path,
+    max_minutes: float | None = None,
 ) -> None:
     """Write one table per benchmark with one row per sample; draw only the samples that are not there yet.
 
@@ -85,30 +88,43 @@ def generate(
         adapter: exported run; None evaluates the untrained model.
         journals: folder for finished samples until the tables are written.
         output: folder of the tables, ``BENCHMARK.parquet`` (:class:`rlvr.artifacts.Sample`).
+        max_minutes: time after which to stop, as at SIGTERM: the batch is finished and in its journal.
 
     Raises:
+        TryAgain: stopped before the last batch, or another process writes these journals.
         UserError: an input or a journal is missing or damaged, or a prompt is too long for the model.
     """
     if len(config_paths) != len(data):
         raise UserError(f"{len(config_paths)} configurations and {len(data)} --data: give one for each")
     served = Served(model, adapter)
     weights = _weights_hashes(served)
-    tasks = [
-        _task(config, table, weights, journals, output)
-        for config, table in zip(config_paths, data, strict=True)
-    ]
-    for task, batches in _sampled(served, tasks):
-        with Steps(
-            f"{output.name} on {task.config.benchmark}", len(task.seeds), len(task.samples)
-        ) as progress:
-            for batch in batches:
-                task.journal.append(batch)
-                task.samples.update((sample.key, sample) for sample in batch)
-                progress.done(len(batch))
-        rows = (task.samples[key].model_dump() for key in task.seeds)
-        write_rows(task.output, Sample, rows, {FINGERPRINT: task.fingerprint})
-    for task in tasks:  # if a later benchmark fails, the workflow takes back the tables before it
-        task.journal.remove()
+    with stop_requests(max_minutes) as stop, exclusive(journals / "lock") as lock:
+        tasks = [
+            _task(config, table, weights, journals, output)
+            for config, table in zip(config_paths, data, strict=True)
+        ]
+        for task, batches in _sampled(served, tasks):
+            with Steps(
+                f"{output.name} on {task.config.benchmark}", len(task.seeds), len(task.samples)
+            ) as progress:
+                for batch in batches:
+                    lock.check()
+                    task.journal.append(batch)
+                    task.samples.update((sample.key, sample) for sample in batch)
+                    progress.done(len(batch))
+                    _stop_if_asked(stop, tasks, journals)
+            rows = (task.samples[key].model_dump() for key in task.seeds)
+            write_rows(task.output, Sample, rows, {FINGERPRINT: task.fingerprint})
+        for task in tasks:  # if a later benchmark fails, the workflow takes back the tables before it
+            task.journal.remove()
+
+
+def _stop_if_asked(stop: StopRequest, tasks: Sequence[Task], journals: Path) -> None:
+    if (reason := stop.reason) and any(task.missing for task in tasks):
+        done, wanted = sum(len(task.samples) for task in tasks), sum(len(task.seeds) for task in tasks)
+        raise TryAgain(
+            f"{reason} with {done} of {wanted} samples done; the same command continues from {journals}"
+        )
 
 
 def _task(config_path: Path, data: Path, weights: dict[str, Any], journals: Path, output: Path) -> Task:

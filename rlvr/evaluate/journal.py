@@ -4,8 +4,8 @@ A killed generation continues after its last complete line. The journal is remov
 have been written.
 """
 
-import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +13,9 @@ from pathlib import Path
 from rlvr.artifacts import Sample
 from rlvr.config.loading import parse
 from rlvr.errors import UserError
+from rlvr.files import replacing
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, int]
 """Problem id and sample index."""
@@ -31,7 +34,9 @@ class Journal:
         self.problem_ids = {problem_id for problem_id, _ in seeds}
 
     def read(self) -> dict[Key, Sample]:
-        """Return the samples by problem and sample index; an incomplete last line (a kill) is removed.
+        """Return the samples by problem and sample index.
+
+        An incomplete last line (a kill) and repeated samples (two writers; the first one counts) are removed.
 
         Raises:
             UserError: any other damage; the message names file and line.
@@ -43,15 +48,21 @@ class Journal:
         if complete < len(content):
             os.truncate(self.path, complete)
         samples: dict[Key, Sample] = {}
-        for number, line in enumerate(content[:complete].splitlines(), start=1):
+        lines = content[:complete].splitlines(keepends=True)
+        kept = []
+        for number, line in enumerate(lines, start=1):
             place = f"{self.path}, line {number}"
             try:
                 sample = self._sample(line, place)
-                if sample.key in samples:
-                    raise UserError(f"{place}: sample {sample.key} appears twice")
             except UserError as error:
                 raise UserError(f"{error}\ndelete {self.path} to regenerate its samples") from None
-            samples[sample.key] = sample
+            if sample.key not in samples:
+                samples[sample.key] = sample
+                kept.append(line)
+        if len(kept) < len(lines):
+            logger.warning("%s: removing %d repeated samples", self.path, len(lines) - len(kept))
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(b"".join(kept))
         return {key: sample for key, sample in samples.items() if key in self.seeds}
 
     def _sample(self, line: bytes, place: str) -> Sample:
@@ -77,7 +88,5 @@ class Journal:
             os.fsync(file.fileno())
 
     def remove(self) -> None:
-        """Delete the journal, and its folder if nothing else is in it."""
+        """Delete the journal."""
         self.path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.path.parent.rmdir()

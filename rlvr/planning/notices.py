@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
+from rlvr.config.algorithms import ALGORITHM_DEFAULTS
 from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig
@@ -86,8 +87,12 @@ def _training(plan: Plan, config: TrainConfig) -> Iterator[str]:
             "sampling.max_new_tokens: every completion is punished from its first token on; choose a smaller "
             "buffer"
         )
-    if training.clip_high > 1:
-        yield f"{at('clip_high')}: {training.clip_high:g} hardly clips; 0.2 and 0.28 are usual"
+    brought = ALGORITHM_DEFAULTS[training.algorithm]["clip_high"]
+    if training.clip_high > max(1, brought):
+        yield (
+            f"{at('clip_high')}: {training.clip_high:g} hardly clips; {brought:g} is usual for "
+            f"{training.algorithm}"
+        )
     rate = float(written.get("learning_rate", plan.study.training.learning_rate))
     if rate > HIGH_RATE:
         yield f"{at('learning_rate')}: {rate:g} is far above the usual rates, 1e-6 to 1e-2"

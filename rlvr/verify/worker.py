@@ -27,7 +27,8 @@ def main() -> None:
     """Answer each line `{"golds": [...], "answer": ...}` with `{"outcome": ...}` or `{"error": ...}`."""
     memory_bytes, deadline, name = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
     replies = _private_stdout()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for request in (signal.SIGINT, signal.SIGTERM):  # the parent finishes its step, and ends this process
+        signal.signal(request, signal.SIG_IGN)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     compare = GRADERS[name].compare

@@ -1,5 +1,6 @@
 """Files and folders are replaced whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,44 @@ def test_a_failed_block_leaves_an_earlier_file_as_it_was(tmp_path: Path) -> None
         raise Interrupted
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """What is put on disk, and what is renamed to, in order."""
+    seen: list[tuple[str, Path]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def recorded_fsync(handle: int) -> None:
+        seen.append(("disk", Path(os.readlink(f"/proc/self/fd/{handle}"))))
+        fsync(handle)
+
+    def recorded_replace(source: Path, target: Path) -> None:
+        seen.append(("rename", Path(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "replace", recorded_replace)
+    return seen
+
+
+def test_a_file_is_on_disk_before_it_has_its_name(tmp_path: Path, calls: list[tuple[str, Path]]) -> None:
+    with replacing(tmp_path / "file.txt") as temporary:
+        temporary.write_text("new")
+    assert calls == [("disk", temporary), ("rename", tmp_path / "file.txt"), ("disk", tmp_path)]
+
+
+def test_all_files_of_a_folder_are_on_disk_before_it_has_its_name(
+    tmp_path: Path, calls: list[tuple[str, Path]]
+) -> None:
+    with replacing_folder(tmp_path / "folder") as temporary:
+        (temporary / "sub").mkdir()
+        (temporary / "one").write_text("1")
+        (temporary / "sub" / "two").write_text("2")
+    assert {path for _, path in calls[:4]} == {
+        temporary,
+        temporary / "one",
+        temporary / "sub",
+        temporary / "sub" / "two",
+    }
+    assert calls[4:] == [("rename", tmp_path / "folder"), ("disk", tmp_path)]

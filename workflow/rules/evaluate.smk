@@ -45,7 +45,7 @@ for study, benchmarks in benchmarks_of_studies().items():
                 {params.data:q} \
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
-                -o {params.folder:q} 2>&1 | tee {log:q}
+                -o {params.folder:q} 2>&1 | tee -i {log:q}
             """
 
 

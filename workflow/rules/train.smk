@@ -35,7 +35,7 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
-            -o $(dirname {output.record:q}) 2>&1 | tee {log:q}
+            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
         """
 
 

@@ -14,6 +14,7 @@ from rlvr.report.text import number, percent
 
 REFERENCE_METHOD = "lora"  # dashed in the panels of the others
 CARRIED, FILLED, SPENT = "groups/carried_fraction", "groups/filled_fraction", "rollouts/completions"
+CLIPPED_LOW, CLIPPED_HIGH = "loss/clip_low_fraction", "loss/clip_high_fraction"
 CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
     ("Mean reward", "reward/mean", None),
     ("Completion length (tokens)", "completion/length_mean", None),
@@ -23,9 +24,14 @@ CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, lar
     ("Completions sampled so far", SPENT, None),
     ("Weight-sync noise-to-signal ratio", "sync/noise_to_signal", None),
     ("Mismatch KL (nats per token)", "rollout/mismatch_kl", None),
+    ("Largest mismatch of a token (nats)", "rollout/mismatch_max", None),
+    ("Effective sample size (share of the tokens)", "rollout/effective_sample_size", 1.0),
+    ("Entropy (nats per token)", "policy/entropy", None),
+    ("Share of tokens clipped below", CLIPPED_LOW, 1.0),
+    ("Share of tokens clipped above", CLIPPED_HIGH, 1.0),
 ]
-UNREMARKABLE = {CARRIED: 0.0, FILLED: 1.0}
-"""Columns whose panels are left out where every step has this value; the sentences say so."""
+UNREMARKABLE = {CARRIED: 0.0, FILLED: 1.0, CLIPPED_LOW: 0.0, CLIPPED_HIGH: 0.0}
+"""Columns whose panels are left out where every step has this value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -125,7 +125,7 @@ class CompletionSampler:
         compared = completion.token_ids[:CHECKED_TOKENS]
         scored = torch.tensor(self.score(Tokens(request.prompt_ids, compared), temperature))
         log_ratio = scored - torch.tensor(completion.logprobs[: len(compared)])
-        kl = float((log_ratio.exp() - 1 - log_ratio).mean())  # k3, as in rlvr.dapo.update.mismatch_kl
+        kl = float((log_ratio.exp() - 1 - log_ratio).mean())  # k3, as in rlvr.dapo.mismatch.mismatch_kl
         if not kl <= (1e-3 if self.exact else 0.1):
             raise UserError(
                 f"{type(self.model).__name__} (model_type {self.model.config.model_type}) cannot be sampled "

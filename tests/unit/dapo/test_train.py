@@ -23,14 +23,10 @@ from rlvr.models.load import load_model
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.transformers import TransformersEngine
 from tests.helpers.causal_models import causal_model
+from tests.helpers.forked_trainer import even_sum
 
 COLUMNS = list(TRAIN_LOG)
 SMALL = {"rank": 4, "alpha": 8, "initial_rank": 6, "target_rank": 3}
-
-
-def even_sum(problems, completions):
-    """A reward that about half of a random model's completions earn."""
-    return [float(sum(completion.token_ids) % 2 == 0) for completion in completions]
 
 
 @pytest.fixture

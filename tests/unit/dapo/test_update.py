@@ -10,7 +10,7 @@ from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import GROWTH_STEPS, LossScale
 from rlvr.dapo.losses import ALGORITHMS
-from rlvr.dapo.sampling import Group
+from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.dapo.update import Learner, _backward, _gradients, make_batch, microbatches, store_logprobs, update
 from rlvr.errors import UserError
 from rlvr.methods import make_method
@@ -56,6 +56,25 @@ def groups() -> list[Group]:
     ]
 
 
+def some_truncated() -> list[Group]:
+    """The groups, of which two completions were truncated."""
+    first, second = groups()
+    first.truncated, second.truncated = [False, False, True], [True, False, False]
+    return [first, second]
+
+
+def shifted(learner: Learner, batch: list[Group]) -> list[Group]:
+    """The groups as a somewhat different policy sampled them, so that clips act on both sides."""
+    store_logprobs(learner, batch)
+    shift = torch.linspace(-0.5, 0.5, 6)
+    for group in batch:
+        group.old_logprobs = [
+            [value + float(shift[(i + j) % 6]) for j, value in enumerate(row)]
+            for i, row in enumerate(group.old_logprobs)
+        ]
+    return batch
+
+
 def advantages_of(batch: list[Group], learner: Learner) -> torch.Tensor:
     rewards_PG = torch.tensor([group.rewards for group in batch])
     return ALGORITHMS[learner.training.algorithm].advantages(rewards_PG)
@@ -71,17 +90,20 @@ def gradient(learner: Learner, batch: list[Group]) -> tuple[float, torch.Tensor]
     flat = make_batch(batch, advantages_of(batch, learner), learner.training)
     learner.optimizer.zero_grad()
     losses = [
-        _backward(learner, flat, rows)["loss"].item()
+        _backward(learner, flat, rows)[0].item()
         for rows in microbatches(flat.tokens, learner.training.tokens_per_microbatch)
     ]
     weights = [p for p in learner.policy.parameters() if p.requires_grad]
     return sum(losses), torch.cat([p.grad.flatten() for p in weights])
 
 
-@pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
-def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm):
-    whole = gradient(learner_on(tiny_folder, algorithm=algorithm), groups())
-    divided = gradient(learner_on(tiny_folder, algorithm=algorithm, tokens_per_microbatch=12), groups())
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("filtering", [False, True])
+def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm, filtering):
+    settings = {"algorithm": algorithm, "overlong_filtering": filtering}
+    batch = shifted(learner_on(tiny_folder), some_truncated())
+    whole = gradient(learner_on(tiny_folder, **settings), batch)
+    divided = gradient(learner_on(tiny_folder, **settings, tokens_per_microbatch=12), batch)
     assert whole[0] == pytest.approx(divided[0], abs=1e-6)
     torch.testing.assert_close(whole[1], divided[1], atol=1e-6, rtol=1e-4)
 
@@ -127,10 +149,11 @@ def test_carried_groups_are_weighed_by_the_policy_that_sampled_them(tiny_folder)
     stale = groups()
     store_logprobs(learner, stale)
     fresh_metrics = updated(learner_on(tiny_folder), copy.deepcopy(stale))
-    assert fresh_metrics["loss/clip_fraction"] == 0
+    assert fresh_metrics["loss/clip_low_fraction"] == fresh_metrics["loss/clip_high_fraction"] == 0
     for group in stale:
         group.old_logprobs = [[value - 1.0 for value in row] for row in group.old_logprobs]
-    assert updated(learner, stale)["loss/clip_fraction"] > 0
+    metrics = updated(learner, stale)
+    assert metrics["loss/clip_high_fraction"] > 0 == metrics["loss/clip_low_fraction"]
 
 
 def test_more_updates_per_step_take_more_optimizer_steps(tiny_folder):
@@ -213,79 +236,129 @@ def test_the_loss_scale_grows_again_and_other_precisions_have_none():
         assert other.value == 1
 
 
-@pytest.mark.parametrize("algorithm", ["dapo", "grpo", "dr_grpo"])
-def test_loss_and_gradient_agree_with_trl(tiny_folder, tmp_path, algorithm):
-    """The peer computes the same batch: same advantages, same stored log-probabilities, same clip."""
+def test_overlong_filtering_leaves_truncated_completions_out_of_the_loss_alone(tiny_folder):
+    learner = learner_on(tiny_folder, overlong_filtering=True)
+    batch = make_batch(some_truncated(), advantages_of(some_truncated(), learner), learner.training)
+    everything = make_batch(groups(), advantages_of(groups(), learner), learner.training)
+    assert batch.tokens == [everything.tokens[row] for row in (0, 1, 4, 5)]
+    assert batch.advantages_S.tolist() == everything.advantages_S[[0, 1, 4, 5]].tolist()
+    assert batch.weights_S.tolist() == pytest.approx([1 / (3 + 2 + 4 + 6)] * 4), (
+        "a mean over tokens in the loss"
+    )
+    weights = {
+        name: make_batch(
+            some_truncated(),
+            advantages_of(groups(), learner),
+            training(algorithm=name, overlong_filtering=True),
+        ).weights_S.tolist()
+        for name in ("grpo", "gspo", "dr_grpo")
+    }
+    assert weights["grpo"] == weights["gspo"] == pytest.approx([1 / (6 * n) for n in (3, 2, 4, 6)])
+    assert weights["dr_grpo"] == pytest.approx([1 / (6 * 8)] * 4)
+    assert updated(learner, some_truncated())["tokens/trained"] == 15
+
+
+def test_a_step_of_which_filtering_leaves_nothing_changes_nothing(tiny_folder, caplog):
+    learner = learner_on(tiny_folder, overlong_filtering=True, updates_per_step=2)
+    batch = groups()
+    batch[0].truncated = [True] * 3
+    assert updated(learner, batch)["tokens/trained"] == 12
+    assert learner.scheduler.last_epoch == 1, "one of the two optimizer steps is left"
+    batch[1].truncated = [True] * 3
+    before = [parameter.clone() for parameter in learner.policy.parameters()]
+    metrics = updated(learner, batch)
+    assert metrics["tokens/trained"] == 0 and math.isnan(metrics["loss/policy"])
+    assert learner.scheduler.last_epoch == 1
+    assert all(map(torch.equal, before, learner.policy.parameters()))
+    assert "step 0: no update, because overlong filtering leaves no completion" in caplog.messages
+
+
+@pytest.fixture(scope="module")
+def peer(tiny_folder, tmp_path_factory):
+    """Return a function from settings to TRL's trainer on the tiny model."""
     import trl
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    learner = learner_on(tiny_folder, algorithm=algorithm)
-    batch = groups()
-    store_logprobs(learner, batch)
-    shift = torch.linspace(-0.5, 0.5, 6)
-    for group in batch:
-        group.old_logprobs = [
-            [value + float(shift[(i + j) % 6]) for j, value in enumerate(row)]
-            for i, row in enumerate(group.old_logprobs)
-        ]
+    def trainer(settings: Training) -> trl.GRPOTrainer:
+        name = settings.algorithm
+        arguments = trl.GRPOConfig(
+            output_dir=str(tmp_path_factory.mktemp("trl")),
+            loss_type="grpo" if name == "gspo" else name,
+            importance_sampling_level="sequence" if name == "gspo" else "token",
+            epsilon=settings.clip_low,
+            epsilon_high=settings.clip_high + (name == "cispo"),  # there the largest weight itself
+            mask_truncated_completions=settings.overlong_filtering,
+            beta=0.0,
+            num_generations=3,
+            per_device_train_batch_size=6,
+            max_completion_length=settings.sampling.max_new_tokens,
+            use_cpu=True,
+            report_to=[],
+            gradient_checkpointing=False,
+            bf16=False,
+        )
+        made = trl.GRPOTrainer(
+            model=AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32),
+            reward_funcs=lambda completions, **_: [0.0] * len(completions),
+            args=arguments,
+            train_dataset=Dataset.from_list([{"prompt": "1+1"}]),
+            processing_class=AutoTokenizer.from_pretrained(tiny_folder),
+        )
+        made.current_gradient_accumulation_steps = 1
+        made.model.eval()
+        return made
+
+    return trainer
+
+
+def trl_inputs(trainer, batch: list[Group], advantages: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What TRL's own code makes of the completions, with our advantages and stored log-probabilities."""
+    tokens = tokens_of(batch)
+    prompts, completions = [list(row.prompt_ids) for row in tokens], [row.completion_ids for row in tokens]
+    trainer._generate = lambda _: (prompts, completions, None, completions, None, {}, None, None)
+    inputs = trainer._generate_and_score_completions([{"prompt": "1+1"}] * len(tokens))
+    old = torch.zeros(inputs["completion_ids"].shape)
+    for row, values in enumerate(values for group in batch for values in group.old_logprobs):
+        old[row, : len(values)] = torch.tensor(values)
+    return {**inputs, "advantages": advantages, "old_per_token_logps": old}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("filtering", [False, True])
+def test_loss_and_gradient_agree_with_trl(tiny_folder, peer, algorithm, filtering):
+    """The peer computes the same batch: same advantages, same stored log-probabilities, same clip."""
+    # Narrow, so that means over completions are clipped, too; TRL's CISPO has no lower bound.
+    narrow = {"clip_low": 1.0 if algorithm == "cispo" else 0.1, "clip_high": 0.1}
+    learner = learner_on(tiny_folder, algorithm=algorithm, overlong_filtering=filtering, **narrow)
+    batch = shifted(learner, ended(some_truncated()))
+    advantages = advantages_of(batch, learner)
     ours = gradient(learner, batch)
 
-    arguments = trl.GRPOConfig(
-        output_dir=str(tmp_path),
-        loss_type=algorithm,
-        epsilon=0.2,
-        epsilon_high=learner.training.clip_high,
-        beta=0.0,
-        num_generations=3,
-        per_device_train_batch_size=6,
-        max_completion_length=8,
-        use_cpu=True,
-        report_to=[],
-        gradient_checkpointing=False,
-        bf16=False,
-    )
-    trainer = trl.GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32),
-        reward_funcs=lambda completions, **_: [0.0] * len(completions),
-        args=arguments,
-        train_dataset=Dataset.from_list([{"prompt": "1+1"}]),
-        processing_class=AutoTokenizer.from_pretrained(tiny_folder),
-    )
-    trainer.current_gradient_accumulation_steps = 1
-    trainer.model.eval()
-    inputs = trl_inputs(batch, advantages_of(batch, learner).flatten())
-    loss = trainer._compute_loss(trainer.model, inputs)
+    trainer = peer(learner.training)
+    loss = trainer._compute_loss(trainer.model, trl_inputs(trainer, batch, advantages.flatten()))
     loss.backward()
     named = dict(trainer.model.named_parameters())
     theirs = torch.cat([named[name].grad.flatten() for name, _ in learner.policy.named_parameters()])
     assert loss.item() == pytest.approx(ours[0], abs=1e-5)
+    assert loss.item() != 0
     torch.testing.assert_close(ours[1], theirs, atol=1e-6, rtol=1e-3)
 
+    metrics = update(learner, batch, advantages, 0)
+    logged = {name: values[-1] for name, values in trainer._metrics["eval"].items()}
+    assert metrics["policy/entropy"] == pytest.approx(logged["entropy"], abs=1e-5)
+    if algorithm in ("dapo", "grpo", "dr_grpo"):  # of GSPO it counts completions, of CISPO those with A > 0
+        low, high = metrics["loss/clip_low_fraction"], metrics["loss/clip_high_fraction"]
+        theirs = logged["clip_ratio/low_mean"], logged["clip_ratio/high_mean"]
+        assert (low, high) == pytest.approx(theirs) and low + high > 0
 
-def trl_inputs(batch: list[Group], advantages: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The padded tensors of TRL's `_compute_loss`."""
-    rows = [
-        (g.prompt_ids, c, old) for g in batch for c, old in zip(g.completions, g.old_logprobs, strict=True)
-    ]
-    prompt_width, width = max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
-    shape = (len(rows), width)
-    inputs = {
-        "prompt_ids": torch.zeros(len(rows), prompt_width, dtype=torch.long),
-        "prompt_mask": torch.zeros(len(rows), prompt_width, dtype=torch.long),
-        "completion_ids": torch.zeros(shape, dtype=torch.long),
-        "completion_mask": torch.zeros(shape, dtype=torch.long),
-        "old_per_token_logps": torch.zeros(shape),
-        "advantages": advantages,
-        "num_items_in_batch": torch.tensor(sum(len(r[1]) for r in rows)),
-    }
-    for i, (prompt, completion, old) in enumerate(rows):
-        inputs["prompt_ids"][i, prompt_width - len(prompt) :] = torch.tensor(prompt)
-        inputs["prompt_mask"][i, prompt_width - len(prompt) :] = 1
-        inputs["completion_ids"][i, : len(completion)] = torch.tensor(completion)
-        inputs["completion_mask"][i, : len(completion)] = 1
-        inputs["old_per_token_logps"][i, : len(completion)] = torch.tensor(old)
-    return inputs
+
+def ended(batch: list[Group]) -> list[Group]:
+    """The groups with an end token where, and only where, a completion was not truncated: TRL's rule."""
+    for group in batch:
+        for tokens, truncated in zip(group.completions, group.truncated, strict=True):
+            tokens[-1] = 5 if truncated else 1
+    return batch
 
 
 def test_mismatch_is_zero_where_the_engine_serves_what_is_trained(tiny_folder):

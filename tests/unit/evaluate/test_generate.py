@@ -16,11 +16,12 @@ import torch
 from rlvr.artifacts import Sample, read_rows
 from rlvr.config.resolved import GenerateConfig
 from rlvr.config.schema import Prompt, Sampling
-from rlvr.errors import UserError
+from rlvr.errors import TryAgain, UserError
 from rlvr.evaluate import generate as module
 from rlvr.evaluate.generate import generate
 from rlvr.evaluate.journal import Journal
 from rlvr.files import write_json, write_parquet
+from rlvr.locks import exclusive
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.engines.transformers import CompletionSampler
 from tests.helpers.paths import REPOSITORY
@@ -350,7 +351,6 @@ def test_the_samples_of_a_finished_journal_are_written_without_loading_the_model
             lambda lines: [lines[0].replace(b'"p0"', b'"p99"'), *lines[1:]],
             "line 1: .*'p99'.*not part of this benchmark",
         ),
-        (lambda lines: [*lines, lines[4]], "line 33: .*appears twice"),
         (lambda lines: [lines[0].replace(b'"text"', b'"txt"'), *lines[1:]], "line 1: txt: unknown key"),
     ],
 )
@@ -361,3 +361,46 @@ def test_other_damage_names_file_and_line(half_done, tiny_folder, benchmark_file
         generated(tiny_folder, benchmark_file, tmp_path)
     assert half_done.name in str(error.value)
     assert "delete" in str(error.value)
+
+
+def test_a_repeated_sample_is_removed_from_the_journal(
+    half_done, tiny_folder, benchmark_file, tmp_path, caplog
+):
+    """Two writers before there was a lock: both lines are whole, and only their times differ."""
+    lines = half_done.read_bytes().splitlines(keepends=True)
+    again = [json.dumps({**json.loads(line), "seconds": 99.0}).encode() + b"\n" for line in lines[3:7]]
+    half_done.write_bytes(b"".join([*lines, *again]))
+    seen = []
+    append = Journal.append
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "append", lambda *call: (seen.append(half_done.read_bytes()), append(*call)))
+        samples = generated(tiny_folder, benchmark_file, tmp_path)
+    assert seen[0] == b"".join(lines), "repaired before anything is added"
+    assert "removing 4 repeated samples" in caplog.text
+    assert len(samples) == 70 and (samples["seconds"] != 99).all()
+
+
+def test_a_second_generator_of_the_same_samples_is_told_who_has_them(tiny_folder, benchmark_file, tmp_path):
+    with (
+        exclusive(tmp_path / "journals" / "lock"),
+        pytest.raises(TryAgain, match=f"process {os.getpid()} on"),
+    ):
+        generated(tiny_folder, benchmark_file, tmp_path)
+    generated(tiny_folder, benchmark_file, tmp_path)
+
+
+def test_a_generation_stops_at_its_time_budget_and_continues(tiny_folder, benchmark_file, tmp_path):
+    config = config_file(tmp_path)
+    places = ([config], tiny_folder, [benchmark_file], None, tmp_path / "journals", tmp_path / "samples")
+    stops = 0
+    while True:
+        try:
+            generate(*places, max_minutes=0)
+            break
+        except TryAgain as stop:
+            stops += 1
+            assert f"stopped after --max-minutes 0 with {16 * stops} of 70 samples done" in str(stop)
+    assert stops == 4, "one batch of 16 at each attempt; the last one ends the work"
+    usual = generated(tiny_folder, benchmark_file, tmp_path)
+    stopped = read_rows(tmp_path / "samples" / "sums.parquet", Sample)
+    pd.testing.assert_frame_equal(stopped[DETERMINED], usual[DETERMINED])

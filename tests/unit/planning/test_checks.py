@@ -273,7 +273,7 @@ def test_every_shipped_study_passes_and_only_the_released_prompt_is_noticed(repo
             {"training": {"soft_overlong": {"buffer_tokens": 6}}},
             r"buffer_tokens: 6 is all of sampling",
         ),
-        ({"training": {"clip_high": 28}}, r"training\.clip_high: 28 hardly clips; 0\.2 and 0\.28 are usual"),
+        ({"training": {"clip_high": 28}}, r"training\.clip_high: 28 hardly clips; 0\.28 is usual for dapo"),
         ({"training": {"learning_rate": 0.5}}, r"training\.learning_rate: 0\.5 is far above the usual rates"),
         (
             {"training": {"prompts_per_step": 4000}},

@@ -12,6 +12,7 @@ from transformers import AutoConfig
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
+from rlvr.planning.notices import notices
 from rlvr.planning.plan import (
     Plan,
     check_methods,
@@ -209,6 +210,34 @@ def test_an_algorithm_brings_its_own_defaults_and_the_study_wins(config):
     assert [run.training.algorithm for run in found.values()] == ["dapo", "grpo"]
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "low", "high", "replaces_groups"),
+    [
+        ("dapo", 0.2, 0.28, True),
+        ("grpo", 0.2, 0.2, False),
+        ("dr_grpo", 0.2, 0.2, False),
+        ("gspo", 3e-4, 4e-4, False),
+        ("cispo", 1, 4, True),
+    ],
+)
+def test_the_defaults_of_an_algorithm_are_the_published_ones(
+    config, capsys, algorithm, low, high, replaces_groups
+):
+    (run,) = runs(config, methods=[LORA], training={"algorithm": algorithm}).values()
+    training = run.training
+    assert (training.clip_low, training.clip_high) == (low, high)
+    assert (training.dynamic_sampling is not None) == replaces_groups
+    plan = load_plan("changed", config)
+    print_plan(plan)
+    assert "Not as published" not in capsys.readouterr().out
+    assert not any("hardly clips" in notice for notice in notices(plan))
+    runs(config, methods=[LORA], training={"algorithm": algorithm, "clip_low": 0.1})
+    print_plan(load_plan("changed", config))
+    assert f"{algorithm} with clip_low 0.1 instead of its {low:g}" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
 def test_blocks_of_a_setting_are_merged_into_what_the_study_wrote(config):
     settings = {"main": {}, "fresh": {"training": {"dynamic_sampling": {"surplus": "discard"}}}}
     training = {"dynamic_sampling": {"max_rounds": 9}}
@@ -242,7 +271,7 @@ def test_the_main_experiment_is_strictly_on_policy(repository):
         ({"sampling": {"top_p": 0.9}}, r"sampling\.top_p 0\.9: the loss takes probabilities over the whole"),
         ({"warmup_steps": 60}, r"warmup_steps 60 leaves none of the 60 optimizer steps"),
         ({"soft_overlong": {"buffer_tokens": 7}}, r"buffer_tokens 7 is above sampling\.max_new_tokens 6"),
-        ({"clip_low": 1.0}, r"clip_low.*less than 1"),
+        ({"clip_low": 1.1}, r"clip_low.*less than or equal to 1"),
         ({"learning_rate": float("inf")}, r"learning_rate.*finite number"),
         ({"sampling": {"temperature": float("inf")}}, r"temperature.*finite number"),
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import signal
 import sys
 import threading
 import time
@@ -75,6 +76,17 @@ def test_numbers_and_equal_texts_start_no_worker(monkeypatch: pytest.MonkeyPatch
         ]
         with pytest.raises(AssertionError, match="started"):
             verifier.verify_many([ALGEBRA])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_changes_no_verdict(number: int) -> None:
+    """A scheduler signals all processes of a job; the trainer then finishes its step, with its workers."""
+    with Verifier(deadline=60) as verifier:
+        assert outcome(verifier.verify_many([ALGEBRA])[0]) == (True, "ok")
+        (worker,) = verifier._workers
+        worker.process.send_signal(number)
+        assert outcome(verifier.verify_many([Item(r"\boxed{(x+2)^2}", "x^2+4x+4")])[0]) == (True, "ok")
+        assert verifier._workers == {worker}
 
 
 def test_equal_questions_are_compared_once(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
