@@ -1,7 +1,7 @@
 """The update: one or several optimizer steps on the groups of a step."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs, clipped_surrogate
+from rlvr.dapo.packing import microbatches
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
 from rlvr.methods import Method
@@ -46,6 +47,8 @@ class Learner:
     """Parameters of the base model."""
     stochastic: bool
     """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
+    packed: bool
+    """Whether a group's prompt is computed once for all its completions."""
     loss_scale: LossScale = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,29 +128,19 @@ def policy_logprobs(learner: Learner, sequences: Sequence[Tokens]) -> list[list[
     """Return the log-probability of each completion token under the current policy, without dropout."""
     learner.policy.eval()  # the policy that samples has no dropout
     rows_of_values: list[list[float]] = [[] for _ in sequences]
-    for rows in microbatches(sequences, learner.training.tokens_per_microbatch):
+    for rows in microbatches(sequences, learner.training.tokens_per_microbatch, learner.packed):
         with autocast(learner.policy, learner.training.dtype):
             logprobs, _ = completion_logprobs(
-                learner.policy, [sequences[i] for i in rows], learner.training.sampling.temperature
+                learner.policy,
+                [sequences[i] for i in rows],
+                learner.training.sampling.temperature,
+                learner.packed,
             )
         lengths = [len(sequences[i].completion_ids) for i in rows]
         for i, values in zip(rows, logprobs.split(lengths), strict=True):
             rows_of_values[i] = values.tolist()
     learner.policy.train()
     return rows_of_values
-
-
-def microbatches(sequences: Sequence[Tokens], budget: int) -> Iterator[list[int]]:
-    """Yield rows of similar length whose padded size is at most ``budget`` tokens (at least one row)."""
-    lengths = [len(prompt) + len(completion) for prompt, completion in sequences]
-    batch: list[int] = []
-    for row in sorted(range(len(sequences)), key=lambda row: (lengths[row], row)):
-        if batch and lengths[row] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def optimizer_step(learner: Learner, batch: Batch, position: int) -> dict[str, float]:
@@ -185,7 +178,7 @@ def _gradients(learner: Learner, batch: Batch) -> tuple[dict[str, Any], Tensor]:
     learner.optimizer.zero_grad(set_to_none=True)
     totals: dict[str, Any] = dict.fromkeys(("loss", "extra", "entropy", "mismatch"), 0.0)
     totals |= {"clipped_tokens": 0, "tokens": 0}
-    for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch):
+    for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch, learner.packed):
         for name, value in _backward(learner, batch, rows).items():
             totals[name] = totals[name] + value
     scale = learner.loss_scale.value
@@ -205,7 +198,10 @@ def _backward(learner: Learner, batch: Batch, rows: list[int]) -> dict[str, Any]
     training = learner.training
     with autocast(learner.policy, training.dtype):
         logprobs_N, entropy_N = completion_logprobs(
-            learner.policy, [batch.tokens[i] for i in rows], training.sampling.temperature
+            learner.policy,
+            [batch.tokens[i] for i in rows],
+            training.sampling.temperature,
+            learner.packed,
         )
     counts = torch.tensor([len(batch.tokens[i].completion_ids) for i in rows])
     device = logprobs_N.device
