@@ -44,7 +44,7 @@ def _packed_states(
         use_cache=False,
         packed_row=row,
     )
-    return output[0][0].index_select(0, row.predicting_M), output
+    return output[0].squeeze(0).index_select(0, row.predicting_M), output
 
 
 def _padded_states(

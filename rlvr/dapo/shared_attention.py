@@ -60,7 +60,7 @@ def shared_attention(
 
 def _gather(states: Tensor, places_BT: Tensor) -> Tensor:
     """Return the states [B, heads, T, size] of places in a row, from those of all, [1, heads, N, size]."""
-    rows = states[0].transpose(0, 1).index_select(0, places_BT.flatten())
+    rows = states.squeeze(0).transpose(0, 1).index_select(0, places_BT.flatten())
     return rows.unflatten(0, places_BT.shape).transpose(1, 2)
 
 

@@ -16,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from rlvr.dapo.head import Head
 
-CHUNK_LOGITS = 2**24
-"""Logits in memory at once, which take about three times as many float32 numbers."""
+CHUNK_LOGITS = {"cpu": 2**24, "cuda": 2**27}
+"""Logits in memory at once, by device; two tables of so many float32 numbers are needed."""
 
 
 def token_logprobs(
@@ -35,7 +35,7 @@ def token_logprobs(
             return cast(tuple[Tensor, Tensor], _FrozenHead.apply(states, targets, temperature, head))
         return _values(head(states), targets, temperature)
 
-    size = max(1, CHUNK_LOGITS // head.vocabulary)
+    size = max(1, CHUNK_LOGITS.get(states_MD.device.type, 2**24) // head.vocabulary)
     parts = [
         checkpoint(values, *chunk, use_reentrant=False) if trained else values(*chunk)
         for chunk in zip(states_MD.split(size), targets_M.split(size), strict=True)
@@ -55,18 +55,17 @@ class _TargetLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        scaled = logits if temperature == 1 else logits.float() / temperature
-        logprobs = torch.log_softmax(scaled, dim=-1, dtype=torch.float32)
-        probabilities = logprobs.exp()
-        entropy = -torch.linalg.vecdot(probabilities, logprobs)
-        ctx.probabilities, ctx.targets, ctx.temperature, ctx.dtype = (
-            probabilities,
-            targets,
-            temperature,
-            logits.dtype,
-        )
+        scaled = logits.float() if temperature == 1 else logits.float() / temperature
+        probabilities = scaled.softmax(dim=-1)
+        # log softmax = (scaled - largest) + log p(largest), without a third table of this size
+        largest, log_of_largest = scaled.amax(dim=-1), probabilities.amax(dim=-1).log()
+        logprobs = scaled.gather(1, targets[:, None]).squeeze(1) - largest + log_of_largest
+        expected = torch.bmm(probabilities[:, None], scaled[:, :, None]).flatten()
+        entropy = largest - log_of_largest - expected
+        ctx.probabilities, ctx.targets, ctx.temperature = probabilities, targets, temperature
+        ctx.dtype = logits.dtype
         ctx.mark_non_differentiable(entropy)
-        return logprobs.gather(1, targets[:, None]).squeeze(1), entropy
+        return logprobs, entropy
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
