@@ -45,6 +45,16 @@ class Head:
         self.model = model
         self.output = output
 
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits of a token."""
+        return cast(int, self.model.config.get_text_config().vocab_size)
+
+    def is_trained(self, states: Tensor) -> bool:
+        """Tell whether the head's own parameters are trained, from the logits of one of the states."""
+        with torch.enable_grad():
+            return self(states[:1].detach()).requires_grad
+
     def __call__(self, states: Tensor) -> Tensor:
         """Return the logits [N, vocabulary] of hidden states [N, width].
 

@@ -4,44 +4,57 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from transformers.utils.generic import ModelOutput
 
+from rlvr.dapo import shared_attention as shared_attention  # registers the attention of packed rows
 from rlvr.dapo.head import Head, inner_model, plain_model
+from rlvr.dapo.packing import pack
+from rlvr.dapo.token_logprobs import token_logprobs
 from rlvr.rollout.engines.base import Tokens
-
-CHUNK_TOKENS = 2048
-"""Rows of logits in memory at once: 1.2 GB in float32 at a vocabulary of 152k."""
 
 
 def completion_logprobs(
-    policy: nn.Module, sequences: Sequence[Tokens], temperature: float
+    policy: nn.Module, sequences: Sequence[Tokens], temperature: float, packed: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return log-probability [N] and entropy [N], in nats, of every completion token, laid end to end.
+    """Return log-probability [M] and entropy [M], in nats, of every completion token, laid end to end.
 
     Args:
         policy: the model being trained; called in its current mode, with gradients as set by the caller.
         sequences: tokens of each sequence.
         temperature: sampling temperature, since the policy being trained is the one that samples.
+        packed: whether equal prompts are computed once (see :mod:`rlvr.dapo.packing_check`); otherwise
+            sequences are padded.
     """
-    base = plain_model(policy)
-    device = next(base.parameters()).device
+    model = plain_model(policy)
+    device = next(model.parameters()).device
+    states_M, output = (_packed_states if packed else _padded_states)(inner_model(model), sequences, device)
+    targets_M = torch.tensor([token for _, completion in sequences for token in completion], device=device)
+    return token_logprobs(Head(model, type(output)), states_M, targets_M, temperature)
+
+
+def _packed_states(
+    inner: nn.Module, sequences: Sequence[Tokens], device: torch.device
+) -> tuple[Tensor, ModelOutput]:
+    """Return the states [M, width] that predict the completions, and what the inner model gave."""
+    row = pack(sequences, device)
+    output = inner(
+        input_ids=row.ids_N[None],
+        position_ids=row.positions_N[None],
+        attention_mask=torch.ones((1, 1, 1, 1), device=device),  # four dimensions: nothing is to be made of it
+        use_cache=False,
+        packed_row=row,
+    )
+    return output[0].squeeze(0).index_select(0, row.predicting_M), output
+
+
+def _padded_states(
+    inner: nn.Module, sequences: Sequence[Tokens], device: torch.device
+) -> tuple[Tensor, ModelOutput]:
+    """Return the same from one row for each sequence, padded at the end."""
     ids, mask = _right_padded([[*prompt, *completion] for prompt, completion in sequences])
-    output = inner_model(base)(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+    output = inner(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
     rows, columns = _completion_positions(sequences)
-    states_N, targets_N = output[0][rows, columns - 1], ids[rows, columns].to(device)
-    head = Head(base, type(output))
-    parts = [
-        checkpoint(_chunk, head, states, targets, temperature, use_reentrant=False)
-        for states, targets in zip(states_N.split(CHUNK_TOKENS), targets_N.split(CHUNK_TOKENS), strict=True)
-    ]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
-
-
-def _chunk(head: Head, states: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    logprobs = (head(states).float() / temperature).log_softmax(dim=-1)
-    with torch.no_grad():
-        entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
-    return logprobs.gather(1, targets[:, None]).squeeze(1), entropy
+    return output[0][rows, columns - 1], output
 
 
 def _right_padded(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
@@ -55,7 +68,7 @@ def _right_padded(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _completion_positions(sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Return row and column [N] of every completion token in the padded batch."""
+    """Return row and column [M] of every completion token in the padded batch."""
     rows = [torch.full((len(completion),), row) for row, (_, completion) in enumerate(sequences)]
     columns = [len(prompt) + torch.arange(len(completion)) for prompt, completion in sequences]
     return torch.cat(rows), torch.cat(columns)

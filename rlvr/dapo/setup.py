@@ -17,6 +17,7 @@ from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.canary import canary_completions, check_logprobs
 from rlvr.dapo.head import plain_model
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
+from rlvr.dapo.packing_check import can_be_packed
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
@@ -156,6 +157,7 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     policy = run_policy(config, method, base)
     with first_pass(plain_model(policy), "trained", method.name), autocast(policy, training.dtype):
         stochastic = method.stochastic or draws_random_numbers(policy)
+        packed = can_be_packed(policy, training)
     policy.train()
     if training.gradient_checkpointing:
         wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
@@ -165,7 +167,7 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
-    return Learner(method, policy, optimizer, scheduler, training, total_parameters, stochastic)
+    return Learner(method, policy, optimizer, scheduler, training, total_parameters, stochastic, packed)
 
 
 def make_sampling(

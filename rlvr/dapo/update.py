@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs
 from rlvr.dapo.mismatch import TokenRecord, importance_weights, joined, token_metrics
+from rlvr.dapo.packing import microbatches
 from rlvr.dapo.sampling import Group, tokens_of
 from rlvr.errors import UserError
 from rlvr.methods import Method
@@ -45,6 +46,8 @@ class Learner:
     """Parameters of the base model."""
     stochastic: bool
     """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
+    packed: bool
+    """Whether a group's prompt is computed once for all its completions."""
     loss_scale: LossScale = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,29 +144,19 @@ def policy_logprobs(learner: Learner, sequences: Sequence[Tokens]) -> list[list[
     """Return the log-probability of each completion token under the current policy, without dropout."""
     learner.policy.eval()  # the policy that samples has no dropout
     rows_of_values: list[list[float]] = [[] for _ in sequences]
-    for rows in microbatches(sequences, learner.training.tokens_per_microbatch):
+    for rows in microbatches(sequences, learner.training.tokens_per_microbatch, learner.packed):
         with autocast(learner.policy, learner.training.dtype):
             logprobs, _ = completion_logprobs(
-                learner.policy, [sequences[i] for i in rows], learner.training.sampling.temperature
+                learner.policy,
+                [sequences[i] for i in rows],
+                learner.training.sampling.temperature,
+                learner.packed,
             )
         lengths = [len(sequences[i].completion_ids) for i in rows]
         for i, values in zip(rows, logprobs.split(lengths), strict=True):
             rows_of_values[i] = values.tolist()
     learner.policy.train()
     return rows_of_values
-
-
-def microbatches(sequences: Sequence[Tokens], budget: int) -> Iterator[list[int]]:
-    """Yield rows of similar length whose padded size is at most ``budget`` tokens (at least one row)."""
-    lengths = [len(prompt) + len(completion) for prompt, completion in sequences]
-    batch: list[int] = []
-    for row in sorted(range(len(sequences)), key=lambda row: (lengths[row], row)):
-        if batch and lengths[row] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 class StepResult(NamedTuple):
@@ -209,9 +202,9 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
 def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecord, float]:
     """Set the clipped gradients of a batch; return loss, extra loss, tokens and the norm before clipping."""
     learner.optimizer.zero_grad(set_to_none=True)
+    budget = learner.training.tokens_per_microbatch
     parts = [
-        _backward(learner, batch, rows)
-        for rows in microbatches(batch.tokens, learner.training.tokens_per_microbatch)
+        _backward(learner, batch, rows) for rows in microbatches(batch.tokens, budget, learner.packed)
     ]
     scale = learner.loss_scale.value
     extra = learner.method.extra_loss(learner.policy)
@@ -235,7 +228,10 @@ def _backward(learner: Learner, batch: Batch, rows: list[int]) -> tuple[Tensor, 
     training = learner.training
     with autocast(learner.policy, training.dtype):
         logprobs_N, entropy_N = completion_logprobs(
-            learner.policy, [batch.tokens[i] for i in rows], training.sampling.temperature
+            learner.policy,
+            [batch.tokens[i] for i in rows],
+            training.sampling.temperature,
+            learner.packed,
         )
     counts = torch.tensor([len(batch.tokens[i].completion_ids) for i in rows])
     device = logprobs_N.device

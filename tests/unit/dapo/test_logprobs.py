@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from rlvr.config.schema import Sampling
-from rlvr.dapo import logprobs
+from rlvr.dapo import token_logprobs
 from rlvr.dapo.head import check_head
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.errors import UserError
@@ -13,7 +13,7 @@ from rlvr.models.first_pass import first_pass
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.transformers import TransformersEngine
-from tests.helpers.causal_models import HEADS, causal_model
+from tests.helpers.causal_models import HEADS, TOKENS, causal_model
 
 FAMILIES = sorted(HEADS)
 SEQUENCES = [
@@ -26,14 +26,15 @@ ROUNDING = {"float32": (2e-6, 1e-5), "bfloat16": (0.02, 0.05)}
 """Tolerated difference of log-probabilities, and of gradients relative to the largest entry."""
 
 
-def whole_logprobs(model: torch.nn.Module) -> torch.Tensor:
-    """The same from plain forward passes, one sequence at a time."""
-    values = []
+def whole_values(model: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities and entropies from plain forward passes, one sequence at a time."""
+    values, entropies = [], []
     for prompt, completion in SEQUENCES:
         logits = model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0].float() / TEMPERATURE
-        table = logits.log_softmax(-1)
-        values += [table[len(prompt) - 1 + i, token] for i, token in enumerate(completion)]
-    return torch.stack(values)
+        table = logits.log_softmax(-1)[len(prompt) - 1 : -1]
+        values.append(table.gather(1, torch.tensor(completion)[:, None]).squeeze(1))
+        entropies.append(-(table.exp() * table).sum(-1).detach())
+    return torch.cat(values), torch.cat(entropies)
 
 
 def gradients(model: torch.nn.Module, values: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -42,15 +43,20 @@ def gradients(model: torch.nn.Module, values: torch.Tensor) -> dict[str, torch.T
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_values_and_gradients_are_those_of_the_models_forward_pass(monkeypatch, family, dtype):
-    monkeypatch.setattr(logprobs, "CHUNK_TOKENS", 5)  # several chunks
+def test_values_and_gradients_are_those_of_the_models_forward_pass(monkeypatch, family, dtype, frozen):
+    """Of all weights, and of the blocks' alone: then the output layer is frozen."""
+    monkeypatch.setattr(token_logprobs, "CHUNK_LOGITS", {"cpu": 5 * TOKENS["vocab_size"]})  # several chunks
     model = causal_model(family, dtype)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not frozen or ".0." in name)
     at_most, relative = ROUNDING[dtype]
-    found, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE)
-    expected = whole_logprobs(model)
+    found, entropy = completion_logprobs(model, SEQUENCES, TEMPERATURE, packed=False)
+    expected, expected_entropy = whole_values(model)
     torch.testing.assert_close(found, expected, atol=at_most, rtol=0)
+    torch.testing.assert_close(entropy, expected_entropy, atol=at_most, rtol=0)
     found_gradients, expected_gradients = gradients(model, found), gradients(model, expected)
     assert found_gradients.keys() == expected_gradients.keys()
     largest = max(float(gradient.abs().max()) for gradient in expected_gradients.values())
@@ -62,14 +68,14 @@ def test_an_output_layer_that_peft_wraps_is_the_one_that_counts():
     model = causal_model("gemma2", tie_word_embeddings=False)
     policy = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lm_head"]))
     policy.base_model.model.lm_head.modules_to_save["default"].weight.data.mul_(2)
-    found, _ = completion_logprobs(policy.eval(), SEQUENCES, TEMPERATURE)
-    torch.testing.assert_close(found, whole_logprobs(policy), atol=1e-5, rtol=0)
+    found, _ = completion_logprobs(policy.eval(), SEQUENCES, TEMPERATURE, packed=False)
+    torch.testing.assert_close(found, whole_values(policy)[0], atol=1e-5, rtol=0)
 
 
 def test_the_model_is_as_before_afterwards():
     model = causal_model("llama")
     inner = model.model
-    completion_logprobs(model, SEQUENCES, TEMPERATURE)
+    completion_logprobs(model, SEQUENCES, TEMPERATURE, packed=False)
     assert model.model is inner and "forward" not in vars(inner)
 
 

@@ -10,8 +10,9 @@ from rlvr.config.schema import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import GROWTH_STEPS, LossScale
 from rlvr.dapo.losses import ALGORITHMS
+from rlvr.dapo.packing import microbatches
 from rlvr.dapo.sampling import Group, tokens_of
-from rlvr.dapo.update import Learner, _backward, _gradients, make_batch, microbatches, store_logprobs, update
+from rlvr.dapo.update import Learner, _backward, _gradients, make_batch, store_logprobs, update
 from rlvr.errors import UserError
 from rlvr.methods import make_method
 from rlvr.methods.policy import build_policy
@@ -24,7 +25,7 @@ def training(**changes) -> Training:
     return Training(**{**values, "sampling": {"max_new_tokens": 8}, **changes})
 
 
-def learner_on(folder, name="full", stochastic=False, **changes) -> Learner:
+def learner_on(folder, name="full", stochastic=False, packed=True, **changes) -> Learner:
     settings = training(**changes)
     method = make_method(name, {} if name == "full" else {"rank": 4, "alpha": 8})
     torch.manual_seed(0)
@@ -33,7 +34,7 @@ def learner_on(folder, name="full", stochastic=False, **changes) -> Learner:
     policy = build_policy(method, base, settings.optimizer_steps)
     optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1.0)
-    return Learner(method, policy, optimizer, scheduler, settings, total, stochastic)
+    return Learner(method, policy, optimizer, scheduler, settings, total, stochastic, packed)
 
 
 def groups() -> list[Group]:
@@ -91,16 +92,18 @@ def gradient(learner: Learner, batch: list[Group]) -> tuple[float, torch.Tensor]
     learner.optimizer.zero_grad()
     losses = [
         _backward(learner, flat, rows)[0].item()
-        for rows in microbatches(flat.tokens, learner.training.tokens_per_microbatch)
+        for rows in microbatches(flat.tokens, learner.training.tokens_per_microbatch, learner.packed)
     ]
     weights = [p for p in learner.policy.parameters() if p.requires_grad]
     return sum(losses), torch.cat([p.grad.flatten() for p in weights])
 
 
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("filtering", [False, True])
-def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm, filtering):
-    settings = {"algorithm": algorithm, "overlong_filtering": filtering}
+def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm, filtering, packed):
+    """Twelve tokens divide both groups: their prompts are computed twice."""
+    settings = {"algorithm": algorithm, "overlong_filtering": filtering, "packed": packed}
     batch = shifted(learner_on(tiny_folder), some_truncated())
     whole = gradient(learner_on(tiny_folder, **settings), batch)
     divided = gradient(learner_on(tiny_folder, **settings, tokens_per_microbatch=12), batch)
@@ -108,18 +111,10 @@ def test_gradients_do_not_depend_on_the_microbatches(tiny_folder, algorithm, fil
     torch.testing.assert_close(whole[1], divided[1], atol=1e-6, rtol=1e-4)
 
 
-def test_microbatches_hold_every_row_once_within_the_budget():
-    sequences = [Tokens([0] * (i % 5 + 1), [0] * (i % 7 + 1)) for i in range(40)]
-    batches = list(microbatches(sequences, 30))
-    assert sorted(row for rows in batches for row in rows) == list(range(40))
-    for rows in batches:
-        assert len(rows) * max(len(sequences[i][0]) + len(sequences[i][1]) for i in rows) <= 30
-
-
 def test_log_probabilities_are_the_models_own(tiny_folder):
     policy = learner_on(tiny_folder).policy
     sequences = [Tokens([3, 4, 5], [6, 1]), Tokens([3, 4], [5, 6, 7, 1])]
-    logprobs, entropy = completion_logprobs(policy, sequences, temperature=0.8)
+    logprobs, entropy = completion_logprobs(policy, sequences, temperature=0.8, packed=True)
     expected = []
     for prompt, completion in sequences:
         logits = policy(input_ids=torch.tensor([prompt + completion])).logits[0] / 0.8

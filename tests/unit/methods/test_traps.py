@@ -104,7 +104,7 @@ def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     settings = training(1e-3)
     optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    learner = Learner(method, policy, optimizer, scheduler, settings, 0, stochastic=False)
+    learner = Learner(method, policy, optimizer, scheduler, settings, 0, stochastic=False, packed=True)
     zero = {"loss": 0.0, "clipped_tokens": 0, "entropy": 0.0, "mismatch": 0.0, "tokens": 1}
     monkeypatch.setattr("rlvr.dapo.update._backward", lambda *_: zero)
     monkeypatch.setattr("rlvr.dapo.update.microbatches", lambda *_: [[0]])
