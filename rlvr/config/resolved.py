@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.loading import parse
-from rlvr.config.schema import DType, Fault, Prompt, Sampling, Settings, Training
+from rlvr.config.schema import Batching, DType, Fault, Prompt, Sampling, Settings, Training
 from rlvr.files import read_json
 
 BASE = "base"
@@ -81,6 +81,8 @@ class GenerateConfig(Settings):
     """Prompt, written out."""
     batch_size: int
     """Sequences generated at once."""
+    batching: Batching = "static"
+    """Whether completions start together, or one that ends makes room for the next."""
     dtype: DType
     """Precision in which the model is evaluated."""
     merged_dtype: DType | None = None

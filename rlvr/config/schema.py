@@ -228,6 +228,10 @@ PromptChoice = Annotated[
 """A prompt written out, or the name of one in `prompts.yaml`."""
 
 
+Batching = Literal["static", "continuous"]
+"""How completions share a forward pass: a batch of them starts together, or each that ends makes room."""
+
+
 class SoftOverlong(Settings):
     """Soft overlong punishment (DAPO, arXiv 2503.14476, Eq. 13)."""
 
@@ -303,15 +307,19 @@ class Training(Settings):
     """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
     sync: Literal["live", "merged", "adapter"] = "live"
     """What samples: `live`, the policy itself, in the precision `dtype`: nothing is sent and nothing rounded;
-    `merged` weights; or the base beside each method's exact low-rank `adapter`. Where it is not given, `merged`
-    if `rollout_dtype` differs from `dtype`, or `rollout_compute_dtype` or stochastic `rounding` is set, which
-    only weights that are sent can have; otherwise `live`."""
+    `merged` weights; or the base beside each method's exact low-rank `adapter`. The default is `merged` where
+    `rollout_dtype` differs from `dtype`, or `rollout_compute_dtype` or stochastic `rounding` is set, because
+    only weights that are sent can have that; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
     tokens_per_microbatch: PositiveInt = 16384
     """Tokens per forward and backward pass, padding included."""
     rollout_batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    batching: Batching = "static"
+    """`static`: completions are sampled in batches that start together, and leave them as they end.
+    `continuous`: one that ends makes room for the next, by `transformers`' paged engine, which needs full
+    attention in every layer. The samples are the same but for rounding."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
@@ -411,6 +419,8 @@ class Evaluation(EvaluationPreset):
     """Name -> benchmark."""
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    batching: Batching = "static"
+    """As in `training`."""
     dtype: DType = "float32"
     """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
     merged_dtype: DType | None = None

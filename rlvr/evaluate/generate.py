@@ -120,6 +120,7 @@ def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: i
         dtype=config.dtype,
         weight_dtype=config.merged_dtype if merges else None,
         batch_size=config.batch_size,
+        batching=config.batching,
         adapter=None if merges else adapter,
         prompt_width=prompt_width,
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import DType, Sampling
+from rlvr.config.schema import Batching, DType, Sampling
 from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 from rlvr.rollout.engines.transformers import CompletionSampler
@@ -26,6 +26,7 @@ class LiveEngine(CompletionSampler):
         tokenizer: as for :class:`CompletionSampler`.
         batch_size: likewise.
         dtype: precision of the forward pass in training.
+        batching: as for :class:`CompletionSampler`.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class LiveEngine(CompletionSampler):
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         dtype: DType,
+        batching: Batching = "static",
     ) -> None:
-        super().__init__(model, tokenizer, batch_size, prompt_width=0, exact=dtype == "float32")
+        super().__init__(model, tokenizer, batch_size, 0, dtype == "float32", batching)
         self.policy, self.dtype = policy, dtype
 
     def score(self, tokens: Tokens, temperature: float) -> list[float]:

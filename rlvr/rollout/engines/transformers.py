@@ -1,5 +1,6 @@
 """The engine that runs everywhere: models of `transformers`, with a seed per completion."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,12 +10,15 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import Sampling
+from rlvr.config.schema import Batching, Sampling
 from rlvr.errors import UserError
 from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
+from rlvr.rollout.engines.continuous import check_paged, decode_continuously
 from rlvr.rollout.engines.static import Decoded, decode_batch
+
+logger = logging.getLogger(__name__)
 
 CHECKED_TOKENS = 64
 """Tokens of the first call that are compared with a forward pass without cache and padding."""
@@ -30,6 +34,7 @@ class CompletionSampler:
         prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
             completions do not depend on how the requests are divided among calls.
         exact: whether all is computed in float32.
+        batching: whether completions start together or one that ends makes room for the next.
     """
 
     def __init__(
@@ -39,8 +44,12 @@ class CompletionSampler:
         batch_size: int,
         prompt_width: int,
         exact: bool,
+        batching: Batching = "static",
     ) -> None:
+        if batching == "continuous":
+            check_paged(model)
         self.model = model
+        self.batching = batching
         self.exact = exact
         self.tokenizer = tokenizer
         self.batch_size = batch_size
@@ -83,12 +92,12 @@ class CompletionSampler:
             return self._generate(requests, sampling)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        completions: list[Completion] = []
-        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
-        for start in range(0, len(requests), self.batch_size):
-            batch = requests[start : start + self.batch_size]
-            completions += self._generate_batch(batch, sampling, width)
+        if self.batching == "continuous":
+            completions = self._continuously(requests, sampling)
+        else:
+            completions = self._in_batches(requests, sampling)
         if requests and not self.checked:
+            logger.info("sampling by %s batching, %d completions at once", self.batching, self.batch_size)
             self._check(requests, completions, sampling.logit_divisor)
         return completions
 
@@ -115,11 +124,23 @@ class CompletionSampler:
             )
         self.checked = True
 
-    def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
+    def _in_batches(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        completions: list[Completion] = []
+        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
+        for start in range(0, len(requests), self.batch_size):
+            batch, started = requests[start : start + self.batch_size], time.perf_counter()
+            decoded = decode_batch(self.model, batch, sampling, self.end_ids, width)
+            completions += self._completions(decoded, started)
+        return completions
+
+    def _continuously(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         started = time.perf_counter()
-        decoded = decode_batch(self.model, batch, sampling, self.end_ids, width)
-        seconds = (time.perf_counter() - started) / len(batch)
-        return [self._completion(row, seconds) for row in decoded]
+        decoded = decode_continuously(self.model, requests, sampling, self.end_ids, self.batch_size)
+        return self._completions(decoded, started)
+
+    def _completions(self, decoded: Sequence[Decoded], started: float) -> list[Completion]:
+        seconds = (time.perf_counter() - started) / max(len(decoded), 1)
+        return [self._completion(one, seconds) for one in decoded]
 
     def _completion(self, decoded: Decoded, seconds: float) -> Completion:
         length = next((i + 1 for i, token in enumerate(decoded.token_ids) if token in self.end_ids), None)
@@ -142,6 +163,7 @@ class TransformersEngine(CompletionSampler):
         batch_size: as for :class:`CompletionSampler`.
         prompt_width: likewise.
         weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
+        batching: as for :class:`CompletionSampler`.
     """
 
     def __init__(
@@ -151,9 +173,10 @@ class TransformersEngine(CompletionSampler):
         batch_size: int,
         prompt_width: int = 0,
         weight_dtype: torch.dtype | None = None,
+        batching: Batching = "static",
     ) -> None:
         owned = cast(PreTrainedModel, model.eval().requires_grad_(False))
-        super().__init__(owned, tokenizer, batch_size, prompt_width, exact=model.dtype == torch.float32)
+        super().__init__(owned, tokenizer, batch_size, prompt_width, model.dtype == torch.float32, batching)
         self.weight_dtype = weight_dtype or model.dtype
         if weight_dtype is not None:
             for parameter in model.parameters():

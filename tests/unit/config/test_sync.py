@@ -31,7 +31,9 @@ def test_the_policy_itself_samples_unless_sent_weights_are_asked_for(settings, s
     training = Training.model_validate({**REQUIRED, **settings})
     assert (training.sync, training.rollout_dtype) == (sync, rollout_dtype)
     assert not {"sync", "rollout_dtype"} & (training.model_fields_set - settings.keys()), "nothing was given"
-    assert Training.model_validate(training.model_dump()) == training, "resolved, it is read as it was written"
+    assert Training.model_validate(training.model_dump()) == training, (
+        "resolved, it is read as it was written"
+    )
 
 
 def test_the_default_is_that_of_each_setting(repository, tmp_path):
