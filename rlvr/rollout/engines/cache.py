@@ -1,6 +1,6 @@
 """A key-value cache with room for the tokens to come, which a batch of completions can shrink."""
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from transformers import DynamicCache, PretrainedConfig
@@ -27,8 +27,8 @@ class RoomyLayer(DynamicLayer):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         length = self.get_seq_length()
-        self.keys = self._appended("keys", self.keys, key_states, length)
-        self.values = self._appended("values", self.values, value_states, length)
+        self.keys = self._appended("keys", cast(Tensor, self.keys), key_states, length)
+        self.values = self._appended("values", cast(Tensor, self.values), value_states, length)
         return self.keys, self.values
 
     def _appended(self, name: str, held: Tensor, new: Tensor, length: int) -> Tensor:
@@ -44,7 +44,7 @@ class RoomyLayer(DynamicLayer):
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep the rows of these indices, in their order."""
-        super().reorder_cache(beam_idx)  # copies: the storage is no longer that of the keys
+        super().reorder_cache(cast(Any, beam_idx))  # copies: the storage is no longer that of the keys
         self.storage.clear()
 
 

@@ -13,8 +13,7 @@ are restored.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -55,7 +54,7 @@ def decode_continuously(
     check_paged(model)
     chooser = RequestSampling([request.seed for request in requests], sampling, model.device)
     with _left_as_it_was(model):
-        manager: Any = model.init_continuous_batching(
+        manager: Any = cast(Any, model).init_continuous_batching(
             GenerationConfig(do_sample=False, eos_token_id=list(end_ids)),
             _engine_config(requests, sampling, batch_size),
         )
@@ -67,7 +66,6 @@ def decode_continuously(
                 max_new_tokens=sampling.max_new_tokens,
                 eos_token_id=list(end_ids),
             )
-        manager.model = _described(model)
         try:
             engine = manager._create_batch_processor()
         except MemoryError as error:
@@ -75,9 +73,17 @@ def decode_continuously(
                 f"no memory for the cache of {batch_size} completions ({error}); use a smaller "
                 "rollout_batch_size (training) or batch_size (evaluation), or batching: static"
             ) from None
-        while engine.prepare_next_batch():
-            engine._generation_step(model)
-            engine.update_batch()
+        try:
+            while engine.prepare_next_batch():
+                engine._generation_step(model)
+                engine.update_batch()
+        except RuntimeError as error:
+            if "same dtype" not in str(error):
+                raise
+            raise UserError(
+                "batching: continuous keeps keys and values in one precision; in mixed precision those of "
+                f"this policy have two ({error}); use batching: static"
+            ) from None
     return _decoded(chooser, manager.output_router.output_queue)
 
 
@@ -117,17 +123,6 @@ def _engine_config(
     )
 
 
-def _described(model: PreTrainedModel) -> SimpleNamespace:
-    """Return what the engine reads of a model, with the precision in which it computes keys and values."""
-    kind = model.device.type
-    return SimpleNamespace(
-        config=model.config,
-        device=model.device,
-        dtype=torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype,
-        _supports_logits_to_keep=model._supports_logits_to_keep,
-    )
-
-
 @contextmanager
 def _left_as_it_was(model: PreTrainedModel) -> Iterator[None]:
     """Restore the global generators, the mode of every module and the kind of attention."""
@@ -147,10 +142,8 @@ def _left_as_it_was(model: PreTrainedModel) -> Iterator[None]:
 class RequestSampling(ContinuousBatchingLogitsProcessor):
     """Samples a token for each row and masks all others, which the engine's greedy decoding then takes."""
 
-    supported_kwargs: ClassVar[dict[str, type]] = {}
-    ignored_kwargs = ()
-
     def __init__(self, seeds: Sequence[int], sampling: Sampling, device: torch.device) -> None:
+        self.supported_kwargs, self.ignored_kwargs = {}, ()
         self.sampling = sampling
         self.uniforms = seeded_uniforms(seeds, sampling.max_new_tokens, device)
         self.tokens = torch.zeros(self.uniforms.shape, dtype=torch.long, device=device)
@@ -167,7 +160,7 @@ class RequestSampling(ContinuousBatchingLogitsProcessor):
         self.requests = [int(request.state.request_id) for request in requests_with_new_token]
         return torch.zeros(len(self.requests), dtype=torch.int32)
 
-    def __call__(self, scores: Tensor, tensor_arg: Tensor) -> Tensor:
+    def __call__(self, scores: Tensor, tensor_arg: Tensor) -> torch.FloatTensor:
         """Return scores [rows, vocabulary] in which only the sampled token is finite.
 
         The last rows may be of requests whose prompt is not finished: they get no token.
@@ -178,7 +171,8 @@ class RequestSampling(ContinuousBatchingLogitsProcessor):
         self.tokens[rows, steps], self.logprobs[rows, steps] = sampled
         for request in self.requests:
             self.lengths[request] += 1
-        return torch.full_like(scores, -torch.inf).scatter(1, sampled.tokens[:, None], 0.0)
+        masked = torch.full_like(scores, -torch.inf).scatter(1, sampled.tokens[:, None], 0.0)
+        return cast(torch.FloatTensor, masked)
 
 
 def _only(chooser: RequestSampling) -> ContinuousBatchingLogitsProcessorList:

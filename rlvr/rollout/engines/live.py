@@ -14,6 +14,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from rlvr.config.schema import Batching, DType, Sampling
 from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Completion, Request, Tokens
+from rlvr.rollout.engines.build_once import building_once
 from rlvr.rollout.engines.transformers import CompletionSampler
 
 
@@ -58,7 +59,7 @@ class LiveEngine(CompletionSampler):
         self.policy.eval()
         self.model.generation_config = GenerationConfig()
         try:
-            with autocast(self.policy, self.dtype):
+            with autocast(self.policy, self.dtype), building_once(self.policy):
                 yield
         finally:
             self.model.generation_config = defaults

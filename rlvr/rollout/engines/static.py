@@ -123,7 +123,7 @@ def _decode(
             break
         if len(batch) > LEAST_ROWS and len(batch) - remaining >= ENDED_SHARE * len(batch):
             kept = ended.int().argsort(stable=True)[: max(remaining, LEAST_ROWS)].sort().values
-            cache.reorder_cache(kept)
+            cache.reorder_cache(cast(Any, kept))
             batch, ended = batch[kept], ended[kept]
     return ids[:, width : length + 1], logprobs[:, : step + 1]
 
@@ -135,11 +135,11 @@ def _next_logits(
     positions = {}
     if "position_ids" in inspect.signature(model.forward).parameters:
         positions["position_ids"] = present.sum(dim=1, keepdim=True) - 1
-    inputs = model.prepare_inputs_for_generation(
-        cast(torch.LongTensor, ids),
+    inputs = cast(Any, model).prepare_inputs_for_generation(
+        ids,
         next_sequence_length=1,
         past_key_values=cache,
-        attention_mask=cast(torch.LongTensor, present),
+        attention_mask=present,
         use_cache=True,
         **positions,
     )

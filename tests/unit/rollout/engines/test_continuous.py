@@ -134,8 +134,14 @@ def test_the_policy_is_left_in_its_mode(mode):
 # --- the live policy ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["lora", "dora", "full", "oft"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *[(name, "float32") for name in ("lora", "dora", "full", "oft")],
+        ("lora", "bfloat16"),
+        ("dora", "bfloat16"),
+    ],
+)
 def test_the_trained_policy_samples(name, dtype):
     policy = policy_of(name, dtype)
     train(method_of(name), policy, dtype)
@@ -153,6 +159,13 @@ def test_the_trained_policy_samples(name, dtype):
             other.logprobs, abs=1e-4 if dtype == "float32" else 0.2
         )
     assert {module.training for module in policy.modules()} == {True}
+
+
+def test_keys_and_values_of_two_precisions_are_refused():
+    policy = policy_of("full", "bfloat16")
+    live = LiveEngine(policy, plain_model(policy), build_tokenizer(), 4, "bfloat16", "continuous")
+    with pytest.raises(UserError, match=r"keys and values in one precision.*use batching: static"):
+        live.generate(requests(), SAMPLING)
 
 
 # --- what it is built on --------------------------------------------------------------------------
