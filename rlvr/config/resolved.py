@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import DType, Prompt, Sampling, Training
+from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import read_json
 
@@ -83,6 +83,8 @@ class GenerateConfig(Settings):
     """Prompt, written out."""
     batch_size: int
     """Sequences generated at once."""
+    batching: Batching = "static"
+    """Whether completions start together, or one that ends makes room for the next."""
     dtype: DType
     """Precision in which the model is evaluated."""
     merged_dtype: DType | None = None

@@ -93,6 +93,10 @@ PromptChoice = Annotated[
 """A prompt written out, or the name of one in `prompts.yaml`."""
 
 
+Batching = Literal["static", "continuous"]
+"""How completions share a forward pass: a batch of them starts together, or each that ends makes room."""
+
+
 class SoftOverlong(Settings):
     """Soft overlong punishment (DAPO, arXiv 2503.14476, Eq. 13)."""
 
@@ -107,6 +111,13 @@ class DynamicSampling(Settings):
     """Rounds of sampling per step; after the last one the step trains on the groups it has."""
     surplus: Literal["carry", "discard"] = "carry"
     """Groups that a step does not need: `carry` them to the next, or `discard` them (strictly on-policy)."""
+
+
+def _concerns_sent_weights(training: dict[str, Any]) -> bool:
+    """Tell whether settings ask for what only weights that are sent to an engine can have."""
+    dtype = training.get("dtype", "float32")
+    asked = (training.get("rollout_dtype", dtype), training.get("rollout_compute_dtype"))
+    return asked != (dtype, None) or training.get("rounding", "nearest") != "nearest"
 
 
 class Training(Settings):
@@ -156,15 +167,17 @@ class Training(Settings):
     dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
     rollout_dtype: DType = "float32"
-    """Precision of the sampling weights; the same for all methods of a study. With `sync: live`, `dtype`."""
+    """Precision of the weights that are sent to be sampled from; with `sync: live`, `dtype`."""
     rollout_compute_dtype: DType | None = None
     """Precision of the forward pass that samples; `null`: `rollout_dtype`. With `float32` only weights are
     rounded, which a CPU without 16-bit arithmetic computes several times faster."""
     rounding: Rounding = "nearest"
     """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
-    sync: Literal["merged", "adapter", "live"] = "merged"
-    """What samples: `merged` weights; the base beside each method's exact low-rank `adapter`; or, `live`, the
-    policy itself, in the precision `dtype`: nothing is sent and nothing rounded."""
+    sync: Literal["live", "merged", "adapter"] = "live"
+    """What samples: `live`, the policy itself, in the precision `dtype`: nothing is sent and nothing rounded;
+    `merged` weights; or the base beside each method's exact low-rank `adapter`. The default is `merged` where
+    `rollout_dtype` differs from `dtype`, or `rollout_compute_dtype` or stochastic `rounding` is set, because
+    only weights that are sent can have that; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
     tokens_per_microbatch: PositiveInt = 1024
@@ -172,6 +185,10 @@ class Training(Settings):
     memory: on SmolLM2 (135M, LoRA, float32), 3 MB for each. A longer sequence is a pass of its own."""
     rollout_batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    batching: Batching = "static"
+    """`static`: completions are sampled in batches that start together, and leave them as they end.
+    `continuous`: one that ends makes room for the next, by `transformers`' paged engine, which needs full
+    attention in every layer. The samples are the same but for rounding."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass to save memory."""
     checkpoint_every: PositiveInt = 10
@@ -188,7 +205,9 @@ class Training(Settings):
             return handler(data)
         algorithm = data.get("algorithm", "dapo")
         brought = next((brings for name, brings in ALGORITHM_DEFAULTS.items() if name == algorithm), {})
-        if data.get("sync") == "live":  # the policy samples as it is
+        if "sync" not in data and _concerns_sent_weights(data):
+            brought = {**brought, "sync": "merged"}
+        elif data.get("sync", "live") == "live":  # the policy samples as it is
             brought = {**brought, "rollout_dtype": data.get("dtype", "float32")}
         training = handler({**brought, **data})
         training.__pydantic_fields_set__.intersection_update(data)
@@ -269,6 +288,8 @@ class Evaluation(EvaluationPreset):
     """Name -> benchmark."""
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    batching: Batching = "static"
+    """As in `training`."""
     dtype: DType = "float32"
     """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
     merged_dtype: DType | None = None

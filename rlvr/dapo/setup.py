@@ -182,6 +182,7 @@ def make_sampling(
             tokenizer,
             training.rollout_batch_size,
             training.dtype,
+            training.batching,
         )
         return live, LiveSync(method, policy)
     engine = make_engine(
@@ -191,6 +192,7 @@ def make_sampling(
         dtype=training.rollout_compute_dtype or training.rollout_dtype,
         weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
+        batching=training.batching,
     )
     sync = WeightSync(method, policy, engine, training.sync, training.rounding, config.train_seed)
     return engine, sync

@@ -216,6 +216,7 @@ def _serve(config: GenerateConfig, served: Served, tokenizer: "PreTrainedTokeniz
         dtype=config.dtype,
         weight_dtype=config.merged_dtype if merges else None,
         batch_size=config.batch_size,
+        batching=config.batching,
         adapter=None if merges else adapter,
     )
     if merges and adapter:

@@ -193,6 +193,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             sampling=_with_length(evaluation.sampling, benchmark.max_new_tokens),
             prompt=_prompt(plan, "evaluation.prompt", prompt),
             batch_size=evaluation.batch_size,
+            batching=evaluation.batching,
             dtype=evaluation.dtype,
             merged_dtype=benchmark.merged_dtype or evaluation.merged_dtype,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,

@@ -43,7 +43,7 @@ class Completion:
     finish_reason: FinishReason
     """`stop`: the model ended it; `length`: truncated at `max_new_tokens`."""
     seconds: float
-    """Wall time of its batch divided by the size of the batch."""
+    """Wall time of its batch, or of its call where batching is continuous, divided by their number."""
 
 
 class Engine(Protocol):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from rlvr.config.schema import DType
+from rlvr.config.schema import Batching, DType
 from rlvr.rollout.engines.base import LoadedEngine
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def make_engine(
     batch_size: int,
     weight_dtype: DType | None = None,
     adapter: Path | None = None,
+    batching: Batching = "static",
 ) -> LoadedEngine:
     """Return an engine that serves the weights of a prepared model folder, or an exported run on it.
 
@@ -33,6 +34,7 @@ def make_engine(
         weight_dtype: precision to which all weights are rounded; None: ``dtype`` for the model, and an
             adapter as it is saved.
         adapter: exported run to serve as its users load it, an adapter beside the model and not merged.
+        batching: whether completions start together or one that ends makes room for the next.
 
     Raises:
         UserError: the folder holds no model, or the other no exported run.
@@ -49,4 +51,4 @@ def make_engine(
             if adapter:
                 load_exported(served, adapter)
             rounded = cast("torch.dtype", getattr(torch, weight_dtype)) if weight_dtype else None
-            return TransformersEngine(served, tokenizer, batch_size, rounded)
+            return TransformersEngine(served, tokenizer, batch_size, rounded, batching)

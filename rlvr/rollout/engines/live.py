@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import DType, Sampling
+from rlvr.config.schema import Batching, DType, Sampling
 from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Completion, Request, Tokens
+from rlvr.rollout.engines.build_once import building_once
 from rlvr.rollout.engines.transformers import CompletionSampler
 
 
@@ -26,6 +27,7 @@ class LiveEngine(CompletionSampler):
         tokenizer: as for :class:`CompletionSampler`.
         batch_size: likewise.
         dtype: precision of the forward pass in training.
+        batching: as for :class:`CompletionSampler`.
     """
 
     def __init__(
@@ -35,8 +37,9 @@ class LiveEngine(CompletionSampler):
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         dtype: DType,
+        batching: Batching = "static",
     ) -> None:
-        super().__init__(model, tokenizer, batch_size, exact=dtype == "float32")
+        super().__init__(model, tokenizer, batch_size, dtype == "float32", batching)
         self.policy, self.dtype = policy, dtype
 
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
@@ -58,7 +61,7 @@ class LiveEngine(CompletionSampler):
         self.policy.eval()
         self.model.generation_config = GenerationConfig()
         try:
-            with autocast(self.policy, self.dtype):
+            with autocast(self.policy, self.dtype), building_once(self.policy):
                 yield
         finally:
             self.model.generation_config = defaults

@@ -1,13 +1,6 @@
-"""The engine that runs everywhere: `transformers` generation with a seed per completion.
+"""The engine that runs everywhere: models of `transformers`, with a seed per completion."""
 
-A completion does not depend on its batch. It has random numbers of its own (`SeededSampling`), and on a CPU
-the probabilities that they are compared with are the same in every batch to the last bit. Two things could
-change them by rounding: padding shifts the sums of the attention, so all batches of a call have one width;
-and matrix products of very few rows are computed in another order, so no batch is that small. A GPU may
-choose its kernels by batch size; there, two batch sizes can differ by rounding and, rarely, in a token.
-"""
-
-import inspect
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,25 +8,17 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    DynamicCache,
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import Sampling
+from rlvr.config.schema import Batching, Sampling
 from rlvr.errors import UserError
 from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids
 from rlvr.rollout.engines.base import Completion, Request, Tokens
+from rlvr.rollout.engines.continuous import check_paged, decode_continuously
+from rlvr.rollout.engines.static import Decoded, decode_batch
 
-LEAST_ROWS = 4
-"""Minimum rows of a batch; smaller batches are filled with copies of their last request."""
+logger = logging.getLogger(__name__)
 
 CHECKED_TOKENS = 64
 """Tokens of the first call that are compared with a forward pass without cache and padding."""
@@ -47,6 +32,7 @@ class CompletionSampler:
         tokenizer: its tokenizer.
         batch_size: completions sampled at once.
         exact: whether all is computed in float32.
+        batching: whether completions start together or one that ends makes room for the next.
     """
 
     def __init__(
@@ -55,8 +41,12 @@ class CompletionSampler:
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         exact: bool,
+        batching: Batching = "static",
     ) -> None:
+        if batching == "continuous":
+            check_paged(model)
         self.model = model
+        self.batching = batching
         self.exact = exact
         self.tokenizer = tokenizer
         self.batch_size = batch_size
@@ -102,12 +92,12 @@ class CompletionSampler:
     def _generate(
         self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int
     ) -> list[Completion]:
-        completions: list[Completion] = []
-        width = max([longest_prompt, *(len(request.prompt_ids) for request in requests)])
-        for start in range(0, len(requests), self.batch_size):
-            batch = requests[start : start + self.batch_size]
-            completions += self._generate_batch(batch, sampling, width)
+        if self.batching == "continuous":
+            completions = self._continuously(requests, sampling)
+        else:
+            completions = self._in_batches(requests, sampling, longest_prompt)
         if requests and not self.checked:
+            logger.info("sampling by %s batching, %d completions at once", self.batching, self.batch_size)
             self._check(requests, completions, sampling.logit_divisor)
         return completions
 
@@ -134,57 +124,32 @@ class CompletionSampler:
             )
         self.checked = True
 
-    @torch.no_grad()
-    def _generate_batch(self, batch: Sequence[Request], sampling: Sampling, width: int) -> list[Completion]:
+    def _in_batches(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int
+    ) -> list[Completion]:
+        completions: list[Completion] = []
+        width = max([longest_prompt, *(len(request.prompt_ids) for request in requests)])
+        for start in range(0, len(requests), self.batch_size):
+            batch, started = requests[start : start + self.batch_size], time.perf_counter()
+            decoded = decode_batch(self.model, batch, sampling, self.end_ids, width)
+            completions += self._completions(decoded, started)
+        return completions
+
+    def _continuously(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         started = time.perf_counter()
-        device = self.model.device
-        filled = [*batch, *[batch[-1]] * (LEAST_ROWS - len(batch))]
-        prompts, mask = left_padded([request.prompt_ids for request in filled], self.end_ids[0], width)
-        chooser = SeededSampling([request.seed for request in filled], sampling, width, device)
-        output = cast(Any, self.model).generate(
-            prompts.to(device),
-            attention_mask=mask.to(device),
-            past_key_values=self._prefill(prompts.to(device), mask.to(device)),
-            logits_processor=LogitsProcessorList([chooser]),
-            generation_config=GenerationConfig(
-                do_sample=False,
-                max_new_tokens=sampling.max_new_tokens,
-                eos_token_id=self.end_ids,
-                pad_token_id=self.end_ids[0],
-            ),
-        )
-        rows = output[: len(batch), width:].tolist()
-        logprobs = torch.stack(chooser.logprobs, dim=1)[: len(batch)].tolist()
-        seconds = (time.perf_counter() - started) / len(batch)
-        return [self._completion(row, values, seconds) for row, values in zip(rows, logprobs, strict=True)]
+        decoded = decode_continuously(self.model, requests, sampling, self.end_ids, self.batch_size)
+        return self._completions(decoded, started)
 
-    def _prefill(self, prompts: Tensor, mask: Tensor) -> DynamicCache | None:
-        """Run each distinct prompt once, except for its last token, and share its keys and values.
+    def _completions(self, decoded: Sequence[Decoded], started: float) -> list[Completion]:
+        seconds = (time.perf_counter() - started) / max(len(decoded), 1)
+        return [self._completion(one, seconds) for one in decoded]
 
-        The completions of a group have the same prompt, which would otherwise be computed G times. None where
-        the inner model takes no such cache: each completion's prompt is then computed for itself.
-        """
-        inner = self.model.base_model
-        accepted = inspect.signature(inner.forward).parameters
-        if "past_key_values" not in accepted:
-            return None
-        unique, rows = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
-        ids, present = unique[0, :, :-1], unique[1, :, :-1]
-        cache = DynamicCache(config=self.model.config)
-        if ids.shape[1]:
-            keywords = {"input_ids": ids, "attention_mask": present, "past_key_values": cache}
-            if "position_ids" in accepted:
-                keywords["position_ids"] = (present.cumsum(dim=1) - 1).clamp(min=0)
-            inner(**keywords)
-            cache.reorder_cache(rows)
-        return cache
-
-    def _completion(self, row: list[int], logprobs: list[float], seconds: float) -> Completion:
-        length = next((i + 1 for i, token in enumerate(row) if token in self.end_ids), None)
-        tokens = row[:length]
+    def _completion(self, decoded: Decoded, seconds: float) -> Completion:
+        length = next((i + 1 for i, token in enumerate(decoded.token_ids) if token in self.end_ids), None)
+        tokens = decoded.token_ids[:length]
         return Completion(
             token_ids=tokens,
-            logprobs=logprobs[: len(tokens)],
+            logprobs=decoded.logprobs[: len(tokens)],
             text=cast(str, self.tokenizer.decode(tokens, skip_special_tokens=True)),  # one sequence, one text
             finish_reason="length" if length is None else "stop",
             seconds=seconds,
@@ -199,6 +164,7 @@ class TransformersEngine(CompletionSampler):
         tokenizer: its tokenizer.
         batch_size: as for :class:`CompletionSampler`.
         weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
+        batching: as for :class:`CompletionSampler`.
     """
 
     def __init__(
@@ -207,9 +173,10 @@ class TransformersEngine(CompletionSampler):
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
         weight_dtype: torch.dtype | None = None,
+        batching: Batching = "static",
     ) -> None:
         owned = cast(PreTrainedModel, model.eval().requires_grad_(False))
-        super().__init__(owned, tokenizer, batch_size, exact=model.dtype == torch.float32)
+        super().__init__(owned, tokenizer, batch_size, model.dtype == torch.float32, batching)
         self.weight_dtype = weight_dtype or model.dtype
         if weight_dtype is not None:
             for parameter in model.parameters():
@@ -256,55 +223,3 @@ class TransformersEngine(CompletionSampler):
     def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
         """Return the factors of a layer as they are served."""
         return self.updates[layer]
-
-
-class SeededSampling(LogitsProcessor):
-    """Samples each token by inverting the cumulative distribution at a seeded uniform number.
-
-    Every completion has its own uniforms, so it is the same in any batch. Masking all other tokens makes
-    greedy decoding take the sampled one. At temperature 0 that is the most probable token, the first of
-    equally probable ones: seed and top-p change nothing, and log-probabilities are those of temperature 1.
-    """
-
-    def __init__(self, seeds: list[int], sampling: Sampling, prompt_width: int, device: torch.device) -> None:
-        """Make ``uniforms [batch, max_new_tokens]``, one row per seed."""
-        rows = [
-            torch.rand(
-                sampling.max_new_tokens, dtype=torch.float64, generator=torch.Generator().manual_seed(s)
-            )
-            for s in seeds
-        ]
-        self.uniforms = torch.stack(rows).to(device)
-        self.greedy = sampling.greedy
-        self.temperature = TemperatureLogitsWarper(sampling.logit_divisor)
-        self.nucleus = TopPLogitsWarper(sampling.top_p) if sampling.top_p < 1 else None
-        self.prompt_width = prompt_width
-        self.logprobs: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return scores [batch, vocabulary] in which only the sampled token is finite."""
-        scaled = self.temperature(input_ids, scores.float())
-        if self.greedy:
-            sampled = scaled.argmax(dim=-1, keepdim=True)
-        else:
-            kept = self.nucleus(input_ids, scaled) if self.nucleus else scaled
-            sampled = self._sampled(kept, input_ids.shape[1] - self.prompt_width)
-        self.logprobs.append(scaled.log_softmax(dim=-1).gather(1, sampled).squeeze(1))
-        return torch.full_like(scores, -torch.inf).scatter(1, sampled, 0.0)
-
-    def _sampled(self, scores: Tensor, position: int) -> Tensor:
-        """Return the sampled tokens [batch, 1] at a position of the completion."""
-        uniform = self.uniforms[:, position, None]
-        cumulative = scores.double().softmax(dim=-1).cumsum(dim=-1)
-        sampled = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-        return sampled.clamp(max=scores.shape[-1] - 1)
-
-
-def left_padded(sequences: Sequence[Sequence[int]], padding: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return ``ids`` and ``mask`` [sequences, width], padded on the left."""
-    ids = torch.full((len(sequences), width), padding)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        ids[row, width - len(sequence) :] = torch.tensor(sequence)
-        mask[row, width - len(sequence) :] = 1
-    return ids, mask

@@ -21,7 +21,7 @@ from rlvr.files import write_json
 from rlvr.methods import get_method
 from rlvr.models.load import load_model
 from rlvr.models.tiny import build_tokenizer
-from rlvr.rollout.engines.transformers import TransformersEngine
+from rlvr.rollout.engines.transformers import CompletionSampler, TransformersEngine
 from tests.helpers.causal_models import causal_model
 from tests.helpers.forked_trainer import even_sum
 
@@ -157,7 +157,7 @@ class TwoDevices(TransformersEngine):
 
 def test_device_seconds_count_the_devices_of_trainer_and_engine(tiny_folder, tmp_path, data, monkeypatch):
     monkeypatch.setattr("rlvr.rollout.engines.transformers.TransformersEngine", TwoDevices)
-    config = config_at(tmp_path / "config.json", steps=1)
+    config = config_at(tmp_path / "config.json", steps=1, sync="merged")
     train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
     info = read_record(tmp_path / "run/run.json", RunRecord).run_info
     assert info.devices == 2, "the device that both use counts once"
@@ -349,7 +349,7 @@ def trained(folder: Path, method: str, tiny_folder: Path, data: Path, **training
 
 @pytest.mark.parametrize("method", ["full", "lora", "dora", "ia3"])
 def test_in_float32_nothing_is_lost_between_trainer_and_engine(tmp_path, tiny_folder, data, method):
-    log = trained(tmp_path, method, tiny_folder, data)
+    log = trained(tmp_path, method, tiny_folder, data, sync="merged")
     assert (log["sync/update_norm"] > 0).all()
     assert (log["sync/noise_to_signal"] == 0).all()
     assert log["sync/canary_kl"].max() < 1e-8
@@ -369,7 +369,7 @@ def test_a_merge_into_bfloat16_loses_what_an_adapter_keeps(tmp_path, tiny_folder
 @pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "vera", "miss"])
 def test_a_hot_loaded_adapter_trains_as_merged_weights_do(tmp_path, tiny_folder, data, method):
     (tmp_path / "m").mkdir(), (tmp_path / "a").mkdir()
-    merged = trained(tmp_path / "m", method, tiny_folder, data)
+    merged = trained(tmp_path / "m", method, tiny_folder, data, sync="merged")
     hot_loaded = trained(tmp_path / "a", method, tiny_folder, data, sync="adapter")
     assert hot_loaded["sync/canary_kl"].max() < 1e-8
     assert hot_loaded["rollout/mismatch_kl"].max() < 1e-8
@@ -380,7 +380,7 @@ def test_an_engine_that_keeps_the_base_weights_stops_the_run(tmp_path, tiny_fold
     """Seen elsewhere: the sync sent nothing, without an error, and the base model sampled all rollouts."""
     monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: list(weights))
     with pytest.raises(UserError, match="does not hold the weights"):
-        trained(tmp_path, "lora", tiny_folder, data)
+        trained(tmp_path, "lora", tiny_folder, data, sync="merged")
     assert not (tmp_path / "lora").exists()
 
 
@@ -390,19 +390,20 @@ def test_an_engine_that_hides_it_is_caught_by_the_canary(tmp_path, tiny_folder, 
     monkeypatch.setattr(TransformersEngine, "load_weights", lambda self, weights: sent.update(weights))
     monkeypatch.setattr(TransformersEngine, "held_weight", lambda self, name: sent[name])
     with pytest.raises(UserError, match="on the canary after the sync"):
-        trained(tmp_path, "lora", tiny_folder, data, mismatch_alarm=1e-7)
+        trained(tmp_path, "lora", tiny_folder, data, sync="merged", mismatch_alarm=1e-7)
 
 
-def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, monkeypatch):
+@pytest.mark.parametrize("sync", ["live", "merged"])
+def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, monkeypatch, sync):
     """The weights are correct, but the engine samples at another temperature than it was told."""
-    generate = TransformersEngine.generate
+    generate = CompletionSampler.generate
 
     def hot(self, requests, sampling):
         return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}))
 
-    monkeypatch.setattr(TransformersEngine, "generate", hot)
+    monkeypatch.setattr(CompletionSampler, "generate", hot)
     with pytest.raises(UserError, match="on the rollouts of step 0"):
-        trained(tmp_path, "lora", tiny_folder, data)
+        trained(tmp_path, "lora", tiny_folder, data, sync=sync)
 
 
 def test_truncated_importance_sampling_is_one_where_nothing_differs(tmp_path, tiny_folder, data):
@@ -421,12 +422,13 @@ def test_noise_in_training_is_no_mismatch(tmp_path, tiny_folder, data, method):
     assert pd.read_parquet(tmp_path / "run/train_log.parquet")["rollout/mismatch_kl"].max() < 1e-8
 
 
-def test_an_engine_whose_numbers_overflow_stops_the_run(tmp_path, tiny_folder, data, monkeypatch):
+@pytest.mark.parametrize("sync", ["live", "merged"])
+def test_an_engine_whose_numbers_overflow_stops_the_run(tmp_path, tiny_folder, data, monkeypatch, sync):
     monkeypatch.setattr(
-        TransformersEngine, "score", lambda self, tokens, t: [float("nan")] * len(tokens.completion_ids)
+        CompletionSampler, "score", lambda self, tokens, t: [float("nan")] * len(tokens.completion_ids)
     )
     with pytest.raises(UserError, match="is nan nats"):
-        trained(tmp_path, "lora", tiny_folder, data)
+        trained(tmp_path, "lora", tiny_folder, data, sync=sync)
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "full"])

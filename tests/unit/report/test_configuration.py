@@ -43,7 +43,7 @@ def test_shared_settings_are_shown_once(page):
         "Rollouts": "temperature 1, top-p 1, at most 40 tokens",
         "Training precision": "float32",
         "Rollout precision": "float32",
-        "Weight sync": "merged",
+        "Weight sync": "live",
         "Adapted layers": "q, v",
         "Evaluation sampling": "temperature 0.6, top-p 0.95, at most 40 tokens",
         "Evaluation precision": "bfloat16",

@@ -5,8 +5,10 @@ import torch
 
 from rlvr.config.schema import Sampling
 from rlvr.dapo.head import plain_model
+from rlvr.methods import methods
 from rlvr.models.autocast import autocast
 from rlvr.models.tiny import build_tokenizer
+from rlvr.rollout.engines import build_once
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.live import LiveEngine
 from rlvr.rollout.sync import LiveSync
@@ -91,3 +93,39 @@ def test_dropout_is_off_while_the_policy_samples():
     assert any(isinstance(module, torch.nn.Dropout) for module in policy.modules())
     engine = engine_of(policy, "float32")
     assert largest_difference(engine, policy, "float32") <= TOLERANCE["float32"]
+
+
+@pytest.mark.parametrize("name", sorted(methods()))
+def test_what_is_built_once_is_the_same_to_the_last_bit(name, monkeypatch):
+    """Before and after training, so that nothing of the older parameters is kept."""
+    method, policy = method_of(name), policy_of(name)
+    engine = engine_of(policy, "float32")
+    for _ in range(2):
+        once = engine.generate(REQUESTS, SAMPLING)
+        with monkeypatch.context() as patch:
+            patch.setattr(build_once, "BUILDERS", ())
+            each_time = engine.generate(REQUESTS, SAMPLING)
+        assert [(c.token_ids, c.logprobs) for c in once] == [(c.token_ids, c.logprobs) for c in each_time]
+        train(method, policy)
+
+
+@pytest.mark.parametrize(
+    ("name", "builder"),
+    [("dora", "get_weight_norm"), ("fourierft", "get_delta_weight"), ("oft", "_cayley_batch")],
+)
+def test_a_weight_is_built_once_while_the_policy_samples(name, builder, monkeypatch):
+    policy = policy_of(name)
+    (kind, *_), calls = {type(m) for m in policy.modules() if hasattr(type(m), builder)}, []
+    layers = sum(isinstance(module, kind) for module in policy.modules())
+    original = getattr(kind, builder)
+
+    def counted(self, *arguments, **keywords):
+        calls.append(builder)
+        return original(self, *arguments, **keywords)
+
+    monkeypatch.setattr(kind, builder, counted)
+    engine = engine_of(policy, "float32")
+    engine.checked = True
+    engine.generate(REQUESTS, SAMPLING)
+    assert len(calls) == layers
+    assert not any(builder in vars(module) for module in policy.modules()), "kept after sampling"
