@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
-from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
+from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
 from rlvr.config.presets import MethodChoices
 from rlvr.config.values import Beta, Day, Fraction, Name, Rounding, Seed, Settings
@@ -152,6 +152,9 @@ class Training(Settings):
     """Longer prompts: `stop` before training, or `drop` the problem and count it in `run.json`."""
     dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
+    engine: EngineName = "transformers"
+    """What samples the rollouts; `vllm` is for GPUs and long completions, and is installed beside the rest
+    (docs/engines.md)."""
     rollout_dtype: DType = "float32"
     """Precision of the sampling weights; the same for all methods of a study. With `sync: live`, `dtype`."""
     rollout_compute_dtype: DType | None = None
@@ -161,7 +164,7 @@ class Training(Settings):
     """How weights are rounded to `rollout_dtype`; `stochastic`: up or down, right on average."""
     sync: Literal["merged", "adapter", "live"] = "merged"
     """What samples: `merged` weights; the base beside each method's exact low-rank `adapter`; or, `live`, the
-    policy itself, in the precision `dtype`: nothing is sent and nothing rounded."""
+    policy itself, in the precision `dtype`: nothing is sent and nothing rounded (not with `engine: vllm`)."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
     tokens_per_microbatch: PositiveInt = 16384
@@ -184,6 +187,8 @@ class Training(Settings):
             return handler(data)
         algorithm = data.get("algorithm", "dapo")
         brought = next((brings for name, brings in ALGORITHM_DEFAULTS.items() if name == algorithm), {})
+        if data.get("engine") == "vllm":  # it cannot sample from the policy itself
+            brought = {**brought, "sync": "merged"}
         if data.get("sync") == "live":  # the policy samples as it is
             brought = {**brought, "rollout_dtype": data.get("dtype", "float32")}
         training = handler({**brought, **data})
@@ -265,6 +270,8 @@ class Evaluation(EvaluationPreset):
     """Name -> benchmark."""
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    engine: EngineName = "transformers"
+    """What samples the completions; `vllm` serves merged weights (docs/engines.md)."""
     dtype: DType = "float32"
     """Precision in which a run is evaluated, loaded as its users load it: an adapter is not merged."""
     merged_dtype: DType | None = None
@@ -283,6 +290,15 @@ class Evaluation(EvaluationPreset):
                     f"{key}: weights rounded to {dtype} would be rounded again to dtype: {self.dtype}; "
                     "set dtype: float32, or the same"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _merges_for_an_engine_without_adapters(self) -> "Evaluation":
+        merged = self.merged_dtype or all(one.merged_dtype for one in self.benchmarks.values())
+        if self.engine == "vllm" and self.dtype != "float32" and not merged:
+            raise ValueError(
+                f"engine: vllm serves merged weights; set merged_dtype: {self.dtype}, or engine: transformers"
+            )
         return self
 
     @model_validator(mode="after")

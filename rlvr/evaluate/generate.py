@@ -113,8 +113,9 @@ def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: i
     """
     config, model, adapter = inputs.config, inputs.model, inputs.adapter
     merges = config.merged_dtype is not None or config.dtype == "float32"
+    longest = prompt_width + config.sampling.max_new_tokens
     engine = make_engine(
-        "transformers",
+        config.engine,
         model,
         tokenizer,
         dtype=config.dtype,
@@ -122,6 +123,7 @@ def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: i
         batch_size=config.batch_size,
         adapter=None if merges else adapter,
         prompt_width=prompt_width,
+        longest=longest,
     )
     if merges and adapter:
         engine.load_weights(exported_weights(load_model(model, "float32"), adapter))

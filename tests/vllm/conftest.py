@@ -1,0 +1,43 @@
+"""Real vLLM engines on small models. Skipped where vLLM is not installed; `make test-vllm` installs it."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from rlvr.files import write_json
+from rlvr.models.load import load_tokenizer
+from rlvr.models.tiny import build_tokenizer
+from tests.helpers.families import family_model
+
+if importlib.util.find_spec("vllm") is None:
+    pytest.skip("vLLM is not installed; run: make test-vllm", allow_module_level=True)
+
+from rlvr.rollout.engines.vllm import VllmEngine
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that `tests.helpers.small_methods` trains, as a prepared folder."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    family_model("qwen2").save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    write_json(folder / "provenance.json", {"sha256": "test"})
+    return folder
+
+
+def engine_on(folder: Path, **options) -> VllmEngine:
+    settings = {"dtype": "float32", "weight_dtype": "float32", "batch_size": 32, "longest": 64} | options
+    return VllmEngine(folder, load_tokenizer(folder), **settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_folder: Path) -> VllmEngine:
+    """vLLM on the built-in architecture; tests leave it with the weights of the folder."""
+    return engine_on(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def small_engine(small_folder: Path) -> VllmEngine:
+    """vLLM on the model of `small_methods`, for merged weights."""
+    return engine_on(small_folder)
