@@ -1,7 +1,7 @@
 """Weight sync: sends the trained weights to the engine and checks that it serves them.
 
-The engine takes all weights in one stream, and is then asked for each: what it holds must have the fingerprint of
-what it was sent (:mod:`rlvr.rollout.fingerprint`), so that no second copy is kept for the comparison.
+The engine takes all weights in one stream, and is then asked for each: what it holds must have the
+fingerprint of what it was sent (:mod:`rlvr.rollout.fingerprint`), so no second copy is kept to compare.
 
 Weights are merged out of place (:mod:`rlvr.methods.weights`), so the policy's base weights are never changed:
 there is nothing to restore and nothing can drift. Where the policy itself samples, nothing is sent.
@@ -9,6 +9,7 @@ there is nothing to restore and nothing can drift. Where the policy itself sampl
 
 import math
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -112,7 +113,9 @@ class WeightSync(Sync):
                 squares.append(_squares_of(rounded, weight, self.untrained[name].to(weight)))
                 yield name, rounded
 
-        self.engine.load_weights(stream())
+        weights = stream()
+        self.engine.load_weights(weights)
+        deque(weights, maxlen=0)  # what the engine did not take is checked too
         for name, expected in sent.items():
             _require_equal(name, self.engine.held_weight(name), expected)
         yield from squares
@@ -130,7 +133,9 @@ class WeightSync(Sync):
                 squares.append(_squares_of(served, up @ down, torch.zeros_like(served)))
                 yield name, rounded
 
-        self.engine.load_updates(stream())
+        updates = stream()
+        self.engine.load_updates(updates)
+        deque(updates, maxlen=0)
         for name, expected in sent.items():
             for held, factor in zip(self.engine.held_update(name), expected, strict=True):
                 _require_equal(name, held, factor)

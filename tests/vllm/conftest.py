@@ -26,15 +26,20 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+STARTED: list[VllmEngine] = []
+"""All engines: vLLM tears down what the engines of a process share as soon as one of them is deleted."""
+
+
 def engine_on(folder: Path, **options) -> VllmEngine:
     settings = {"dtype": "float32", "weight_dtype": "float32", "batch_size": 32, "longest": 64} | options
-    return VllmEngine(folder, load_tokenizer(folder), **settings)
+    STARTED.append(VllmEngine(folder, load_tokenizer(folder), **settings))
+    return STARTED[-1]
 
 
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_folder: Path) -> VllmEngine:
     """vLLM on the built-in architecture; tests leave it with the weights of the folder."""
-    return engine_on(tiny_folder)
+    return engine_on(tiny_folder, longest=256)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 NO_VLLM = (
-    "engine vllm: vLLM is not installed in this environment; install it beside the rest (docs/engines.md), or use "
-    "engine: transformers"
+    "engine vllm: vLLM is not installed in this environment; install it beside the rest (docs/engines.md), "
+    "or use engine: transformers"
 )
 
 
@@ -52,8 +52,8 @@ def make_engine(
         lora_rank: largest rank of the low-rank updates that vLLM is to be sent; 0: none.
 
     Raises:
-        UserError: the folder holds no model, or the other no exported run; or vLLM is not installed, or cannot
-            serve the model.
+        UserError: the folder holds no model, or the other no exported run; or vLLM is not installed, or
+            cannot serve the model.
     """
     if reason := missing_engine(name):
         raise UserError(reason)
@@ -75,6 +75,6 @@ def make_engine(
 
             if adapter:
                 raise UserError(
-                    "engine vllm serves merged weights; set merged_dtype, or engine: transformers"
+                    "engine vllm serves merged weights; set evaluation.merged_dtype, or engine: transformers"
                 )
             return VllmEngine(model, tokenizer, dtype, weight_dtype or dtype, batch_size, longest, lora_rank)

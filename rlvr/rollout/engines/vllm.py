@@ -1,10 +1,10 @@
 """The engine for long completions and GPUs: vLLM in the trainer's own process, on the trainer's device.
 
-Its weights are pushed, never read by vLLM: at the start those of the model folder, after every update the whole
-policy again (`reload_weights`, the same in vLLM 0.32 and 0.33; what differs between the two serves transfers
-between processes). What vLLM holds can be read back, whatever its layout. Completions have a seed each, their
-log-probabilities are those of the policy at the sampling temperature, and each must be sampled by the weights
-of the last sync alone.
+Its weights are pushed, never read by vLLM: at the start those of the model folder, after every update the
+whole policy again (`reload_weights`, the same in vLLM 0.32 and 0.33; what differs between the two is for
+transfers between processes). What vLLM holds can be read back, whatever its layout. Every completion has a
+seed of its own, its log-probabilities are those of the policy at the sampling temperature, and it must be
+sampled by the weights of the last sync alone.
 """
 
 import json
@@ -28,7 +28,7 @@ from rlvr.errors import UserError
 from rlvr.models.load import best_device, end_token_ids, load_on_meta
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 from rlvr.rollout.engines.vllm_start import import_vllm, start_llm
-from rlvr.rollout.engines.vllm_weights import BaseWeights, held, held_factors, repack_tied_head
+from rlvr.rollout.engines.vllm_weights import BaseWeights, HeldWeights, held_factors, repack_tied_head
 from rlvr.rollout.fingerprint import fingerprint
 
 Result = TypeVar("Result")
@@ -75,6 +75,7 @@ class VllmEngine:
         self.syncs, self.asleep = 0, False
         self.adapter: Any = None
         self.ranks: dict[str, int] = {}
+        self.held = HeldWeights(self.base.shapes)
         self.load_weights([])
         self._check_base()
 
@@ -98,8 +99,8 @@ class VllmEngine:
         """
         if 0 < sampling.temperature < LEAST_TEMPERATURE:
             raise UserError(
-                f"sampling.temperature {sampling.temperature:g}: vLLM samples at {LEAST_TEMPERATURE} at least; "
-                "set 0 (greedy), or engine: transformers"
+                f"sampling.temperature {sampling.temperature:g}: vLLM samples at {LEAST_TEMPERATURE} at "
+                "least; set 0 (greedy), or engine: transformers"
             )
         started = time.perf_counter()
         prompts = [request.prompt_ids for request in requests]
@@ -125,7 +126,7 @@ class VllmEngine:
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
         """Return the log-probability of each completion token, through the same code that samples.
 
-        Each token is that of a request of its own, so that a stale prefix cache shows here as in a completion.
+        Each token is that of a request of its own, so a stale prefix cache shows here as in a completion.
         """
         prompt, completion = list(tokens.prompt_ids), list(tokens.completion_ids)
         outputs = self._run(
@@ -164,8 +165,8 @@ class VllmEngine:
         versions = [span.version for span in completion.weight_versions or ()]
         if versions != [self.version]:
             raise UserError(
-                f"a completion was sampled by the weights {versions or 'of no known version'}, not by those of "
-                f"the last sync, {self.version!r}: the policy that samples is not the policy that is trained"
+                f"a completion was sampled by the weights {versions or 'of no known version'}, not by those "
+                f"of the last sync, {self.version!r}: the policy that samples is not the one that is trained"
             )
 
     def _completion(self, output: Any, sampling: Sampling, seconds: float) -> Completion:
@@ -196,6 +197,7 @@ class VllmEngine:
             UserError: the model has no weight of that name.
         """
         self._wake(["weights"])
+        self.held.forget()
         with self._undisturbed():
             self.llm.collective_rpc(
                 "reload_weights",
@@ -209,7 +211,7 @@ class VllmEngine:
 
     def held_weight(self, name: str) -> Tensor:
         """Return a weight as it is served."""
-        return self._apply(lambda model: held(model, name, self.base.shapes))
+        return self._apply(lambda model: self.held(model, name))
 
     def load_updates(self, updates: Iterable[tuple[str, tuple[Tensor, Tensor]]]) -> None:
         """Serve layers as W + B A, as an adapter of a new name; the previous one is unloaded.
@@ -269,8 +271,8 @@ class VllmEngine:
         for name, weight in self.base:
             if fingerprint(self.held_weight(name)) != fingerprint(weight):
                 raise UserError(
-                    f"vLLM does not hold the weight {name!r} of the model that it was sent, so it cannot serve "
-                    "models of this family after an update; use engine: transformers"
+                    f"vLLM does not hold the weight {name!r} that it was sent, so it cannot serve models of "
+                    "this family after an update; use engine: transformers"
                 )
 
     def _apply(self, function: Callable[[nn.Module], Result]) -> Result:

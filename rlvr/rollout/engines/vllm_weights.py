@@ -1,7 +1,7 @@
 """Weights on their way to vLLM, and as vLLM holds them.
 
-vLLM fuses weights (query, key and value; gate and up), pads the vocabulary, and on a CPU packs matrices into a
-form that no code can read. A packed matrix shows in what it computes: the product with the identity is the
+vLLM fuses weights (query, key and value; gate and up), pads the vocabulary, and on a CPU packs matrices into
+a form that no code can read. A packed matrix shows in what it computes: the product with the identity is the
 matrix itself, to the last bit, since every sum has one term that is not zero.
 """
 
@@ -36,8 +36,8 @@ class BaseWeights:
         }
         if other := [name for name in names if name not in headers]:
             raise UserError(
-                f"{folder}: the parameter {other[0]!r} is stored under another name, by which vLLM could not be "
-                "sent its update; use engine: transformers for models of this family"
+                f"{folder}: the parameter {other[0]!r} is stored under another name, so that vLLM could not "
+                "be sent its update; use engine: transformers for models of this family"
             )
         self.dtype = dtype
         self.files = {name: headers[name][0] for name in names}
@@ -67,8 +67,8 @@ class BaseWeights:
             names = left.pop(group, [])
             if unknown := [name for name in given if name not in names]:
                 raise UserError(
-                    f"the served model has no weight {unknown[0]!r} that is still to be sent; the weights belong "
-                    "to another model, or are in another order"
+                    f"the served model has no weight {unknown[0]!r} that is still to be sent; the weights "
+                    "belong to another model, or are in another order"
                 )
             for name in names:
                 yield name, given[name] if name in given else self[name]
@@ -96,39 +96,47 @@ def repack_tied_head(model: nn.Module) -> None:
             module.quant_method.process_weights_after_loading(module)
 
 
-def held(model: nn.Module, name: str, shapes: dict[str, tuple[int, ...]]) -> Tensor:
-    """Return a weight as vLLM holds it.
+class HeldWeights:
+    """Reads weights as vLLM holds them.
 
     Args:
-        model: vLLM's model.
-        name: name in the plain model.
         shapes: shapes of all weights of the plain model.
-
-    Raises:
-        UserError: vLLM has no tensor that is this weight or its fusion with others.
     """
-    layer, kind = name.rpartition(".")[::2]
-    module, parts = _served(model, layer)
-    rows = 0
-    for part in parts:
-        if part == layer:
-            break
-        rows += shapes[f"{part}.{kind}"][0]
-    tensor = getattr(module, kind, None)
-    if not isinstance(tensor, Tensor):
-        raise UserError(
-            f"vLLM keeps the weight {name!r} in a form in which it cannot be checked; use engine: transformers "
-            "for models of this family"
-        )
-    if not tensor.numel():
-        tensor = _unpacked(module)
-    return tensor.detach()[rows : rows + shapes[name][0]].clone()
 
+    def __init__(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        self.shapes = shapes
+        self.unpacked: tuple[nn.Module, Tensor] | None = None
 
-def _unpacked(module: Any) -> Tensor:
-    """Return the matrix [out, in] of a layer that keeps it packed."""
-    dtype = module.weight.dtype
-    return module.quant_method.apply(module, torch.eye(module.input_size, dtype=dtype), None).T
+    def forget(self) -> None:
+        """Drop the matrix that was unpacked last; call before weights change."""
+        self.unpacked = None
+
+    def __call__(self, model: nn.Module, name: str) -> Tensor:
+        """Return a weight by its name in the plain model.
+
+        Raises:
+            UserError: vLLM has no tensor that is this weight or its fusion with others.
+        """
+        layer, _, kind = name.rpartition(".")
+        module, parts = _served(model, layer)
+        before = parts[: parts.index(layer)]
+        start = sum(self.shapes[f"{part}.{kind}"][0] for part in before)
+        tensor = getattr(module, kind, None)
+        if not isinstance(tensor, Tensor):
+            raise UserError(
+                f"vLLM keeps the weight {name!r} in a form in which it cannot be checked; use engine: "
+                "transformers for models of this family"
+            )
+        if not tensor.numel():
+            tensor = self._unpacked(module)
+        return tensor.detach()[start : start + self.shapes[name][0]].clone()
+
+    def _unpacked(self, module: Any) -> Tensor:
+        """Return the matrix [out, in] of a layer that keeps it packed."""
+        if self.unpacked is None or self.unpacked[0] is not module:
+            identity = torch.eye(module.input_size, dtype=module.weight.dtype)
+            self.unpacked = module, module.quant_method.apply(module, identity, None).T
+        return self.unpacked[1]
 
 
 def _served(model: Any, layer: str) -> tuple[Any, list[str]]:
