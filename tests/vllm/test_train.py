@@ -27,7 +27,7 @@ def data(tmp_path_factory) -> Path:
 def train_config(path: Path, method: str, **training) -> Path:
     settings = {
         **{"steps": 3, "prompts_per_step": 4, "group_size": 8, "learning_rate": 1e-3, "engine": "vllm"},
-        # Random rewards of length alone: the model is not pretrained, so no answer is correct.
+        # Rewards of length alone: the model is not pretrained, so no answer is correct.
         **{
             "sampling": {"max_new_tokens": 5},
             "soft_overlong": {"buffer_tokens": 4},
