@@ -8,12 +8,12 @@ import pytest
 from rlvr.files import write_json
 from rlvr.models.load import load_tokenizer
 from rlvr.models.tiny import build_tokenizer
+from rlvr.rollout.engines.vllm import VllmEngine
 from tests.helpers.families import family_model
 
-if importlib.util.find_spec("vllm") is None:
-    pytest.skip("vLLM is not installed; run: make test-vllm", allow_module_level=True)
-
-from rlvr.rollout.engines.vllm import VllmEngine
+NEEDS_VLLM = pytest.mark.skipif(
+    importlib.util.find_spec("vllm") is None, reason="vLLM is not installed; run: make test-vllm"
+)
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,9 @@ from rlvr.models.prepare import prepare_model
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.transformers import TransformersEngine
 from tests.helpers.paths import REPOSITORY
-from tests.vllm.conftest import engine_on
+from tests.vllm.conftest import NEEDS_VLLM, engine_on
 
+pytestmark = NEEDS_VLLM
 PROMPTS = [(9, 20, 31), (12, 40, 41, 42, 43, 44, 45), (60,), (33, 34) * 9]
 GREEDY = Sampling(temperature=0, max_new_tokens=24)
 

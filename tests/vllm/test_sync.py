@@ -14,8 +14,9 @@ from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.vllm_weights import BaseWeights
 from rlvr.rollout.sync import WeightSync
 from tests.helpers.small_methods import method_of, policy_of, train
-from tests.vllm.conftest import engine_on
+from tests.vllm.conftest import NEEDS_VLLM, engine_on
 
+pytestmark = NEEDS_VLLM
 SCORED = [Tokens([3, 1, 4, 1, 5, 9, 2, 6], [5, 3, 5, 8, 9, 7]), Tokens([2, 7, 18], [28, 18, 28, 4])]
 
 

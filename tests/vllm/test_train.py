@@ -12,7 +12,9 @@ from rlvr.config.resolved import GenerateConfig, TrainConfig
 from rlvr.data.problems import write_problems
 from rlvr.files import write_json
 from tests.helpers.paths import REPOSITORY
+from tests.vllm.conftest import NEEDS_VLLM
 
+pytestmark = NEEDS_VLLM
 PARAMETERS = {"lora": {"rank": 4, "alpha": 8}, "full": {}, "dora": {"rank": 4, "alpha": 8}}
 
 
@@ -87,8 +89,7 @@ def test_a_run_is_evaluated_with_vllm_as_with_transformers(tmp_path, tiny_folder
             engine=engine,
         )  # fmt: skip
         write_json(tmp_path / f"{engine}.json", config.model_dump(mode="json"))
-        run("generate", tmp_path / f"{engine}.json", "--model", tiny_folder, "--data", data,
-            "--adapter", adapter, "--checkpoints", tmp_path / engine,
-            "--output", tmp_path / f"{engine}.parquet")  # fmt: skip
-        rows[engine] = read_rows(tmp_path / f"{engine}.parquet", Sample)
+        run("generate", tmp_path / f"{engine}.json", "--model", tiny_folder, "--data", data, "--adapter",
+            adapter, "--checkpoints", tmp_path / "state", "--output", tmp_path / engine)  # fmt: skip
+        rows[engine] = read_rows(tmp_path / engine / "test.parquet", Sample)
     assert rows["vllm"]["text"].tolist() == rows["transformers"]["text"].tolist()

@@ -5,6 +5,7 @@ REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studie
 OUTPUTS: none
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.resolved import BASE, RunEntry
+from rlvr.config.studies import load_study
+from rlvr.errors import UserError
 from rlvr.files import content_hash
 from rlvr.planning import checks, notices, plan
 from rlvr.verify.graders.registry import grader_version
@@ -72,6 +75,17 @@ def trained_runs(study):
 
 def benchmarks_of(study):
     return plan_of(study).study.evaluation.benchmarks
+
+
+def benchmarks_of_studies():
+    """Return the benchmarks of every study; one that cannot be read is reported when it is asked for."""
+    found = {}
+    for path in sorted(Path("config/studies").glob("*.yaml")):
+        try:
+            found[path.stem] = load_study(path)[0].evaluation.benchmarks
+        except UserError:
+            continue
+    return found
 
 
 def run_of(wildcards):

@@ -32,7 +32,6 @@ def make_engine(
     longest: int,
     weight_dtype: DType | None = None,
     adapter: Path | None = None,
-    prompt_width: int = 0,
     lora_rank: int = 0,
 ) -> LoadedEngine:
     """Return an engine that serves the weights of a prepared model folder, or an exported run on it.
@@ -48,7 +47,6 @@ def make_engine(
             adapter as it is saved.
         adapter: exported run to serve as its users load it, an adapter beside the model and not merged; not
             with vLLM.
-        prompt_width: tokens to which prompts are padded at least; vLLM pads nothing.
         lora_rank: largest rank of the low-rank updates that vLLM is to be sent; 0: none.
 
     Raises:
@@ -69,7 +67,7 @@ def make_engine(
             if adapter:
                 load_exported(served, adapter)
             rounded = cast("torch.dtype", getattr(torch, weight_dtype)) if weight_dtype else None
-            return TransformersEngine(served, tokenizer, batch_size, prompt_width, rounded)
+            return TransformersEngine(served, tokenizer, batch_size, rounded)
         case "vllm":
             from rlvr.rollout.engines.vllm import VllmEngine
 

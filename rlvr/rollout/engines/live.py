@@ -36,7 +36,7 @@ class LiveEngine(CompletionSampler):
         batch_size: int,
         dtype: DType,
     ) -> None:
-        super().__init__(model, tokenizer, batch_size, prompt_width=0, exact=dtype == "float32")
+        super().__init__(model, tokenizer, batch_size, exact=dtype == "float32")
         self.policy, self.dtype = policy, dtype
 
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
@@ -44,10 +44,12 @@ class LiveEngine(CompletionSampler):
         with self._serving():
             return super().score(tokens, temperature)
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
         """Sample one completion per request, in order; see :meth:`CompletionSampler.generate`."""
         with self._serving():
-            return super().generate(requests, sampling)
+            return super().generate(requests, sampling, longest_prompt)
 
     @contextmanager
     def _serving(self) -> Iterator[None]:

@@ -46,8 +46,6 @@ class CompletionSampler:
         model: a plain model, perhaps with adapters in place.
         tokenizer: its tokenizer.
         batch_size: completions sampled at once.
-        prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
-            completions do not depend on how the requests are divided among calls.
         exact: whether all is computed in float32.
     """
 
@@ -56,14 +54,12 @@ class CompletionSampler:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
-        prompt_width: int,
         exact: bool,
     ) -> None:
         self.model = model
         self.exact = exact
         self.tokenizer = tokenizer
         self.batch_size = batch_size
-        self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
         self.checked = False
 
@@ -92,18 +88,22 @@ class CompletionSampler:
         logits = cast(Any, self.model)(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
         return logits.log_softmax(dim=-1).gather(1, ids[0, start:, None]).squeeze(1).tolist()
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Sample one completion per request, in order.
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
+        """Sample one completion per request, in order; prompts are padded to the longest.
 
         Raises:
             UserError: in the first call, the model fails or gives other probabilities in a batch.
         """
         with self._first_pass():
-            return self._generate(requests, sampling)
+            return self._generate(requests, sampling, longest_prompt)
 
-    def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def _generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int
+    ) -> list[Completion]:
         completions: list[Completion] = []
-        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
+        width = max([longest_prompt, *(len(request.prompt_ids) for request in requests)])
         for start in range(0, len(requests), self.batch_size):
             batch = requests[start : start + self.batch_size]
             completions += self._generate_batch(batch, sampling, width)
@@ -198,7 +198,6 @@ class TransformersEngine(CompletionSampler):
         model: owned by the engine from now on.
         tokenizer: its tokenizer.
         batch_size: as for :class:`CompletionSampler`.
-        prompt_width: likewise.
         weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
     """
 
@@ -207,11 +206,10 @@ class TransformersEngine(CompletionSampler):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
-        prompt_width: int = 0,
         weight_dtype: torch.dtype | None = None,
     ) -> None:
         owned = cast(PreTrainedModel, model.eval().requires_grad_(False))
-        super().__init__(owned, tokenizer, batch_size, prompt_width, exact=model.dtype == torch.float32)
+        super().__init__(owned, tokenizer, batch_size, exact=model.dtype == torch.float32)
         self.weight_dtype = weight_dtype or model.dtype
         if weight_dtype is not None:
             for parameter in model.parameters():

@@ -91,8 +91,12 @@ class VllmEngine:
 
     # --- sampling -------------------------------------------------------------------------------
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
         """Sample one completion per request, in order; with top-p below 1, log-probabilities are NaN.
+
+        Nothing is padded, so that ``longest_prompt`` is not needed.
 
         Raises:
             UserError: vLLM would sample otherwise than it is told to, or did.
