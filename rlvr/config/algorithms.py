@@ -89,10 +89,15 @@ def _impossible_steps(training: "Training") -> str | None:
             f"{training.prompts_per_step}: an update needs at least one group; choose fewer updates, or more "
             "prompts"
         )
-    return _rounds_what_is_not_sent(training)
+    return _impossible_sync(training)
 
 
-def _rounds_what_is_not_sent(training: "Training") -> str | None:
+def _impossible_sync(training: "Training") -> str | None:
+    if training.engine == "vllm" and training.sync == "live":
+        return (
+            "sync: live is impossible with engine: vllm, which samples from weights of its own; use sync: "
+            "merged (the default of that engine) or adapter, or engine: transformers"
+        )
     sampled = {"rollout_dtype": training.dtype, "rollout_compute_dtype": None, "rounding": "nearest"}
     for key, only in sampled.items():
         if training.sync == "live" and (value := getattr(training, key)) != only:

@@ -14,6 +14,9 @@ Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-
 DType = Literal["float32", "bfloat16", "float16"]
 """Precision of tensors, named as in PyTorch."""
 
+EngineName = Literal["transformers", "vllm"]
+"""Engine that samples completions (`rlvr/rollout/engines/`)."""
+
 RewardGrader = Literal["rlvr", "released-reward"]
 """Grader that gives the rewards in training: this project's, or the authors'."""
 

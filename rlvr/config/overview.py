@@ -24,7 +24,7 @@ _TITLED = {
     *("overlong_filtering", "importance_cap"),
     *("prompts_per_step", "group_size", "steps", "updates_per_step", "warmup_steps", "learning_rate"),
     *("weight_decay", "betas", "max_grad_norm", "sampling", "dtype", "rollout_dtype", "sync"),
-    *("rollout_compute_dtype", "rounding"),
+    *("engine", "rollout_compute_dtype", "rounding"),
 }
 
 
@@ -46,6 +46,7 @@ def training_words(config: TrainConfig) -> Words:
         "Steps": f"{training.steps:,}",
         "Updates per step": str(training.updates_per_step),
         "Rollouts": sampling_words(training.sampling),
+        "Rollout engine": training.engine,
         "Training precision": training.dtype,
         "Rollout precision": _rollout_precision(training),
         "Weight sync": training.sync,

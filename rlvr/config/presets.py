@@ -11,8 +11,8 @@ Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_relo
 """A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
 
 
-SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
-"""Keys of `training` that decide what of a trained policy the engine serves."""
+SAMPLED_POLICY = {"engine", "sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
+"""Keys of `training` that decide how, and what of a trained policy the engine serves."""
 
 
 class Preset(Settings):

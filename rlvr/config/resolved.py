@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
+from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
 from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
@@ -83,6 +83,8 @@ class GenerateConfig(Settings):
     """Prompt, written out."""
     batch_size: int
     """Sequences generated at once."""
+    engine: EngineName = "transformers"
+    """What samples the completions."""
     batching: Batching = "static"
     """Whether completions start together, or one that ends makes room for the next."""
     dtype: DType

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
-from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
+from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
 from rlvr.config.presets import MethodChoices
 from rlvr.config.values import Beta, Day, Fraction, Name, Rounding, Seed, Settings
@@ -117,7 +117,8 @@ def _concerns_sent_weights(training: dict[str, Any]) -> bool:
     """Tell whether settings ask for what only weights that are sent to an engine can have."""
     dtype = training.get("dtype", "float32")
     asked = (training.get("rollout_dtype", dtype), training.get("rollout_compute_dtype"))
-    return asked != (dtype, None) or training.get("rounding", "nearest") != "nearest"
+    rounds = asked != (dtype, None) or training.get("rounding", "nearest") != "nearest"
+    return rounds or training.get("engine") == "vllm"
 
 
 class Training(Settings):
@@ -166,6 +167,9 @@ class Training(Settings):
     """Longer prompts: `stop` before training, or `drop` the problem and count it in `run.json`."""
     dtype: DType = "float32"
     """Precision of frozen weights and forward pass; trained weights are always float32."""
+    engine: EngineName = "transformers"
+    """What samples the rollouts; `vllm` is for GPUs and long completions, and is installed beside the rest
+    (docs/engines.md)."""
     rollout_dtype: DType = "float32"
     """Precision of the weights that are sent to be sampled from; with `sync: live`, `dtype`."""
     rollout_compute_dtype: DType | None = None
@@ -177,7 +181,7 @@ class Training(Settings):
     """What samples: `live`, the policy itself, in the precision `dtype`: nothing is sent and nothing rounded;
     `merged` weights; or the base beside each method's exact low-rank `adapter`. The default is `merged` where
     `rollout_dtype` differs from `dtype`, or `rollout_compute_dtype` or stochastic `rounding` is set, because
-    only weights that are sent can have that; otherwise `live`."""
+    only weights that are sent can have that, and with `engine: vllm`; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
     tokens_per_microbatch: PositiveInt = 1024
@@ -288,6 +292,8 @@ class Evaluation(EvaluationPreset):
     """Name -> benchmark."""
     batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
+    engine: EngineName = "transformers"
+    """What samples the completions; `vllm` serves merged weights (docs/engines.md)."""
     batching: Batching = "static"
     """As in `training`."""
     dtype: DType = "float32"
@@ -308,6 +314,15 @@ class Evaluation(EvaluationPreset):
                     f"{key}: weights rounded to {dtype} would be rounded again to dtype: {self.dtype}; "
                     "set dtype: float32, or the same"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _merges_for_an_engine_without_adapters(self) -> "Evaluation":
+        merged = self.merged_dtype or all(one.merged_dtype for one in self.benchmarks.values())
+        if self.engine == "vllm" and self.dtype != "float32" and not merged:
+            raise ValueError(
+                f"engine: vllm serves merged weights; set merged_dtype: {self.dtype}, or engine: transformers"
+            )
         return self
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder_fit
 from rlvr.methods.policy import run_policy
+from rlvr.methods.weights import largest_rank
 from rlvr.models.autocast import autocast
 from rlvr.models.checks import check_end_of_turn
 from rlvr.models.first_pass import first_pass
@@ -109,7 +110,11 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     check_lengths(model, prompts, training.sampling.max_new_tokens)
     learner, canary = build_learner(config, model), canary_completions(problems, tokenizer)
     check_logprobs(learner, canary)
-    engine, sync = make_sampling(config, learner, model, tokenizer)
+    longest = max(
+        max(map(len, prompts.values())) + training.sampling.max_new_tokens,
+        *(len(prompt) + len(completion) for prompt, completion in canary),
+    )
+    engine, sync = make_sampling(config, learner, model, tokenizer, longest)
     check_end_of_turn(tokenizer, end_token_ids(learner.policy, tokenizer), str(model))
     verifier = Verifier(grader=config.reward)
     sampler = GroupSampler(
@@ -171,9 +176,12 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
 
 
 def make_sampling(
-    config: TrainConfig, learner: Learner, model: Path, tokenizer: PreTrainedTokenizerBase
+    config: TrainConfig, learner: Learner, model: Path, tokenizer: PreTrainedTokenizerBase, longest: int
 ) -> tuple[Engine, Sync]:
-    """Return the engine of a run and the sync that keeps it at the policy that is trained."""
+    """Return the engine of a run and the sync that keeps it at the policy that is trained.
+
+    ``longest`` is the number of tokens of the longest prompt and completion together.
+    """
     training, method, policy = config.training, learner.method, learner.policy
     if training.sync == "live":
         live = LiveEngine(
@@ -186,13 +194,15 @@ def make_sampling(
         )
         return live, LiveSync(method, policy)
     engine = make_engine(
-        "transformers",
+        training.engine,
         model,
         tokenizer,
         dtype=training.rollout_compute_dtype or training.rollout_dtype,
         weight_dtype=training.rollout_dtype,
         batch_size=training.rollout_batch_size,
         batching=training.batching,
+        longest=longest,
+        lora_rank=largest_rank(method, policy) if training.sync == "adapter" else 0,
     )
     sync = WeightSync(method, policy, engine, training.sync, training.rounding, config.train_seed)
     return engine, sync

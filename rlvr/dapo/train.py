@@ -140,6 +140,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     warn_of_short_batch(run, batch)
     sampler.first_steps.end_step(any(outcomes_differ(group) for group in batch.kept), run.config)
 
+    run.sync.release()
     update_metrics = NO_UPDATE
     with timer("update"):
         store_logprobs(learner, sampler.surplus)  # the next step trains on them with another policy

@@ -184,6 +184,15 @@ def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iter
     weights of one precision.
     """
     tokenizer = load_tokenizer(served.model)
+    prompts = {task.config.benchmark: _prompts(task, served, tokenizer) for task in tasks if task.missing}
+    longest = max(
+        (
+            len(prompt) + task.config.sampling.max_new_tokens
+            for task in tasks
+            for prompt in prompts.get(task.config.benchmark, {}).values()
+        ),
+        default=0,
+    )
     engine: Engine | None = None
     serves: DType | None = None
     for task in tasks:
@@ -191,26 +200,32 @@ def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iter
         if not task.missing:
             yield task, iter(())
             continue
-        opened = opening(tokenizer, config.prompt)
-        prompts = {
-            name: prompt_ids(tokenizer, config.prompt, problem) for name, problem in task.problems.items()
-        }
-        check_lengths(served.model, prompts, config.sampling.max_new_tokens)
         if engine is None or serves != config.merged_dtype:
             engine = None  # two models at once may not fit
-            engine, serves = _serve(config, served, tokenizer), config.merged_dtype
-        yield task, _batches(task, engine, prompts, opened)
+            engine, serves = _serve(config, served, tokenizer, longest), config.merged_dtype
+        yield task, _batches(task, engine, prompts[config.benchmark], opening(tokenizer, config.prompt))
 
 
-def _serve(config: GenerateConfig, served: Served, tokenizer: "PreTrainedTokenizerBase") -> Engine:
+def _prompts(task: Task, served: Served, tokenizer: "PreTrainedTokenizerBase") -> dict[str, tuple[int, ...]]:
+    """Return the prompt of every problem, and check that the model has positions for its completions."""
+    config = task.config
+    prompts = {name: prompt_ids(tokenizer, config.prompt, text) for name, text in task.problems.items()}
+    check_lengths(served.model, prompts, config.sampling.max_new_tokens)
+    return prompts
+
+
+def _serve(
+    config: GenerateConfig, served: Served, tokenizer: "PreTrainedTokenizerBase", longest: int
+) -> Engine:
     """Return an engine with the model or the run that is evaluated.
 
-    A run is merged where the configuration says so, and in float32, where a merge loses nothing.
+    A run is merged where the configuration says so, and in float32, where a merge loses nothing. ``longest``
+    is the number of tokens of the longest prompt and completion together.
     """
     model, adapter = served.model, served.adapter
     merges = config.merged_dtype is not None or config.dtype == "float32"
     engine = make_engine(
-        "transformers",
+        config.engine,
         model,
         tokenizer,
         dtype=config.dtype,
@@ -218,6 +233,7 @@ def _serve(config: GenerateConfig, served: Served, tokenizer: "PreTrainedTokeniz
         batch_size=config.batch_size,
         batching=config.batching,
         adapter=None if merges else adapter,
+        longest=longest,
     )
     if merges and adapter:
         engine.load_weights(exported_weights(load_model(model, "float32"), adapter))

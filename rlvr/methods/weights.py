@@ -42,6 +42,15 @@ def low_rank_updates(method: "Method", policy: nn.Module) -> Iterator[tuple[str,
         yield name, factors
 
 
+def largest_rank(method: "Method", policy: nn.Module) -> int:
+    """Return the largest rank among the low-rank updates.
+
+    Raises:
+        UserError: see :func:`low_rank_updates`.
+    """
+    return max(down.shape[0] for _, (down, _) in low_rank_updates(method, policy))
+
+
 def write_whole(
     method: "Method", policy: nn.Module, directory: Path, dtype: torch.dtype | None = None
 ) -> None:

@@ -23,14 +23,15 @@ from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
 from rlvr.planning.plan import Plan, check_methods, data_places, train_configs
+from rlvr.rollout.engines.factory import missing_engine
 
 
 def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
     """Check a study against its models, files and data; not repeated in each job of the workflow.
 
     Raises:
-        UserError: a method does not fit a model, a file is missing, a benchmark is trained on, or a precision
-            or a length does not fit a model; one line per error.
+        UserError: a method does not fit a model, a file or an engine is missing, a benchmark is trained on,
+            or a precision or a length does not fit a model; one line per error.
     """
     check_methods(plan, resources)
     errors = [
@@ -38,6 +39,7 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
         *_trained_benchmarks(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
+        *_missing_engines(plan),
     ]
     if errors:
         raise UserError("\n".join(dict.fromkeys(errors)))
@@ -177,6 +179,16 @@ def _rounded_models(plan: Plan) -> Iterator[str]:
                 f"weights of {config.model!r}; set dtype: {stored}"
                 + (", or `dtype` of the model in models.yaml" if isinstance(entry, GgufModel) else "")
             )
+
+
+def _missing_engines(plan: Plan) -> Iterator[str]:
+    """Yield the engines that a study samples with and that are not installed."""
+    chosen = {("training", "engine"): {config.training.engine for config in train_configs(plan)}}
+    chosen["evaluation", "engine"] = {plan.study.evaluation.engine}
+    for keys, engines in chosen.items():
+        for engine in sorted(engines):
+            if reason := missing_engine(engine):
+                yield f"{plan.place.at(*keys)}: {reason}"
 
 
 def _too_long(plan: Plan, resources: Path) -> Iterator[str]:

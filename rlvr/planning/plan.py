@@ -196,6 +196,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             batching=evaluation.batching,
             dtype=evaluation.dtype,
             merged_dtype=benchmark.merged_dtype or evaluation.merged_dtype,
+            engine=evaluation.engine,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
         )

@@ -1,11 +1,15 @@
 """Weight sync: sends the trained weights to the engine and checks that it serves them.
 
+The engine takes all weights in one stream, and is then asked for each: what it holds must have the
+fingerprint of what it was sent (:mod:`rlvr.rollout.fingerprint`), so no second copy is kept to compare.
+
 Weights are merged out of place (:mod:`rlvr.methods.weights`), so the policy's base weights are never changed:
 there is nothing to restore and nothing can drift. Where the policy itself samples, nothing is sent.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -17,6 +21,7 @@ from rlvr.errors import UserError
 from rlvr.methods import Method
 from rlvr.methods.weights import low_rank_updates, merged_weights
 from rlvr.rollout.engines.base import LoadedEngine
+from rlvr.rollout.fingerprint import fingerprint
 from rlvr.rollout.rounding import stochastically_rounded
 from rlvr.seeds import derive_seed
 
@@ -49,12 +54,19 @@ class Sync(ABC):
         return {"sync/noise_to_signal": ratio, "sync/update_norm": math.sqrt(signal)}
 
     @abstractmethod
+    def release(self) -> None:
+        """Leave the device to the trainer until the next sync."""
+
+    @abstractmethod
     def _squares(self, step: int) -> Iterator[tuple[float, float]]:
         """Send the weights; yield for each the squared norms of what is lost and of the update."""
 
 
 class LiveSync(Sync):
     """Sends nothing, because the policy itself samples; measures the update."""
+
+    def release(self) -> None:
+        """Do nothing: there is no second model."""
 
     def _squares(self, step: int) -> Iterator[tuple[float, float]]:
         for name, weight in merged_weights(self.method, self.policy):
@@ -85,27 +97,49 @@ class WeightSync(Sync):
     def _squares(self, step: int) -> Iterator[tuple[float, float]]:
         return self._merged(step) if self.mode == "merged" else self._adapter(step)
 
+    def release(self) -> None:
+        """Put the engine to sleep."""
+        self.engine.sleep()
+
     def _merged(self, step: int) -> Iterator[tuple[float, float]]:
         """Send merged weights; yield for each the squared norms of what is lost and of the update."""
-        for name, weight in merged_weights(self.method, self.policy):
-            sent = self._rounded(weight, step, name)
-            self.engine.load_weights([(name, sent)])
-            held = self.engine.held_weight(name)
-            _require_equal(name, held, sent)
-            update = weight - self.untrained[name].to(weight)
-            yield float((held.to(weight) - weight).square().sum()), float(update.square().sum())
+        sent: dict[str, int] = {}
+        squares: list[tuple[float, float]] = []
+
+        def stream() -> Iterator[tuple[str, Tensor]]:
+            for name, weight in merged_weights(self.method, self.policy):
+                rounded = self._rounded(weight, step, name)
+                sent[name] = fingerprint(rounded)
+                squares.append(_squares_of(rounded, weight, self.untrained[name].to(weight)))
+                yield name, rounded
+
+        weights = stream()
+        self.engine.load_weights(weights)
+        deque(weights, maxlen=0)  # what the engine did not take is checked too
+        for name, expected in sent.items():
+            _require_equal(name, self.engine.held_weight(name), expected)
+        yield from squares
 
     def _adapter(self, step: int) -> Iterator[tuple[float, float]]:
         """Send low-rank updates; yield for each the squared norms of what is lost and of the update."""
-        for name, (down, up) in low_rank_updates(self.method, self.policy):
-            sent_down, sent_up = self._rounded(down, step, name, "A"), self._rounded(up, step, name, "B")
-            self.engine.load_update(name, sent_down, sent_up)
-            held_down, held_up = self.engine.held_update(name)
-            _require_equal(name, held_down, sent_down)
-            _require_equal(name, held_up, sent_up)
-            update = up @ down
-            lost = held_up.to(up) @ held_down.to(down) - update
-            yield float(lost.square().sum()), float(update.square().sum())
+        sent: dict[str, tuple[int, int]] = {}
+        squares: list[tuple[float, float]] = []
+
+        def stream() -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
+            for name, (down, up) in low_rank_updates(self.method, self.policy):
+                rounded = self._rounded(down, step, name, "A"), self._rounded(up, step, name, "B")
+                sent[name] = fingerprint(rounded[0]), fingerprint(rounded[1])
+                served = rounded[1].to(up) @ rounded[0].to(down)
+                squares.append(_squares_of(served, up @ down, torch.zeros_like(served)))
+                yield name, rounded
+
+        updates = stream()
+        self.engine.load_updates(updates)
+        deque(updates, maxlen=0)
+        for name, expected in sent.items():
+            for held, factor in zip(self.engine.held_update(name), expected, strict=True):
+                _require_equal(name, held, factor)
+        yield from squares
 
     def _rounded(self, weight: Tensor, step: int, *name: str) -> Tensor:
         """Return a weight in the engine's precision."""
@@ -116,14 +150,20 @@ class WeightSync(Sync):
         return stochastically_rounded(weight, self.engine.weight_dtype, generator)
 
 
+def _squares_of(served: Tensor, trained: Tensor, untrained: Tensor) -> tuple[float, float]:
+    """Return the squared norms of what is lost and of the update."""
+    lost, update = served.to(trained) - trained, trained - untrained
+    return float(lost.square().sum()), float(update.square().sum())
+
+
 def _moves(method: Method, layer: nn.Module, name: str) -> bool:
     """Tell whether a tensor of the base will change (full fine-tuning, or a fault): then a copy is kept."""
     own = dict(layer.named_parameters(recurse=False))
     return method.changes_base or (name in own and own[name].requires_grad)
 
 
-def _require_equal(name: str, held: Tensor, sent: Tensor) -> None:
-    if not torch.equal(held, sent.to(held)):
+def _require_equal(name: str, held: Tensor, sent: int) -> None:
+    if fingerprint(held) != sent:
         raise UserError(
             f"after the sync the engine does not hold the weights of {name!r} that it was sent: it would "
             "sample from another policy than the one that is trained; this is a defect of the engine, not of "

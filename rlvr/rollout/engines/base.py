@@ -77,19 +77,23 @@ class LoadedEngine(Engine, Protocol):
         """Precision to which the served weights are rounded."""
 
     def load_weights(self, weights: "Iterable[tuple[str, Tensor]]") -> None:
-        """Replace the named weights; names are those of the plain base model."""
+        """Serve the base model with the named weights replaced, in one go.
+
+        Names are those of the plain base model, in its order; every call of a run has the same ones.
+        """
 
     def held_weight(self, name: str) -> "Tensor":
         """Return a weight as it is served, in the engine's precision."""
 
-    def load_update(self, layer: str, down: "Tensor", up: "Tensor") -> None:
-        """Serve a layer as W + B A without merging; replaces its previous update.
+    def load_updates(self, updates: "Iterable[tuple[str, tuple[Tensor, Tensor]]]") -> None:
+        """Serve linear layers as W + B A without merging; replaces all previous updates.
 
         Args:
-            layer: name of a linear layer in the plain base model.
-            down: A [r, in].
-            up: B [out, r].
+            updates: name of a layer in the plain base model, A [r, in] and B [out, r].
         """
 
     def held_update(self, layer: str) -> "tuple[Tensor, Tensor]":
         """Return A and B of a layer as they are served, in the engine's precision."""
+
+    def sleep(self) -> None:
+        """Leave the device to the trainer until weights are loaded again."""

@@ -203,12 +203,13 @@ class TransformersEngine(CompletionSampler):
         """Return a weight as it is served."""
         return self.model.get_parameter(name).data
 
-    def load_update(self, layer: str, down: Tensor, up: Tensor) -> None:
-        """Serve a linear layer as W + B A, both factors rounded to the engine's precision."""
-        module = cast(nn.Linear, self.model.get_submodule(layer))
-        if layer not in self.updates:
-            module.register_forward_hook(self._adds_update(layer))
-        self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
+    def load_updates(self, updates: Iterable[tuple[str, tuple[Tensor, Tensor]]]) -> None:
+        """Serve linear layers as W + B A, both factors rounded to the engine's precision."""
+        for layer, (down, up) in updates:
+            module = cast(nn.Linear, self.model.get_submodule(layer))
+            if layer not in self.updates:
+                module.register_forward_hook(self._adds_update(layer))
+            self.updates[layer] = (self._rounded(down, module), self._rounded(up, module))
 
     def _rounded(self, factor: Tensor, module: nn.Linear) -> Tensor:
         return factor.to(self.weight_dtype, copy=True).to(module.weight)
@@ -223,3 +224,6 @@ class TransformersEngine(CompletionSampler):
     def held_update(self, layer: str) -> tuple[Tensor, Tensor]:
         """Return the factors of a layer as they are served."""
         return self.updates[layer]
+
+    def sleep(self) -> None:
+        """Do nothing: the model remains where it is."""

@@ -13,6 +13,7 @@ from rlvr.errors import UserError
 from rlvr.planning.checks import check_plan, shared_problems
 from rlvr.planning.notices import format_notice, notices
 from rlvr.planning.plan import Plan, load_plan
+from rlvr.rollout.engines import factory
 from tests.helpers.paths import REPOSITORY
 
 LORA = [{"method": "lora", "parameters": {"rank": 8, "alpha": 16}}]
@@ -119,6 +120,17 @@ def test_a_branch_is_no_revision(config):
 
 
 # --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", ["training", "evaluation"])
+def test_an_engine_that_is_not_installed_is_named_with_key_and_way_out(config, block, monkeypatch):
+    find = factory.importlib.util.find_spec
+    monkeypatch.setattr(
+        factory.importlib.util, "find_spec", lambda name: None if name == "vllm" else find(name)
+    )
+    plan = planned(config, **{block: {"engine": "vllm"}})
+    with pytest.raises(UserError, match=rf"{block}\.engine: .*vLLM is not installed.*docs/engines\.md"):
+        check_plan(plan)
 
 
 def test_missing_files_are_named_together_with_key_and_way_out(config, tmp_path):

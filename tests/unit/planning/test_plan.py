@@ -369,6 +369,14 @@ def test_a_local_quantised_model_is_refused_before_it_is_prepared(sign, config, 
             r"rounding stochastic has no effect with sync: live",
         ),
         (
+            {"training": {"engine": "vllm", "sync": "live"}},
+            r"sync: live is impossible with engine: vllm.*use sync: merged .*or engine: transformers",
+        ),
+        (
+            {"evaluation": {"engine": "vllm", "dtype": "bfloat16"}},
+            r"engine: vllm serves merged weights; set merged_dtype: bfloat16",
+        ),
+        (
             {"methods": {"set": "paper", "preset": "released", "faults": ["in_place_merge"]}},
             r"`faults` needs `method`",
         ),

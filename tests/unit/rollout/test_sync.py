@@ -1,8 +1,11 @@
 """The sync: what is served, in which precision, by which rule of rounding."""
 
+from itertools import islice
+
 import pytest
 import torch
 
+from rlvr.errors import UserError
 from rlvr.methods.weights import merged_weights
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.rollout.engines.transformers import TransformersEngine
@@ -81,3 +84,27 @@ def test_an_untrained_policy_on_the_grid_is_served_exactly(tiny_folder):
     WeightSync(method, policy, engine, "merged", "stochastic", derive_seed(1))(0)
     for name, weight in merged_weights(method, policy):
         assert torch.equal(engine.held_weight(name), weight)
+
+
+def test_an_engine_that_takes_a_part_of_the_weights_stops_the_run(tiny_folder, monkeypatch):
+    """The rest of the stream is compared as well, although the engine never saw it."""
+    load = TransformersEngine.load_weights
+    monkeypatch.setattr(
+        TransformersEngine, "load_weights", lambda self, weights: load(self, islice(weights, 3))
+    )
+    with pytest.raises(UserError, match="does not hold the weights"):
+        synced(tiny_folder, "nearest")
+
+
+def test_an_engine_that_takes_a_part_of_the_updates_stops_the_run(tiny_folder, monkeypatch):
+    load = TransformersEngine.load_updates
+
+    def first_alone(self, updates):
+        load(self, [next(updates)])
+        self.updates = {
+            name: self.updates[next(iter(self.updates))] for name in dict(self.model.named_modules())
+        }
+
+    monkeypatch.setattr(TransformersEngine, "load_updates", first_alone)
+    with pytest.raises(UserError, match="does not hold the weights"):
+        synced(tiny_folder, "nearest", mode="adapter")

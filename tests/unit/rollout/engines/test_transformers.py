@@ -146,6 +146,6 @@ def test_weights_are_rounded_more_coarsely_than_the_engine_computes(tiny_folder)
         torch.rand(2, weight.shape[1]),
         torch.rand(weight.shape[0], 2),
     )
-    engine.load_update(layer, down, up)
+    engine.load_updates([(layer, (down, up))])
     held = engine.held_update(layer)
     assert all(torch.equal(a, b.bfloat16().float()) for a, b in zip(held, (down, up), strict=True))
