@@ -312,7 +312,7 @@ class Compute(Settings):
     train_minutes: PositiveInt = 30
     """Time limit of a training job."""
     generate_minutes: PositiveInt = 30
-    """Time limit of a generation job."""
+    """Time limit of a generation job, which samples a run on all benchmarks."""
 
 
 class Setting(Settings):
