@@ -5,8 +5,9 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,12 @@ class Case:
         return weights, repr(log[[*DETERMINED, *own]].to_dict("records"))
 
 
+@pytest.fixture
+def case_of(tiny_folder: Path, tmp_path: Path, data: Path) -> Callable[[str], Case]:  # noqa: F811
+    """Method -> its run."""
+    return partial(Case, tmp_path, tiny_folder, data)
+
+
 def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
     """Kill a run so often, at random moments, and compare; return the steps that each kill left behind.
 
@@ -96,37 +103,37 @@ def check_kills(trainer: ForkedTrainer, case: Case, kills: int) -> list[int]:
 
 
 @pytest.mark.parametrize("method", ["adalora", "lora"])
-def test_a_killed_run_ends_as_one_never_killed(trainer, tiny_folder, tmp_path, data, method):
-    landed = check_kills(trainer, Case(tmp_path, tiny_folder, data, method), kills=4)
+def test_a_killed_run_ends_as_one_never_killed(trainer, case_of, method):
+    landed = check_kills(trainer, case_of(method), kills=4)
     assert any(0 < steps < STEPS for steps in landed), landed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", RUNS)
-def test_fifty_kills_over_seven_methods(trainer, tiny_folder, tmp_path, data, method):
+def test_fifty_kills_over_seven_methods(trainer, case_of, method):
     kills = 8 if method == "lora" else 7
-    landed = check_kills(trainer, Case(tmp_path, tiny_folder, data, method), kills)
+    landed = check_kills(trainer, case_of(method), kills)
     print(f"{method}: steps in the newest checkpoint after each kill: {landed}")
     assert any(0 < steps < STEPS for steps in landed), landed
 
 
-def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, tiny_folder, tmp_path, data):
-    case = Case(tmp_path, tiny_folder, data, "lora")
+def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, case_of):
+    case = case_of("lora")
     seconds = trainer.train(case.arguments("whole"))["seconds"]
     stopped = trainer.train(case.arguments("stopped"), 0.7 * seconds, signal.SIGTERM)
     assert stopped["exitcode"] == 75, stopped["shown"]
     assert "the same command continues from the checkpoint in" in stopped["shown"]
     assert 0 < case.steps_saved("stopped") < STEPS
-    assert not (tmp_path / "stopped").exists()
-    assert not list(tmp_path.glob("state-stopped/*/lock")), "the lock is given back"
+    assert not (case.folder / "stopped").exists()
+    assert not list(case.folder.glob("state-stopped/*/lock")), "the lock is given back"
     assert trainer.train(case.arguments("stopped"))["exitcode"] == 0
     assert case.results("stopped") == case.results("whole")
-    assert json.loads((tmp_path / "stopped/run.json").read_text())["run_info"]["attempts"] == 2
+    assert json.loads((case.folder / "stopped/run.json").read_text())["run_info"]["attempts"] == 2
 
 
-def test_a_run_in_parts_of_a_time_budget_is_the_whole_run(trainer, tiny_folder, tmp_path, data):
+def test_a_run_in_parts_of_a_time_budget_is_the_whole_run(trainer, case_of):
     """Of no time at all, so that every attempt does one step."""
-    case = Case(tmp_path, tiny_folder, data, "lora")
+    case = case_of("lora")
     attempts = [trainer.train([*case.arguments("parts"), "--max-minutes", "0"]) for _ in range(STEPS)]
     assert [attempt["exitcode"] for attempt in attempts] == [75] * (STEPS - 1) + [0]
     assert f"stopped after --max-minutes 0 with 3 of {STEPS} steps done" in attempts[2]["shown"]
@@ -134,10 +141,10 @@ def test_a_run_in_parts_of_a_time_budget_is_the_whole_run(trainer, tiny_folder, 
     assert case.results("parts") == case.results("whole")
 
 
-def test_a_second_trainer_of_a_run_exits_with_75_and_names_the_first(trainer, tiny_folder, tmp_path, data):
-    case = Case(tmp_path, tiny_folder, data, "lora")
+def test_a_second_trainer_of_a_run_exits_with_75_and_names_the_first(trainer, case_of):
+    case = case_of("lora")
     assert trainer.train(case.arguments("run"))["exitcode"] == 0
-    (state,) = (tmp_path / "state-run").iterdir()
+    (state,) = (case.folder / "state-run").iterdir()
     with exclusive(state / "lock"):
         second = trainer.train(case.arguments("run"))
     assert second["exitcode"] == 75
