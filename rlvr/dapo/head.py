@@ -82,7 +82,7 @@ class Head:
                 inner.forward = own
         if not asked:
             raise _unusable(self.model, f"its forward does not call its {type(inner).__name__}")
-        return logits[0]
+        return logits.squeeze(0)
 
 
 @torch.no_grad()

@@ -180,7 +180,9 @@ def _block(spans: Sequence[Span], device: torch.device) -> Block:
     width = max(len(span.tokens) for span in spans)
     padding = [before - len(span.prompt) for span in spans]
     queries = torch.tensor([[*span.tokens, *[0] * (width - len(span.tokens))] for span in spans])
-    prompts = torch.tensor([[0] * skipped + list(span.prompt) for span, skipped in zip(spans, padding, strict=True)])
+    prompts = torch.tensor(
+        [[0] * skipped + list(span.prompt) for span, skipped in zip(spans, padding, strict=True)]
+    )
     keys = torch.cat([prompts.long(), queries], dim=1)
     return Block(
         queries.to(device), keys.to(device), torch.tensor(padding, device=device) if any(padding) else None

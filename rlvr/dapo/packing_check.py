@@ -54,7 +54,7 @@ def can_be_packed(policy: nn.Module, training: Training) -> bool:
 def _padded(policy: nn.Module, reason: str) -> bool:
     model = plain_model(policy)
     logger.info(
-        "updates compute the prompt of a group for each completion, since %s (model_type %s) cannot be packed: %s",
+        "updates compute a group's prompt for each completion: %s (model_type %s) cannot be packed, since %s",
         type(model).__name__,
         model.config.model_type,
         reason,
@@ -74,8 +74,8 @@ def _sequences(policy: nn.Module, training: Training) -> tuple[list[Tokens], lis
         return torch.randint(config.vocab_size, (length,), generator=generator).tolist()
 
     completions = [tokens(length) for length in COMPLETIONS]
-    one, other = ([Tokens(ids, completion) for completion in completions] for ids in (tokens(prompt), tokens(prompt)))
-    return one, other
+    one, other = tokens(prompt), tokens(prompt)
+    return [Tokens(one, ids) for ids in completions], [Tokens(other, ids) for ids in completions]
 
 
 def _mean_difference(one_M: Tensor, other_M: Tensor) -> float:

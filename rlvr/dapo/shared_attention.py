@@ -8,7 +8,6 @@ block, gives them to the original function, and puts the results back in the row
 something else, which :mod:`rlvr.dapo.packing_check` finds.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
