@@ -30,7 +30,7 @@ from rlvr.dapo.update import update
 from rlvr.data.problems import write_problems
 from rlvr.environment import current_environment
 from rlvr.files import write_json
-from rlvr.plan import load_plan, train_configs
+from rlvr.planning.plan import load_plan, train_configs
 from rlvr.rollout.engines.base import Request
 
 PROMPT_TOKENS = 128

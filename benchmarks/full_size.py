@@ -28,7 +28,7 @@ from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.config.schema import Prompt
 from rlvr.data.problems import write_problems
 from rlvr.files import read_json, write_json
-from rlvr.plan import load_plan, train_configs
+from rlvr.planning.plan import load_plan, train_configs
 
 CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"],

@@ -117,10 +117,10 @@ def plan(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """Show the runs and benchmarks of a study, after checking that it can work."""
-    from rlvr.plan import load_plan
-    from rlvr.plan_checks import check_plan
-    from rlvr.plan_notices import notices
-    from rlvr.plan_table import print_plan
+    from rlvr.planning.checks import check_plan
+    from rlvr.planning.notices import notices
+    from rlvr.planning.plan import load_plan
+    from rlvr.planning.table import print_plan
 
     plan = load_plan(study, config)
     check_plan(plan, resources)
@@ -146,7 +146,7 @@ def resolve(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write one resolved configuration or catalogue entry."""
-    from rlvr.plan import write_resolved
+    from rlvr.planning.plan import write_resolved
 
     if study is None and not name.startswith(("models/", "data/")):
         raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")
@@ -242,28 +242,35 @@ def export(
 
 
 @verb(
-    f"rlvr generate {CONFIGS}/generate/sums.json \\",
-    "  --model resources/models/tiny --data resources/data/sums-test.parquet \\",
-    f"  --adapter results/demo/runs/{RUN}/adapter \\",
-    "  --checkpoints checkpoints/again-sums -o samples.parquet",
+    f"rlvr generate {CONFIGS}/generate/sums.json {CONFIGS}/generate/differences.json \\",
+    "  --data resources/data/sums-test.parquet --data resources/data/differences-test.parquet \\",
+    f"  --model resources/models/tiny --adapter results/demo/runs/{RUN}/adapter \\",
+    "  --checkpoints checkpoints/again -o samples",
 )
 def generate(
-    config: Config,
+    configs: Annotated[
+        list[Path], typer.Argument(help="Resolved configurations of kind generate, one per benchmark.")
+    ],
     model: ModelFolder,
-    data: Benchmark,
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="<path>", help="Prepared benchmarks, in the same order."),
+    ],
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for finished samples.")],
-    output: Annotated[Path, output("Parquet file to write.")],
+    output: Annotated[Path, output("Folder to write BENCHMARK.parquet to.")],
     adapter: Annotated[
         Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
     ] = None,
 ) -> None:
-    """Sample completions for every problem of a benchmark.
+    """Sample completions for every problem of some benchmarks.
 
-    A run that was stopped continues after its last finished sample.
+    Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
+    further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
+    again, delete its file.
     """
     from rlvr.evaluate.generate import generate
 
-    generate(config, model, data, adapter, checkpoints, output)
+    generate(configs, model, data, adapter, checkpoints, output)
 
 
 @verb(

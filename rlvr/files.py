@@ -15,6 +15,9 @@ from rlvr.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+_REBUILD = "if the workflow wrote it, delete it to rebuild it"
+"""Advice on a damaged file, which may also be one of the user's own."""
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -99,7 +102,7 @@ def read_parquet(path: Path | str, columns: list[str]) -> "pd.DataFrame":
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); delete it to rebuild it") from None
+        raise UserError(f"{path}: not a readable Parquet file ({error}); {_REBUILD}") from None
     _require_columns(path, frame, columns)
     return frame
 
@@ -122,7 +125,7 @@ def read_csv(path: Path | str, columns: list[str]) -> "pd.DataFrame":
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable CSV file ({error}); delete it to rebuild it") from None
+        raise UserError(f"{path}: not a readable CSV file ({error}); {_REBUILD}") from None
     _require_columns(path, frame, columns)
     return frame
 
@@ -131,8 +134,7 @@ def _require_columns(path: Path | str, frame: "pd.DataFrame", columns: list[str]
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise UserError(
-            f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}; "
-            "delete it to rebuild it"
+            f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}; {_REBUILD}"
         )
 
 

@@ -50,9 +50,13 @@ class StudyFolder:
         """Return the files of a training run."""
         return RunFolder(self.root / "runs" / run)
 
+    def samples_of(self, run: str) -> Path:
+        """Return the folder of the samples of a run."""
+        return self.root / "samples" / run
+
     def samples(self, run: str, benchmark: str) -> Path:
         """Return the samples of a run on a benchmark (:class:`Sample`)."""
-        return self.root / "samples" / run / f"{benchmark}.parquet"
+        return self.samples_of(run) / f"{benchmark}.parquet"
 
     def grades(self, run: str, benchmark: str) -> Path:
         """Return the grades of these samples (:class:`Grade`)."""

@@ -9,7 +9,7 @@ from rlvr.artifacts.checks import columns_of, fault_in, from_text
 from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.tables import Row
 from rlvr.config.loading import parse
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 from rlvr.errors import UserError
 from rlvr.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
 
@@ -61,12 +61,25 @@ def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     return _plain(kind, frame)
 
 
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Return what a Parquet table says of itself, beside its rows.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return {str(name): value for name, value in read_parquet(path, []).attrs.items()}
+
+
 def write_rows(
-    path: Path, kind: type[Row], rows: "Iterable[Row] | Iterable[dict[str, Any]] | pd.DataFrame"
+    path: Path,
+    kind: type[Row],
+    rows: "Iterable[Row] | Iterable[dict[str, Any]] | pd.DataFrame",
+    attributes: dict[str, str] | None = None,
 ) -> None:
     """Write a table, Parquet or CSV by its suffix.
 
-    In CSV, floats have ten significant digits and an unknown one is an empty cell.
+    In CSV, floats have ten significant digits and an unknown one is an empty cell. ``attributes`` are what a
+    Parquet table says of itself (:func:`read_attributes`).
 
     Raises:
         ValueError: the rows do not have exactly the columns of ``kind``, or a value is not of its column.
@@ -85,6 +98,7 @@ def write_rows(
         write_csv(path, frame)
     else:
         frame.attrs = {_VERSION: kind.format_version}
+        frame.attrs.update(attributes or {})
         write_parquet(path, frame)
 
 

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import Fault, Settings
+from rlvr.config.values import Settings
 
 
 class RunInfo(Settings):

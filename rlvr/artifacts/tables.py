@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from rlvr.artifacts.metrics import documented
 from rlvr.config.choices import FinishReason, Status
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 
 OVERALL = "overall"
 UNCONTAMINATED = "overall_uncontaminated"

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from rlvr.config.choices import Grader
-from rlvr.config.schema import Fault, Name, Settings
+from rlvr.config.presets import Fault
+from rlvr.config.values import Name, Settings
 
 RELEASE = "a5ec6c3"
 """The release of the paper's code (2025-12-29)."""

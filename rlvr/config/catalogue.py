@@ -6,17 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import (
-    DType,
-    EvaluationPreset,
-    Fraction,
-    Name,
-    Prompt,
-    Revision,
-    Seed,
-    Settings,
-    Sha256,
-)
+from rlvr.config.schema import DType, EvaluationPreset, Prompt
+from rlvr.config.values import Fraction, Name, Revision, Seed, Settings, Sha256
 
 # --- models -------------------------------------------------------------------------------------
 

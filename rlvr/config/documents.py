@@ -96,8 +96,8 @@ def read_yaml(path: Path) -> tuple[Any, Place]:
         node = loader.get_single_node()
         if node is None:
             return None, Place(str(path))
-        if faults := list(_given_twice(path, node)):
-            raise UserError("\n".join(faults))
+        if repeated := list(_given_twice(path, node)):
+            raise UserError("\n".join(repeated))
         return loader.construct_document(node), Place(str(path), (Layer(path, node),))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -148,8 +148,8 @@ def _text(path: Path) -> str:
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
         ) from None
     for number, line_text in enumerate(text.split("\n"), 1):
-        if fault := yaml.reader.Reader.NON_PRINTABLE.search(line_text):
-            raise UserError(f"{path}, line {number}: control character {fault.group()!r}; delete it")
+        if found := yaml.reader.Reader.NON_PRINTABLE.search(line_text):
+            raise UserError(f"{path}, line {number}: control character {found.group()!r}; delete it")
     return text
 
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from rlvr.config import documents
 from rlvr.config.documents import Place
-from rlvr.config.faults import describe
 from rlvr.config.known import nearest_file
+from rlvr.config.messages import describe
 from rlvr.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -19,7 +19,7 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
 
     Raises:
         UserError: the file is missing, is not YAML, gives a key twice, or does not fit the model; one line
-            per fault with file, line, key, value, the allowed values and the nearest known key.
+            per error with file, line, key, value, the allowed values and the nearest known key.
     """
     data, place = read_yaml(path)
     return parse(model, data, place)
@@ -47,5 +47,5 @@ def parse(model: type[Model], data: Any, place: Place | str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [describe(fault, model, data, place) for fault in error.errors()]
-        raise UserError("\n".join(faults)) from None
+        messages = [describe(one, model, data, place) for one in error.errors()]
+        raise UserError("\n".join(messages)) from None

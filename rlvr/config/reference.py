@@ -18,7 +18,8 @@ from rlvr.config.catalogue import (
     ModelCatalogue,
     PromptCatalogue,
 )
-from rlvr.config.schema import MethodFile, Selection, Study
+from rlvr.config.presets import MethodFile
+from rlvr.config.schema import Selection, Study
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {
@@ -81,10 +82,9 @@ lists of methods; `methods/` holds the presets of each method.
 - An unknown key, a key given twice, or a value that is wrong or cannot work stops the workflow before the
   first job; the message names file, line, key, value and the way out. `rlvr plan` and the workflow warn of
   values that work and are rarely meant.
-- A run of which the first steps (`training.stop_after_uninformative_steps`, 5) have no group with both
-  correct and incorrect completions cannot learn: it stops with exit code 1 and what the verifier said of the
-  completions (truncated, no answer, gold not readable, incorrect, correct), each with its share and an
-  example.
+- A run of which the first steps (`training.stop_after_uninformative_steps`, 5) train on no group whose
+  completions differ cannot learn: it stops with exit code 1 and what the verifier said of the completions
+  (truncated, no answer, gold not readable, incorrect, correct), each with its share and an example.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.

@@ -1,7 +1,7 @@
 """Resolved configurations: everything that one job depends on, and nothing else.
 
 Each is the input of a rule. Editing a study changes only the configurations that contain the edited value, so
-nothing else reruns. :mod:`rlvr.plan` makes them.
+nothing else reruns. :mod:`rlvr.planning.plan` makes them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.loading import parse
-from rlvr.config.schema import Batching, DType, Fault, Prompt, Sampling, Settings, Training
+from rlvr.config.presets import Fault
+from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
+from rlvr.config.values import Settings
 from rlvr.files import read_json
 
 BASE = "base"

@@ -5,13 +5,9 @@ the reference in ``config/README.md`` and the messages about wrong configuration
 """
 
 from collections import Counter
-from datetime import date
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -22,142 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from rlvr.config import patterns
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
-from rlvr.config.annotations import accepts
 from rlvr.config.choices import AnswerFormat, Grader, RewardGrader
 from rlvr.config.choices import DType as DType
-
-Name = Annotated[str, Field(pattern=patterns.NAME)]
-"""A name that is safe in a path and in a table."""
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
-Sha256 = Annotated[str, Field(pattern=patterns.SHA256)]
-Revision = Annotated[str, Field(pattern=patterns.REVISION)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Rounding = Literal["nearest", "stochastic"]
-
-
-def _as_text(value: Any) -> Any:
-    """Return a date that YAML has recognised as the text that it was."""
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _checked_day(day: str) -> str:
-    return date.fromisoformat(day).isoformat()
-
-
-Day = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_day)]
-"""A date such as `2025-01-01`."""
-
-
-class Settings(BaseModel):
-    """Base of every block: unknown keys are errors, values are immutable, and `true` is no number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_no_truth_values_for_numbers(cls, data: Any) -> Any:
-        """Refuse a truth value where the library would take it for 0 or 1."""
-        for key, value in data.items() if isinstance(data, dict) else ():
-            found = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
-            if found and key in cls.model_fields:
-                kind = cls.model_fields[key].annotation
-                if not any(accepts(part, bool) for part in (kind, *get_args(kind))):
-                    word = str(found[0]).lower()
-                    raise ValueError(f"{key}: {word} is a truth value, neither a number nor a text")
-        return data
-
-
-# --- methods ------------------------------------------------------------------------------------
-
-
-Fault = Literal["bf16_magnitude", "in_place_merge", "pissa_reload", "milora_reload"]
-"""A fault of the authors' released code that no setting expresses (`rlvr/methods/faults.py`)."""
-
-
-SAMPLED_POLICY = {"sync", "rollout_dtype", "rollout_compute_dtype", "rounding"}
-"""Keys of `training` that decide what of a trained policy the engine serves."""
-
-
-class Preset(Settings):
-    """One way to run a method."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    parameters: dict[str, Any] = {}
-    """Settings of the method."""
-    learning_rate_factor: PositiveFloat = 1.0
-    """Learning rate of this method as a multiple of the study's, which is LoRA's. Published, or computed from
-    the size of its steps, as `reason` says; what is found on the task of a study belongs into the study."""
-    training: dict[str, Any] = {}
-    """Keys of the study's `training` to replace; `settings` of the study take precedence."""
-    trains_as: Name | None = None
-    """Method that is trained under this name; only in `released`, whose code trained other methods."""
-    faults: tuple[Fault, ...] = ()
-    """Faults of the released code to reproduce; only in `released`."""
-    reason: str = ""
-    """Why a value differs from the preset `paper`, with its source."""
-
-    @model_validator(mode="after")
-    def _leaves_the_sync_to_the_study(self) -> "Preset":
-        if shared := sorted(SAMPLED_POLICY & self.training.keys()):
-            raise ValueError(f"training.{shared[0]} is a setting of the study: all of its methods share it")
-        return self
-
-
-class MethodFile(Settings):
-    """`config/methods/<method>.yaml`: the presets of one method."""
-
-    presets: dict[Literal["paper", "released", "recommended"], Preset] = Field(min_length=1)
-    """`paper`: the paper's text; `released`: its released code; `recommended`: the method's own authors."""
-
-    @model_validator(mode="after")
-    def _only_released_has_faults(self) -> "MethodFile":
-        for name, preset in self.presets.items():
-            if name != "released" and (preset.trains_as or preset.faults):
-                raise ValueError(f"presets.{name}: only the preset `released` may have trains_as or faults")
-        return self
-
-
-class MethodChoice(Settings):
-    """One method of a study, or a named set of methods."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    method: Name | None = None
-    """Method to train; `rlvr methods` lists them."""
-    set: Name | None = None
-    """Set of methods in `method_sets.yaml`, instead of `method`."""
-    preset: Literal["paper", "released", "recommended"] = "recommended"
-    """Preset to run."""
-    parameters: dict[str, Any] = {}
-    """Method settings that replace the preset's, such as a rank that fits a tiny model; not with `set`."""
-    learning_rate_factor: PositiveFloat | None = None
-    """Replaces the preset's, for a factor that was found on this study's own task; not with `set`."""
-    faults: tuple[Fault, ...] | None = None
-    """Those of the preset's faults to reproduce, to measure them one by one; `null`: all of them."""
-
-    @model_validator(mode="after")
-    def _names_a_method_or_a_set(self) -> "MethodChoice":
-        if (self.method is None) == (self.set is None):
-            raise ValueError("give either `method` or `set`")
-        own = [key for key in ("parameters", "learning_rate_factor", "faults") if getattr(self, key)]
-        if self.set and own:
-            raise ValueError(f"`{own[0]}` needs `method`; the methods of a set differ in their settings")
-        if repeated := [fault for fault, count in Counter(self.faults or ()).items() if count > 1]:
-            raise ValueError(f"faults: {repeated[0]} is listed twice")
-        return self
-
-
-MethodChoices = Annotated[
-    Annotated[list[MethodChoice], Field(min_length=1), Tag("list")] | Annotated[MethodChoice, Tag("single")],
-    Discriminator(lambda choice: "list" if isinstance(choice, list) else "single"),
-]
-"""A list of methods and sets, or a single one."""
-
+from rlvr.config.presets import MethodChoices
+from rlvr.config.values import Beta, Day, Fraction, Name, Rounding, Seed, Settings
 
 # --- training -----------------------------------------------------------------------------------
 
@@ -325,8 +190,8 @@ class Training(Settings):
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
     stop_after_uninformative_steps: PositiveInt | None = 5
-    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) has a
-    group to learn from, one with both correct and incorrect completions; `null`: never."""
+    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) trains
+    on a group whose completions differ in correctness or in length punishment; `null`: never."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -465,7 +330,7 @@ class Compute(Settings):
     train_minutes: PositiveInt = 30
     """Time limit of a training job."""
     generate_minutes: PositiveInt = 30
-    """Time limit of a generation job."""
+    """Time limit of a generation job, which samples a run on all benchmarks."""
 
 
 class Setting(Settings):

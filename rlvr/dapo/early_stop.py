@@ -18,8 +18,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "raise max_new_tokens",
     ),
     "no_answer": (
-        "have no answer in the format {answer_format}",
-        "ask for it in `prompt`, or set `answer_format` to what the model writes",
+        "have no answer {readable}",
+        "ask for it in `prompt`{or_read}",
     ),
     "unparsed_gold": (
         "have a gold answer that cannot be read",
@@ -80,11 +80,12 @@ class FirstSteps:
         """Count a step, and stop a run that cannot learn.
 
         Args:
-            informative: whether the step had a group with both correct and incorrect completions.
+            informative: whether the step trained on a group whose completions differ in correctness or in
+                length punishment.
             config: the run.
 
         Raises:
-            UserError: none of the first steps had one (`training.stop_after_uninformative_steps`).
+            UserError: none of the first steps did (`training.stop_after_uninformative_steps`).
         """
         limit = config.training.stop_after_uninformative_steps
         if self.settled or informative or limit is None:
@@ -97,9 +98,11 @@ class FirstSteps:
     def reasons(self, config: TrainConfig) -> str:
         """Return why nothing can be learned: each reason with its share, an example and a way out."""
         groups, total = self.all_correct + self.all_incorrect, sum(self.completions.values())
+        own = config.reward == "rlvr"  # other graders do not read `answer_format`
         names = {
             "max_new_tokens": config.training.sampling.max_new_tokens,
-            "answer_format": config.answer_format,
+            "readable": f"in the format {config.answer_format}" if own else f"that {config.reward} reads",
+            "or_read": ", or set `answer_format` to what the model writes" if own else "",
             "dataset": config.dataset,
         }
         lines = [

@@ -177,8 +177,13 @@ def informative_groups(groups: list[Group]) -> list[Group]:
 
 
 def is_informative(group: Group) -> bool:
-    """Tell whether a group has both correct and incorrect completions; others give no gradient."""
+    """Tell whether a group has both correct and incorrect completions."""
     return any(value != group.correct[0] for value in group.correct)
+
+
+def outcomes_differ(group: Group) -> bool:
+    """Tell whether the completions of a group differ in correctness or in length punishment."""
+    return len(set(zip(group.correct, group.rewards, strict=True))) > 1
 
 
 def tokens_of(groups: list[Group]) -> list[Tokens]:

@@ -41,7 +41,15 @@ from rlvr.dapo.canary import canary_kl, check_mismatch
 from rlvr.dapo.losses import ALGORITHMS
 from rlvr.dapo.results import write_results
 from rlvr.dapo.resume import resume, save_checkpoint
-from rlvr.dapo.sampling import Group, GroupSampler, Reward, StepGroups, informative_groups, is_informative
+from rlvr.dapo.sampling import (
+    Group,
+    GroupSampler,
+    Reward,
+    StepGroups,
+    informative_groups,
+    is_informative,
+    outcomes_differ,
+)
 from rlvr.dapo.setup import Run, setup
 from rlvr.dapo.timer import Timer
 from rlvr.dapo.update import NO_UPDATE, store_logprobs, update
@@ -95,7 +103,7 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     if step == 0:
         log_informative_fraction(batch.sampled)
     warn_of_short_batch(run, batch)
-    sampler.first_steps.end_step(bool(informative_groups([*batch.kept, *batch.sampled])), run.config)
+    sampler.first_steps.end_step(any(outcomes_differ(group) for group in batch.kept), run.config)
 
     update_metrics = NO_UPDATE
     with timer("update"):

@@ -37,6 +37,10 @@ def prepare_data(entry_path: Path, output: Path) -> None:
     reading = read_entry(entry)
     checked = check_rows(reading.rows, reading.findings, checks, reading.answer_column)
     read = len(reading.rows) + len(reading.findings)
+    if not read:
+        raise UserError(
+            f"{reading.name}: no rows; nothing is prepared; download it again, or correct its path"
+        )
     refused = refusal(checked, checks, reading.name, read)
     stopped_path = output.with_suffix(".stopped.csv")
     if refused:

@@ -1,15 +1,18 @@
-"""Sample k completions for every problem of a benchmark, each with a seed of its own."""
+"""Sample k completions for every problem of some benchmarks, each with a seed of its own."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlvr.artifacts import Sample, write_rows
 from rlvr.config.resolved import GenerateConfig, read_config
+from rlvr.config.schema import DType
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
+from rlvr.errors import UserError
+from rlvr.evaluate.finished import FINGERPRINT, finished_samples
 from rlvr.evaluate.journal import Journal, Key
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.methods.weights import exported_weights
@@ -27,54 +30,100 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Which model is evaluated on which problems, and how."""
+class Served:
+    """The model that is evaluated."""
 
-    config: GenerateConfig
     model: Path
     """Prepared model folder."""
     adapter: Path | None
     """Exported run, or None for the untrained model."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The samples of one benchmark: which there are to be, and which there are already."""
+
+    config: GenerateConfig
     problems: dict[str, str]
     """Problem id -> problem."""
+    seeds: dict[Key, int]
+    """Seed of every sample, in the order of the output."""
+    fingerprint: str
+    journal: Journal
+    output: Path
+    samples: dict[Key, Sample]
+    """What earlier attempts have sampled."""
+
+    @property
+    def missing(self) -> dict[Key, int]:
+        """Seeds of the samples that are still to be drawn."""
+        return {key: seed for key, seed in self.seeds.items() if key not in self.samples}
 
 
 def generate(
-    config_path: Path, model: Path, data: Path, adapter: Path | None, journals: Path, output: Path
+    config_paths: Sequence[Path],
+    model: Path,
+    data: Sequence[Path],
+    adapter: Path | None,
+    journals: Path,
+    output: Path,
 ) -> None:
-    """Write one row per sample; continue where a killed attempt stopped.
+    """Write one table per benchmark with one row per sample; draw only the samples that are not there yet.
+
+    A table of an earlier attempt gives its samples if they come from the same weights, problems and sampling
+    parameters, so that a further benchmark, or more samples per problem, cost only what they add. What a
+    killed attempt sampled is in its journals.
 
     Seeds depend on problem and sample only, not on the run: all methods sample with the same random numbers,
     which narrows the intervals of paired comparisons. The batch size changes speed and memory but no sample
     (on a GPU, only by rounding: `rlvr.rollout.engines.transformers`), so a later attempt may change it.
 
     Args:
-        config_path: resolved configuration (`GenerateConfig`).
+        config_paths: resolved configurations (`GenerateConfig`), one per benchmark.
         model: prepared model folder.
-        data: prepared benchmark.
+        data: prepared benchmarks, in the order of the configurations.
         adapter: exported run; None evaluates the untrained model.
-        journals: folder for finished samples until the output is written.
-        output: Parquet file (:class:`rlvr.artifacts.Sample`).
+        journals: folder for finished samples until the tables are written.
+        output: folder of the tables, ``BENCHMARK.parquet`` (:class:`rlvr.artifacts.Sample`).
 
     Raises:
-        UserError: an input or the journal is missing or damaged, or a prompt is too long for the model.
+        UserError: an input or a journal is missing or damaged, or a prompt is too long for the model.
     """
-    config = read_config(config_path, GenerateConfig)
-    table = read_problems(data)
-    inputs = Inputs(config, model, adapter, dict(zip(table["id"], table["problem"], strict=True)))
-    seeds = sample_seeds(config, list(inputs.problems))
-    journal = Journal(journals / f"{fingerprint(inputs, data)}.jsonl", seeds)
-    samples = journal.read()
+    if len(config_paths) != len(data):
+        raise UserError(f"{len(config_paths)} configurations and {len(data)} --data: give one for each")
+    served = Served(model, adapter)
+    weights = _weights_hashes(served)
+    tasks = [
+        _task(config, table, weights, journals, output)
+        for config, table in zip(config_paths, data, strict=True)
+    ]
+    for task, batches in _sampled(served, tasks):
+        with Steps(
+            f"{output.name} on {task.config.benchmark}", len(task.seeds), len(task.samples)
+        ) as progress:
+            for batch in batches:
+                task.journal.append(batch)
+                task.samples.update((sample.key, sample) for sample in batch)
+                progress.done(len(batch))
+        rows = (task.samples[key].model_dump() for key in task.seeds)
+        write_rows(task.output, Sample, rows, {FINGERPRINT: task.fingerprint})
+    for task in tasks:  # if a later benchmark fails, the workflow takes back the tables before it
+        task.journal.remove()
+
+
+def _task(config_path: Path, data: Path, weights: dict[str, Any], journals: Path, output: Path) -> Task:
+    config, table = read_config(config_path, GenerateConfig), read_problems(data)
+    problems = dict(zip(table["id"], table["problem"], strict=True))
+    seeds = sample_seeds(config, list(problems))
+    name = fingerprint(config, weights, data)
+    journal = Journal(journals / f"{config.benchmark}-{name}.jsonl", seeds)
+    path = output / f"{config.benchmark}.parquet"
+    samples = finished_samples(path, name, seeds)
     if samples:
-        logger.info("continuing: %d of %d samples are in %s", len(samples), len(seeds), journal.path)
-    missing = {key: seed for key, seed in seeds.items() if key not in samples}
-    with Steps(f"{output.parent.name} on {config.benchmark}", len(seeds), len(samples)) as progress:
-        for batch in _sample(inputs, missing):
-            journal.append(batch)
-            samples |= {sample.key: sample for sample in batch}
-            progress.done(len(batch))
-    write_rows(output, Sample, (samples[key].model_dump() for key in seeds))
-    journal.remove()
+        logger.info("continuing: %d of %d samples are in %s", len(samples), len(seeds), path)
+    if journaled := journal.read():
+        logger.info("continuing: %d of %d samples are in %s", len(journaled), len(seeds), journal.path)
+    return Task(config, problems, seeds, name, journal, path, samples | journaled)
 
 
 def sample_seeds(config: GenerateConfig, problem_ids: list[str]) -> dict[Key, int]:
@@ -92,26 +141,57 @@ def sample_seeds(config: GenerateConfig, problem_ids: list[str]) -> dict[Key, in
     }
 
 
-def fingerprint(inputs: Inputs, data: Path) -> str:
-    """Return a hash of what the samples depend on: model, adapter, data, configuration (not batch size)."""
-    folder = inputs.adapter
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+def fingerprint(config: GenerateConfig, weights: dict[str, Any], data: Path) -> str:
+    """Return a hash of what a sample depends on: weights, data, configuration (neither batch size nor k)."""
     return content_hash(
         {
-            "config": inputs.config.model_dump(exclude={"batch_size"}),
-            "model_sha256": read_json(inputs.model / "provenance.json")["sha256"],
-            "adapter_sha256": {str(path.relative_to(folder)): sha256_of(path) for path in files if folder},
+            "config": config.model_dump(exclude={"batch_size", "samples_per_problem"}),
             "data_sha256": sha256_of(data),
+            **weights,
         }
     )[:16]
 
 
-def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: int) -> Engine:
+def _weights_hashes(served: Served) -> dict[str, Any]:
+    folder = served.adapter
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+    return {
+        "model_sha256": read_json(served.model / "provenance.json")["sha256"],
+        "adapter_sha256": {str(path.relative_to(folder)): sha256_of(path) for path in files if folder},
+    }
+
+
+def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iterator[list[Sample]]]]:
+    """Yield every benchmark with the batches of its missing samples.
+
+    An engine is made only if samples are missing, and serves all benchmarks in a row that are evaluated on
+    weights of one precision.
+    """
+    tokenizer = load_tokenizer(served.model)
+    engine: Engine | None = None
+    serves: DType | None = None
+    for task in tasks:
+        config = task.config
+        if not task.missing:
+            yield task, iter(())
+            continue
+        opened = opening(tokenizer, config.prompt)
+        prompts = {
+            name: prompt_ids(tokenizer, config.prompt, problem) for name, problem in task.problems.items()
+        }
+        check_lengths(served.model, prompts, config.sampling.max_new_tokens)
+        if engine is None or serves != config.merged_dtype:
+            engine = None  # two models at once may not fit
+            engine, serves = _serve(config, served, tokenizer), config.merged_dtype
+        yield task, _batches(task, engine, prompts, opened)
+
+
+def _serve(config: GenerateConfig, served: Served, tokenizer: "PreTrainedTokenizerBase") -> Engine:
     """Return an engine with the model or the run that is evaluated.
 
     A run is merged where the configuration says so, and in float32, where a merge loses nothing.
     """
-    config, model, adapter = inputs.config, inputs.model, inputs.adapter
+    model, adapter = served.model, served.adapter
     merges = config.merged_dtype is not None or config.dtype == "float32"
     engine = make_engine(
         "transformers",
@@ -122,40 +202,32 @@ def _serve(inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", prompt_width: i
         batch_size=config.batch_size,
         batching=config.batching,
         adapter=None if merges else adapter,
-        prompt_width=prompt_width,
     )
     if merges and adapter:
         engine.load_weights(exported_weights(load_model(model, "float32"), adapter))
     return engine
 
 
-def _sample(inputs: Inputs, seeds: dict[Key, int]) -> Iterator[list[Sample]]:
-    """Yield the samples of some keys, batch by batch; the model is loaded only if there are any."""
-    if not seeds:
-        return
-    config = inputs.config
-    tokenizer = load_tokenizer(inputs.model)
-    opened = opening(tokenizer, config.prompt)
-    prompts = {
-        name: prompt_ids(tokenizer, config.prompt, problem) for name, problem in inputs.problems.items()
-    }
-    check_lengths(inputs.model, prompts, config.sampling.max_new_tokens)
-    engine = _serve(inputs, tokenizer, max(len(prompt) for prompt in prompts.values()))
-    keys = list(seeds)
-    for start in range(0, len(keys), config.batch_size):
-        batch = keys[start : start + config.batch_size]
-        requests = [Request(prompts[problem_id], seeds[problem_id, index]) for problem_id, index in batch]
+def _batches(
+    task: Task, engine: Engine, prompts: dict[str, tuple[int, ...]], opened: str
+) -> Iterator[list[Sample]]:
+    """Yield the missing samples of a benchmark, batch by batch."""
+    missing = task.missing
+    keys, size = list(missing), task.config.batch_size
+    longest = max(len(prompt) for prompt in prompts.values())
+    for start in range(0, len(keys), size):
+        batch = keys[start : start + size]
+        requests = [Request(prompts[problem_id], missing[problem_id, index]) for problem_id, index in batch]
+        completions = engine.generate(requests, task.config.sampling, longest)
         yield [
             Sample(
                 problem_id=problem_id,
                 sample_index=index,
-                seed=seeds[problem_id, index],
+                seed=missing[problem_id, index],
                 text=opened + completion.text,
                 n_tokens=len(completion.token_ids),
                 finish_reason=completion.finish_reason,
                 seconds=completion.seconds,
             )
-            for (problem_id, index), completion in zip(
-                batch, engine.generate(requests, config.sampling), strict=True
-            )
+            for (problem_id, index), completion in zip(batch, completions, strict=True)
         ]

@@ -1,7 +1,7 @@
 """Finished samples on disk while generation runs: one JSON line each, appended batch by batch.
 
-A killed generation continues after its last complete line. The journal is outside the declared outputs, which
-Snakemake deletes before every attempt, and is removed when the Parquet file has been written.
+A killed generation continues after its last complete line. The journal is removed when the tables of the run
+have been written.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ class Journal:
 
     def __init__(self, path: Path, seeds: dict[Key, int]) -> None:
         self.path, self.seeds = path, seeds
+        self.problem_ids = {problem_id for problem_id, _ in seeds}
 
     def read(self) -> dict[Key, Sample]:
         """Return the samples by problem and sample index; an incomplete last line (a kill) is removed.
@@ -51,16 +52,16 @@ class Journal:
             except UserError as error:
                 raise UserError(f"{error}\ndelete {self.path} to regenerate its samples") from None
             samples[sample.key] = sample
-        return samples
+        return {key: sample for key, sample in samples.items() if key in self.seeds}
 
     def _sample(self, line: bytes, place: str) -> Sample:
         try:
             sample = parse(Sample, json.loads(line), place)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{place}: not JSON ({error})") from None
-        if sample.key not in self.seeds:
+        if sample.problem_id not in self.problem_ids:
             raise UserError(f"{place}: sample {sample.key} is not part of this benchmark")
-        if sample.seed != self.seeds[sample.key]:
+        if sample.seed != self.seeds.get(sample.key, sample.seed):  # there may have been more per problem
             raise UserError(
                 f"{place}: sample {sample.key} has seed {sample.seed}, not {self.seeds[sample.key]}"
             )

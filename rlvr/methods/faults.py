@@ -3,14 +3,14 @@
 Most of what that code did differently is configuration, in the presets `released`: another method under the
 name (``trains_as``), other targets, ranks and rates. What no setting can express is here: one class per
 fault, mixed into a method in one place, :func:`trained_method`. Only presets `released` can name a fault
-(:class:`rlvr.config.schema.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
+(:class:`rlvr.config.presets.MethodFile`, :class:`rlvr.config.resolved.TrainConfig`).
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import Fault
 from rlvr.errors import UserError
 from rlvr.methods.base.frozen_start import TRAINED
 from rlvr.methods.base.spec import Method, PeftMethod

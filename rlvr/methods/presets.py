@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import MethodFile, Preset
+from rlvr.config.presets import MethodFile, Preset
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 from rlvr.methods.registry import make_method

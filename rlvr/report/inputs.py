@@ -22,7 +22,7 @@ from rlvr.artifacts import (
 )
 from rlvr.config.loading import parse
 from rlvr.config.resolved import BASE, GenerateConfig, RunEntry, StudyManifest, Variant, read_config
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 from rlvr.errors import UserError
 from rlvr.files import read_json
 

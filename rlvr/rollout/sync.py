@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rlvr.config.schema import Rounding
+from rlvr.config.values import Rounding
 from rlvr.errors import UserError
 from rlvr.methods import Method
 from rlvr.methods.weights import low_rank_updates, merged_weights

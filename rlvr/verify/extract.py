@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple, get_args
 
-from rlvr.verify.equivalence.latex import brace_pairs
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, brace_pairs
 from rlvr.verify.verdict import ExtractionFormat
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
@@ -28,7 +28,8 @@ _APPROXIMATED = re.compile(
 )
 """What announces, between two boxes, that the second repeats the first as a decimal."""
 _APPROXIMATE_CONTENT = re.compile(
-    r"\s*(?:(?:[A-Za-z]\s*)?(?:\\approx|\\simeq|≈))?\s*([-+−]?\d[\d,]*(?:\.\d+)?)\s*(?:\\(?:text|mathrm)\{[^{}]*\})?\s*"
+    r"\s*(?:(?:[A-Za-z]\s*)?(?:\\approx|\\simeq|≈))?\s*([-+−]?\d[\d,]*(?:\.\d+)?)"
+    rf"\s*(?:{TEXT_COMMAND}\{{[^{{}}]*\}})?\s*"
 )
 _TAG_MENTION = re.compile(
     r"<(?<=[\w)] <)/?think>(?=\s+(?:block|tag|section|part|above|and|or)s?\b|[,;)]|\.(?:\s|$))"

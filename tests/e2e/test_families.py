@@ -90,9 +90,9 @@ def goes_the_whole_way(model: Path, method: str, data: Path, folder: Path) -> No
         PeftModel.from_pretrained(base, str(adapter))
     else:
         AutoModelForCausalLM.from_pretrained(adapter)
-    output = folder / f"{method}.parquet"
-    generate(generate_config(folder), model, data, adapter, folder / "journals", output)
-    assert len(read_rows(output, Sample)) == 12
+    samples = folder / f"{method}-samples"
+    generate([generate_config(folder)], model, [data], adapter, folder / "journals", samples)
+    assert len(read_rows(samples / "test.parquet", Sample)) == 12
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -19,7 +19,7 @@ TAIL = {"aggregate_study": 1, "render_report": 1}
 
 def training(runs: int) -> dict[str, int]:
     """Jobs that follow when the configurations of so many runs change."""
-    jobs = ("resolve_config", "train_run", "export_run", "generate_samples", "grade_samples")
+    jobs = ("resolve_config", "train_run", "export_run", "generate_mini", "grade_samples")
     return {**dict.fromkeys(jobs, runs), **TAIL}
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_left_to_do(checkout):
         ("steps: 30", "steps: 31", training(2)),
         (
             "batch_size: 1600", "dtype: bfloat16\n  batch_size: 1600",
-            {"resolve_config": 1, "generate_samples": 3, "grade_samples": 3, **TAIL},
+            {"resolve_config": 1, "generate_mini": 3, "grade_samples": 3, **TAIL},
         ),
         (
             "batch_size: 1600", "grader: released-eval\n  batch_size: 1600",
@@ -80,6 +80,25 @@ def test_nothing_is_left_to_do(checkout):
 def test_editing_the_study_reruns_what_depends_on_the_edit(checkout, old, new, jobs):
     with edited(checkout.folder / STUDY, old, new):
         assert checkout.planned(*MINI) == jobs
+
+
+def test_a_further_benchmark_and_more_samples_leave_the_samples_that_there_are(checkout):
+    """One job for each run, which samples what is missing on all benchmarks."""
+    samples = checkout.folder / LORA.replace("runs", "samples") / "sums.parquet"
+    log = checkout.folder / f"{LORA}.log".replace("results", "logs").replace("runs", "generate")
+    before = pd.read_parquet(samples)
+    further = "    more: {dataset: differences-test, title: More, samples_per_problem: 1}\n"
+    with edited(checkout.folder / STUDY, "  benchmarks:\n", f"  benchmarks:\n{further}"):
+        planned = checkout.planned(*MINI)
+        assert planned["generate_mini"] == 3
+        assert "train_run" not in planned
+        checkout.snakemake(*MINI)
+        assert f"continuing: {len(before)} of {len(before)} samples are in" in log.read_text()
+        pd.testing.assert_frame_equal(pd.read_parquet(samples), before)
+        assert len(pd.read_parquet(samples.with_name("more.parquet"))) == 200
+        assert checkout.planned(*MINI) == {}
+    checkout.snakemake(*MINI)
+    pd.testing.assert_frame_equal(pd.read_parquet(samples), before)
 
 
 def test_another_grading_rule_costs_no_generation(checkout):
@@ -138,7 +157,7 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     [
         ("results/mini/tables/summary.csv", TAIL),
         ("results/mini/tables/contamination.csv", {"find_contamination": 1, **TAIL}),
-        (f"{LORA}/adapter", {"export_run": 1, "generate_samples": 1, "grade_samples": 1, **TAIL}),
+        (f"{LORA}/adapter", {"export_run": 1, "generate_mini": 1, "grade_samples": 1, **TAIL}),
         ("reports/mini.html", {"render_report": 1}),
     ],
 )

@@ -66,10 +66,8 @@ def accuracy_after_a_coin_toss(finished, folder: Path) -> float:
     how_to_generate = next((configs / "generate").glob("*.json"))
     how_to_grade = configs / "grade" / how_to_generate.name
     data = root / f"resources/data/{read_config(how_to_grade, GradeConfig).dataset}.parquet"
-    generate(
-        how_to_generate, model, data, folder / "adapter", folder / "journals", folder / "samples.parquet"
-    )
-    grade(how_to_grade, folder / "samples.parquet", data, folder / "grades.parquet")
+    generate([how_to_generate], model, [data], folder / "adapter", folder / "journals", folder)
+    grade(how_to_grade, folder / f"{how_to_generate.stem}.parquet", data, folder / "grades.parquet")
     return pd.read_parquet(folder / "grades.parquet")["correct"].mean()
 
 

@@ -11,7 +11,7 @@ from rlvr.config.audit import Audit, Difference
 from rlvr.config.audit_reference import reference_text
 from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import Fault, MethodFile, Preset
+from rlvr.config.presets import Fault, MethodFile, Preset
 from rlvr.errors import UserError
 from tests.helpers.paths import REPOSITORY
 

@@ -10,7 +10,7 @@ import pytest
 
 from rlvr.cli import main
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import MethodFile
+from rlvr.config.presets import MethodFile
 from rlvr.errors import UserError
 from rlvr.methods import methods
 from rlvr.methods.base.shapes import ModelShape

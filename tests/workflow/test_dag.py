@@ -17,9 +17,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return make_checkout(tmp_path_factory.mktemp("dag") / "checkout")
 
 
-def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
+def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
     """Jobs of a study with one model, from nothing."""
-    samples = (runs + 1) * benchmarks  # the untrained model is evaluated too
+    evaluated = runs + 1  # the untrained model is evaluated too
     return {
         "resolve_config": runs + 2 * benchmarks + 1,
         "resolve_entry": 1 + data,
@@ -27,8 +27,8 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "prepare_data": data,
         "train_run": runs,
         "export_run": runs,
-        "generate_samples": samples,
-        "grade_samples": samples,
+        f"generate_{study}": evaluated,
+        "grade_samples": evaluated * benchmarks,
         "aggregate_study": 1,
         "find_contamination": 1,
         "render_report": 1,
@@ -48,7 +48,7 @@ def counts(runs: int, benchmarks: int, data: int) -> dict[str, int]:
     ],
 )
 def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, data):
-    assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(runs, benchmarks, data)
+    assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(study, runs, benchmarks, data)
 
 
 def test_all_is_the_default_target_and_the_demo_the_default_study(checkout):
@@ -65,7 +65,7 @@ def test_named_targets_stop_where_they_say(checkout):
     assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "prepare_model", "data"}
     trained = checkout.planned("train")
     assert trained["export_run"] == 14
-    assert "generate_samples" not in trained
+    assert "generate_demo" not in trained
     assert "aggregate_study" not in checkout.planned("evaluate")
     assert "render_report" not in checkout.planned("tables")
     assert "export_run" in checkout.planned("report")
@@ -78,10 +78,10 @@ def test_a_file_of_another_study_can_be_asked_for_by_path(checkout):
 PROBE = """
 from snakemake.iocontainers import InputFiles, Wildcards
 
-for rule in (rules.train_run.rule, rules.generate_samples.rule):
-    names = Wildcards(fromdict={"study": "STUDY", "run": "x", "benchmark": "y"})
-    found = rule.expand_resources(names, InputFiles(), 1)
-    print(rule.name, found.get("gpu"), found.get("checkpoints"))
+for name in ("train_run", "generate_STUDY"):
+    names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
+    found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
+    print(name, found.get("gpu"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
@@ -93,7 +93,7 @@ def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpu
     probe.write_text((checkout.folder / "Snakefile").read_text() + PROBE.replace("STUDY", study))
     done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
     probe.unlink()
-    for rule in ("train_run", "generate_samples"):
+    for rule in ("train_run", f"generate_{study}"):
         assert f"{rule} {gpus} /scratch/mine" in done.stdout + done.stderr
 
 

@@ -5,18 +5,20 @@ REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studie
 OUTPUTS: none
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from rlvr import plan as planning
-from rlvr import plan_checks, plan_notices
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.resolved import BASE, RunEntry
+from rlvr.config.studies import load_study
+from rlvr.errors import UserError
 from rlvr.files import content_hash
+from rlvr.planning import checks, notices, plan
 from rlvr.verify.graders.registry import grader_version
 
 
@@ -35,12 +37,12 @@ STUDY = folder_of("{study}")
 
 @cache
 def plan_of(study):
-    return checked(planning.load_plan, study)
+    return checked(plan.load_plan, study)
 
 
 @cache
 def config_fingerprints(study):
-    return planning.fingerprints(planning.configs(plan_of(study)))
+    return plan.fingerprints(plan.configs(plan_of(study)))
 
 
 @cache
@@ -64,7 +66,7 @@ def known(mapping, name, place):
 
 @cache
 def runs_of(study) -> dict[str, RunEntry]:
-    return {entry.run: entry for entry in planning.study_manifest(plan_of(study)).runs}
+    return {entry.run: entry for entry in plan.study_manifest(plan_of(study)).runs}
 
 
 def trained_runs(study):
@@ -73,6 +75,17 @@ def trained_runs(study):
 
 def benchmarks_of(study):
     return plan_of(study).study.evaluation.benchmarks
+
+
+def benchmarks_of_studies():
+    """Return the benchmarks of every study; one that cannot be read is reported when it is asked for."""
+    found = {}
+    for path in sorted(Path("config/studies").glob("*.yaml")):
+        try:
+            found[path.stem] = load_study(path)[0].evaluation.benchmarks
+        except UserError:
+            continue
+    return found
 
 
 def run_of(wildcards):
@@ -200,15 +213,15 @@ def models_of(wildcards):
     return [model_path(name) for name in plan_of(wildcards.study).study.models]
 
 
-SELECTION = checked(planning.selection, config)
+SELECTION = checked(plan.selection, config)
 STUDIES = SELECTION.studies
 for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):
         logger.warning(notice)
     if workflow.is_main_process:  # once where a run starts, not again in each of its jobs
-        checked(plan_checks.check_plan, plan_of(study))
-        for notice in plan_notices.notices(plan_of(study)):
+        checked(checks.check_plan, plan_of(study))
+        for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
 
 

@@ -1,44 +1,52 @@
-"""Samples and grades: generation costs device hours, grading costs seconds, so they are two rules.
+"""Samples and grades: generation costs device hours, grading costs seconds, so they are two kinds of rules.
 
 REQUIRED INPUTS: exported runs (none for the untrained model), prepared models and benchmarks
 OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grades/{run}/{benchmark}.parquet
 """
 
+# A rule for each study, since its files are the study's benchmarks: one job starts one engine, which serves them
+# all. Files of an earlier attempt stay (`update`), so that only missing samples are drawn.
+for study, benchmarks in benchmarks_of_studies().items():
 
-rule generate_samples:
-    """Sample k completions per problem; continues after the last finished one."""
-    input:
-        config=STUDY.config("generate/{benchmark}"),
-        model=model_of,
-        data=benchmark_data_of,
-        adapter=adapter_of,
-    output:
-        STUDY.samples("{run}", "{benchmark}"),
-    log:
-        "logs/{study}/generate/{run}/{benchmark}.log",
-    benchmark:
-        "logs/benchmarks/{study}/generate/{run}/{benchmark}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: lambda wildcards: compute_of(wildcards).threads
-    resources:
-        checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
-        gpu=gpus_of,
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
-    params:
-        adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
-    message:
-        "Sampling {wildcards.run} on {wildcards.benchmark}"
-    shell:
-        """
-        rlvr generate {input.config:q} \
-            --model {input.model:q} \
-            --data {input.data:q} \
-            {params.adapter:q} \
-            --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run}/{wildcards.benchmark} \
-            -o {output:q} 2>&1 | tee {log:q}
-        """
+    rule:
+        name:
+            f"generate_{study}"
+        input:
+            configs=[STUDY.config(f"generate/{benchmark}") for benchmark in benchmarks],
+            model=model_of,
+            data=[data_path(benchmark.dataset) for benchmark in benchmarks.values()],
+            adapter=adapter_of,
+        output:
+            [update(STUDY.samples("{run}", benchmark)) for benchmark in benchmarks],
+        log:
+            "logs/{study}/generate/{run}.log",
+        benchmark:
+            "logs/benchmarks/{study}/generate/{run}.tsv"
+        wildcard_constraints:
+            study=re.escape(study),
+        conda:
+            "../../environment.yml"
+        threads: lambda wildcards: compute_of(wildcards).threads
+        resources:
+            checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+            gpu=gpus_of,
+            mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
+            runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
+        params:
+            data=lambda wildcards, input: repeated("--data", input.data),
+            adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
+            folder=lambda wildcards: folder_of(wildcards.study).samples_of(wildcards.run),
+        message:
+            "Sampling {wildcards.run}"
+        shell:
+            """
+            rlvr generate {input.configs:q} \
+                --model {input.model:q} \
+                {params.data:q} \
+                {params.adapter:q} \
+                --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
+                -o {params.folder:q} 2>&1 | tee {log:q}
+            """
 
 
 rule grade_samples:

@@ -65,8 +65,8 @@ def map_columns(
             rows.append(_row(line, record, columns, made_id, f"{name}#{line}", removed))
         except UnusableError as why:
             name_of_row = field(record, columns.id) if columns.id else made_id
-            name_of_row = "" if name_of_row is ABSENT else str(name_of_row)
-            findings.append(Finding("missing_field", line, name_of_row, str(why)))
+            shown_id = "" if name_of_row is ABSENT or name_of_row is None else str(name_of_row)
+            findings.append(Finding("missing_field", line, shown_id, str(why)))
     if sample and absent:
         part, path = next(iter(absent.items()))
         raise UserError(_missing(part, path, sample, name, key) + _hub_hint(sample, published, key))
@@ -110,12 +110,11 @@ def _row(
     if not name.strip():
         raise UnusableError(f"{columns.id!r} is blank")
     answer, others = _answers(field(record, columns.answer), columns)
+    problem = _problem(field(record, columns.problem), columns, removed)
     return Row(
         line=line,
         id=name,
-        problem=sys.intern(
-            _problem(field(record, columns.problem), columns, removed)
-        ),  # may repeat 100 times
+        problem=sys.intern(problem),  # some data sets hold each problem 100 times
         answer=answer.strip(),
         origin=origin,
         alternates=(*others, *_alternates(record, columns.alternates)),
@@ -183,7 +182,7 @@ def _answers(value: Any, columns: Columns) -> tuple[str, tuple[str, ...]]:
     name, form = columns.answer, columns.answer_form
     if form in ("bare", "after-hashes", "boxed"):
         return _single(value, name, form), ()
-    texts = [as_text(one, name).strip() for one in as_list(value, name)]
+    texts = _texts(value, name)
     if not texts or not all(texts):
         raise UnusableError(
             f"{name!r} is {shown(value)}: {'a blank answer' if texts else 'a list without answers'}"
@@ -226,10 +225,14 @@ def _alternates(record: Record, column: str | None) -> tuple[str, ...]:
     value = field(record, column) if column else None
     if value is None or value is ABSENT or value == "":
         return ()
-    alternates = tuple(as_text(one, str(column)).strip() for one in as_list(value, str(column)))
+    alternates = _texts(value, str(column))
     if not all(alternates):
         raise UnusableError(f"{column!r} contains a blank answer")
-    return alternates
+    return tuple(alternates)
+
+
+def _texts(value: Any, name: str) -> list[str]:
+    return [as_text(one, f"{name}.{place}").strip() for place, one in enumerate(as_list(value, name))]
 
 
 def _check_instructions(

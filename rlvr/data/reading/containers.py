@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from rlvr.data.pictures import is_picture_column
-from rlvr.data.reading.text import FIX, Numbered, Record, read_text
+from rlvr.data.reading.text import FIX, Numbered, Record, read_text, require_distinct
 from rlvr.errors import UserError
 
 CSV = (".csv", ".tsv")
@@ -20,7 +20,13 @@ PACKED = (".gz", ".zst", ".bz2", ".lz4")
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet", ".arrow", ".feather", *CSV, *PACKED)
 """Names of files that may hold problems."""
 
-_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
+_CODECS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x50\x2a\x4d\x18": "zstd",  # a frame without data, with which pzstd begins
+    b"BZh": "bz2",
+    b"\x04\x22\x4d\x18": "lz4",
+}
 """First bytes of a compressed file -> name of its codec in pyarrow."""
 
 _CONVERT = "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
@@ -36,6 +42,8 @@ _REFUSED = {
     b"<!DOCTYPE": ("a web page (HTML)", "the download failed or needs a login; download the file itself"),
     b"<!doctype": ("a web page (HTML)", "the download failed or needs a login; download the file itself"),
     b"<html": ("a web page (HTML)", "the download failed or needs a login; download the file itself"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook (XLS)", "save the table as CSV"),
+    b"FEA1": ("Feather version 1", "save it as Parquet"),
     b"SQLite format 3": ("an SQLite database", "export the table as CSV"),
     b"\x89HDF": ("HDF5", "save it as Parquet"),
     b"\x93NUMPY": ("a NumPy array", "save it as Parquet"),
@@ -113,13 +121,14 @@ def _refuse(path: Path, head: bytes) -> None:
 
 
 def _is_wide(head: bytes) -> bool:
-    """Tell whether every second byte is zero, as in UTF-16 without a byte order mark."""
+    """Tell whether every second byte is zero and the others are not: UTF-16 without a byte order mark."""
     pairs = len(head) // 2
-    return pairs > 1 and any(head[start : 2 * pairs : 2].count(0) > 0.8 * pairs for start in (0, 1))
+    fewer, more = sorted(head[start : 2 * pairs : 2].count(0) for start in (0, 1))
+    return pairs > 1 and more > 0.8 * pairs and fewer < 0.2 * pairs
 
 
 def _is_csv(path: Path) -> bool:
-    return (path.with_suffix("") if path.suffix in PACKED else path).suffix.lower() in CSV
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower() in CSV
 
 
 def _unpacked(path: Path, codec: str) -> bytes:
@@ -141,13 +150,16 @@ def _table(path: Path, kind: str, rows: Callable[[], Iterator[Record]]) -> Itera
 
 def _parquet_rows(path: Path, wanted: Sequence[str]) -> Iterator[Record]:
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=needed(file.schema_arrow.names, wanted)):
+        names = file.schema_arrow.names
+        require_distinct(names, str(path))
+        for batch in file.iter_batches(columns=needed(names, wanted)):
             yield from batch.to_pylist()
 
 
 def _arrow_rows(path: Path, wanted: Sequence[str], is_file: bool) -> Iterator[Record]:
     with pa.memory_map(str(path)) as source:
         table = (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+        require_distinct(table.column_names, str(path))
         columns = needed(table.column_names, wanted)
         for batch in (table if columns is None else table.select(columns)).to_batches():
             yield from batch.to_pylist()

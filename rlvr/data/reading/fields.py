@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from rlvr.data.json_text import container_in
@@ -44,7 +45,9 @@ def field(record: Record, path: str) -> Any:
 
 
 def as_text(value: Any, name: str) -> str:
-    """Return a field as text; whole numbers stored as floats are written without a decimal point.
+    """Return a field as text; whole numbers stored as floats or decimals have no decimal point.
+
+    Some writers of Parquet mark text as binary.
 
     Raises:
         UnusableError: it is missing, or neither text nor a number.
@@ -56,12 +59,26 @@ def as_text(value: Any, name: str) -> str:
         raise UnusableError(
             f"{name!r} is an object with the keys {keys}; name one of them, such as {name}.{keys[0]}"
         )
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bytes):
+        value = _decoded(value, name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise UnusableError(f"{name!r} is a {type(value).__name__}, neither text nor a number")
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(value, Decimal):
+        whole = value.to_integral_value()
+        value = f"{whole if value == whole else value:f}"  # `str` writes 1E-7
+    text = str(value)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise UnusableError(f"{name!r} contains a lone surrogate (half a character)")
     return text
+
+
+def _decoded(value: bytes, name: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnusableError(f"{name!r} is bytes, but not UTF-8 text") from None
 
 
 def as_list(value: Any, name: str) -> list[Any]:

@@ -1,13 +1,14 @@
 """Read folders of files and downloads of the hub, whose splits and configurations `datasets` knows."""
 
+import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from rlvr.config.catalogue import HubData, LocalCopy
+from rlvr.config.catalogue import HubData, LocalCopy, data_files
 from rlvr.data.reading.containers import SUFFIXES, needed, read_file
 from rlvr.data.reading.text import Numbered
 from rlvr.errors import UserError
@@ -15,10 +16,14 @@ from rlvr.errors import UserError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+logger = logging.getLogger(__name__)
+
 _PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<of>\d{5})\.\w+")
 _SAVED = ("dataset_dict.json", "state.json")
 """Files by which a folder of `save_to_disk` is known: of a `DatasetDict`, of a `Dataset`."""
 _BATCH = 1000
+_SHOWN = 5
+"""Files that a message lists."""
 
 
 def read_folder(path: Path, split: str | None, wanted: Sequence[str]) -> Iterator[Numbered]:
@@ -36,9 +41,21 @@ def read_folder(path: Path, split: str | None, wanted: Sequence[str]) -> Iterato
         require_all_parts(path)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
-    files = [file for file in _split_files(path, split) if file.name.lower().endswith(SUFFIXES)]
-    if not files:
+    splits = _files_by_split(path)
+    files = splits[_chosen(path, split, list(splits))] if splits else []
+    unread = _unread(path, splits)
+    if not files and not unread:
         raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)}); correct `path`")
+    if not files:
+        raise UserError(
+            f"{path}: `datasets` finds no problems in any split; set `path` to one of {unread[:_SHOWN]}"
+        )
+    if unread:
+        more = f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else ""
+        logger.warning(
+            f"{path}: not read, because of another format, or a name that is in no split: "
+            f"{unread[:_SHOWN]}{more}"
+        )
     rows = (record for file in files for _, record in read_file(file, wanted))
     yield from (Numbered(number, record) for number, record in enumerate(rows, start=1))
 
@@ -77,12 +94,19 @@ def read_hub(entry: HubData, wanted: Sequence[str]) -> Iterator[Numbered]:
 
 
 def require_all_parts(folder: Path) -> None:
-    """Refuse an incomplete download: `datasets` would read only the parts `..-00000-of-00002` that are there.
+    """Refuse an incomplete download, of which `datasets` would read only the files that are there.
 
     Raises:
-        ValueError: a part of a file is missing; the message names folder and file.
+        ValueError: a part of a file is missing, or what a link leads to; the message names folder and file.
     """
-    parts = [(match, path) for path in sorted(folder.rglob("*")) if (match := _PART.fullmatch(path.name))]
+    paths = sorted(folder.rglob("*"))
+    for path in paths:
+        if path.is_symlink() and not path.is_file() and not path.name.startswith("."):
+            raise ValueError(
+                f"{path} is a link to a missing file, or to a folder, which is not followed; "
+                "download it again, or copy the files"
+            )
+    parts = [(match, path) for path in paths if (match := _PART.fullmatch(path.name))]
     counts = Counter((path.parent, match["name"], int(match["of"])) for match, path in parts)
     for (place, name, wanted), found in counts.items():
         if found < wanted:
@@ -111,8 +135,8 @@ def _saved(path: Path, split: str | None) -> "Dataset":
     return data
 
 
-def _split_files(path: Path, split: str | None) -> list[Path]:
-    """Return the files of a split, by the rules of `datasets`: names of files and folders, or README."""
+def _files_by_split(path: Path) -> dict[str, list[Path]]:
+    """Return split -> files, by the rules of `datasets`: names of files and folders, or README."""
     from datasets import load_dataset_builder
 
     with TemporaryDirectory() as cache:
@@ -125,8 +149,20 @@ def _split_files(path: Path, split: str | None) -> list[Path]:
             raise UserError(
                 f"{path}: {reason}\nCorrect `path` in datasets.yaml: a folder of one configuration, or a file"
             ) from error
-    splits = {str(name): names for name, names in files.items()}
-    return [Path(name) for name in splits[_chosen(path, split, list(splits))]] if splits else []
+    return {str(split): _problem_files(map(Path, names)) for split, names in files.items()}
+
+
+def _unread(path: Path, splits: dict[str, list[Path]]) -> list[str]:
+    """Return the data files that are in no split."""
+    from datasets.data_files import FILES_TO_IGNORE
+
+    read = {file.resolve() for files in splits.values() for file in files}
+    others = [file for file in _problem_files(data_files(path)) if file.resolve() not in read]
+    return [str(file.relative_to(path)) for file in others if file.name not in FILES_TO_IGNORE]
+
+
+def _problem_files(files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if file.name.lower().endswith(SUFFIXES)]
 
 
 def _chosen(path: Path, split: str | None, splits: list[str]) -> str:

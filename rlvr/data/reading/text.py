@@ -3,7 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from rlvr.errors import UserError
@@ -17,6 +20,10 @@ FIX = (
 )
 
 _DELIMITERS = (",", ";", "\t")
+_DECLARED = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
+"""What Excel reads as the delimiter, before the header."""
+_QUOTED = re.compile(r'"[^"]*"')
+_LONGEST_HEADER = 2**16
 _LONGEST_CELL = 2**30
 _WRAPPERS = ("data", "rows", "examples", "problems", "questions", "instances", "items", "train", "test")
 """Keys under which a JSON file may hold its rows."""
@@ -70,8 +77,9 @@ def _json_rows(text: str, name: str) -> list[Numbered]:
     rows = _rows_of(value, name)
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
+            advice = " (pandas: orient='records')" if isinstance(row, list) else ""
             raise UserError(
-                f"{name}, row {number}: expected a JSON object, found {type(row).__name__}; {FIX}"
+                f"{name}, row {number}: expected a JSON object, found {type(row).__name__}{advice}; {FIX}"
             )
     return [Numbered(number, row) for number, row in enumerate(rows, start=1)]
 
@@ -137,22 +145,45 @@ def _hint(line: str, number: int) -> str:
 
 def _csv_rows(text: str, name: str) -> Iterator[Numbered]:
     """Yield the rows of a CSV file, every cell as the text that it is: `1.50`, `None` and `007` stay so."""
-    header = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=header.count)
+    declared = _DECLARED.match(text)
+    delimiter = declared[1] if declared else _delimiter(text)
     limit = csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    last = 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    last = 0
     try:
-        for row in reader:
-            if None in row:
-                extra = row[None]  # DictReader's key of surplus cells
+        for cells in reader:
+            line, last = last + 1, reader.line_num
+            if not cells or (declared and line == 1):
+                continue
+            if not header:
+                require_distinct(cells, name)
+                header = cells
+                continue
+            if extra := cells[len(header) :]:
                 raise UserError(
-                    f"{name}, line {last + 1}: {len(extra)} more cells than the header has columns "
-                    f"({reader.fieldnames}); put quotes around cells that contain {delimiter!r}"
+                    f"{name}, line {line}: {len(extra)} more cells than the header has columns "
+                    f"({header}); put quotes around cells that contain {delimiter!r}"
                 )
-            yield Numbered(last + 1, dict(row))
-            last = reader.line_num
+            yield Numbered(line, dict(zip_longest(header, cells)))
     except csv.Error as error:
         raise UserError(f"{name}, line {last + 1}: not CSV ({error}); {FIX}") from None
     finally:
         csv.field_size_limit(limit)
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the cells of the header, which may be quoted and hold other delimiters."""
+    header = _QUOTED.sub("", text[:_LONGEST_HEADER]).lstrip("\r\n")
+    return max(_DELIMITERS, key=re.split(r"[\r\n]", header)[0].count)
+
+
+def require_distinct(columns: Sequence[str], name: str) -> None:
+    """Refuse a table with a repeated column name: a row as a dictionary would keep only the last of them.
+
+    Raises:
+        UserError: several columns have the same name.
+    """
+    repeated = [column for column, count in Counter(columns).items() if column and count > 1]
+    if repeated:
+        raise UserError(f"{name}: several columns are named {repeated[0]!r}; rename all but one")

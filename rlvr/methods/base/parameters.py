@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from rlvr.config.patterns import MODULE
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 from rlvr.methods.base.shapes import ALL_LINEAR, Targets
 
 ModuleName = Annotated[str, Field(pattern=MODULE)]

@@ -6,7 +6,8 @@ from inspect import get_annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
-from rlvr.config.schema import Settings, Training
+from rlvr.config.schema import Training
+from rlvr.config.values import Settings
 from rlvr.methods.base.parameters import ModuleParameters, TargetedParameters
 from rlvr.methods.base.requirements import Requirement, check_requirements
 from rlvr.methods.base.shapes import ModelShape, linear_layers

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from rlvr.config.schema import Fraction
+from rlvr.config.values import Fraction
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.shapes import ModelShape, linear_layers, total_sides
 from rlvr.methods.base.spec import PeftMethod

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlvr.config.schema import Settings
+from rlvr.config.values import Settings
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 from rlvr.methods.registry import register

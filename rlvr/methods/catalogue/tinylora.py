@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import PositiveInt
 
-from rlvr.config.schema import Fraction
+from rlvr.config.values import Fraction
 from rlvr.methods.base.exported_lora import ExportedAsLora
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import AT_MOST_SMALLER_SIDE

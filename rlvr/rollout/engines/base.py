@@ -56,8 +56,17 @@ class Engine(Protocol):
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
         """Return the log-probability of each completion token under the served weights."""
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Sample one completion per request, in order."""
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
+        """Sample one completion per request, in order.
+
+        Args:
+            requests: what to sample.
+            sampling: how.
+            longest_prompt: tokens of the longest prompt of this and other calls; with it, completions do not
+                depend on how the requests are divided among calls.
+        """
 
 
 class LoadedEngine(Engine, Protocol):

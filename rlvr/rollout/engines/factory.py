@@ -21,7 +21,6 @@ def make_engine(
     batch_size: int,
     weight_dtype: DType | None = None,
     adapter: Path | None = None,
-    prompt_width: int = 0,
     batching: Batching = "static",
 ) -> LoadedEngine:
     """Return an engine that serves the weights of a prepared model folder, or an exported run on it.
@@ -35,7 +34,6 @@ def make_engine(
         weight_dtype: precision to which all weights are rounded; None: ``dtype`` for the model, and an
             adapter as it is saved.
         adapter: exported run to serve as its users load it, an adapter beside the model and not merged.
-        prompt_width: tokens to which prompts are padded at least; see the engine.
         batching: whether completions start together or one that ends makes room for the next.
 
     Raises:
@@ -53,4 +51,4 @@ def make_engine(
             if adapter:
                 load_exported(served, adapter)
             rounded = cast("torch.dtype", getattr(torch, weight_dtype)) if weight_dtype else None
-            return TransformersEngine(served, tokenizer, batch_size, prompt_width, rounded, batching)
+            return TransformersEngine(served, tokenizer, batch_size, rounded, batching)

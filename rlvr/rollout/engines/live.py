@@ -39,7 +39,7 @@ class LiveEngine(CompletionSampler):
         dtype: DType,
         batching: Batching = "static",
     ) -> None:
-        super().__init__(model, tokenizer, batch_size, 0, dtype == "float32", batching)
+        super().__init__(model, tokenizer, batch_size, dtype == "float32", batching)
         self.policy, self.dtype = policy, dtype
 
     def score(self, tokens: Tokens, temperature: float) -> list[float]:
@@ -47,10 +47,12 @@ class LiveEngine(CompletionSampler):
         with self._serving():
             return super().score(tokens, temperature)
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
         """Sample one completion per request, in order; see :meth:`CompletionSampler.generate`."""
         with self._serving():
-            return super().generate(requests, sampling)
+            return super().generate(requests, sampling, longest_prompt)
 
     @contextmanager
     def _serving(self) -> Iterator[None]:

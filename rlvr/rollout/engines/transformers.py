@@ -31,8 +31,6 @@ class CompletionSampler:
         model: a plain model, perhaps with adapters in place.
         tokenizer: its tokenizer.
         batch_size: completions sampled at once.
-        prompt_width: tokens to which prompts are padded at least. With the longest prompt of all calls, the
-            completions do not depend on how the requests are divided among calls.
         exact: whether all is computed in float32.
         batching: whether completions start together or one that ends makes room for the next.
     """
@@ -42,7 +40,6 @@ class CompletionSampler:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
-        prompt_width: int,
         exact: bool,
         batching: Batching = "static",
     ) -> None:
@@ -53,7 +50,6 @@ class CompletionSampler:
         self.exact = exact
         self.tokenizer = tokenizer
         self.batch_size = batch_size
-        self.prompt_width = prompt_width
         self.end_ids = end_token_ids(model, tokenizer)
         self.checked = False
 
@@ -82,20 +78,24 @@ class CompletionSampler:
         logits = cast(Any, self.model)(input_ids=ids).logits[0, start - 1 : -1].float() / temperature
         return logits.log_softmax(dim=-1).gather(1, ids[0, start:, None]).squeeze(1).tolist()
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Sample one completion per request, in order.
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int = 0
+    ) -> list[Completion]:
+        """Sample one completion per request, in order; prompts are padded to the longest.
 
         Raises:
             UserError: in the first call, the model fails or gives other probabilities in a batch.
         """
         with self._first_pass():
-            return self._generate(requests, sampling)
+            return self._generate(requests, sampling, longest_prompt)
 
-    def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def _generate(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int
+    ) -> list[Completion]:
         if self.batching == "continuous":
             completions = self._continuously(requests, sampling)
         else:
-            completions = self._in_batches(requests, sampling)
+            completions = self._in_batches(requests, sampling, longest_prompt)
         if requests and not self.checked:
             logger.info("sampling by %s batching, %d completions at once", self.batching, self.batch_size)
             self._check(requests, completions, sampling.logit_divisor)
@@ -124,9 +124,11 @@ class CompletionSampler:
             )
         self.checked = True
 
-    def _in_batches(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def _in_batches(
+        self, requests: Sequence[Request], sampling: Sampling, longest_prompt: int
+    ) -> list[Completion]:
         completions: list[Completion] = []
-        width = max([self.prompt_width, *(len(request.prompt_ids) for request in requests)])
+        width = max([longest_prompt, *(len(request.prompt_ids) for request in requests)])
         for start in range(0, len(requests), self.batch_size):
             batch, started = requests[start : start + self.batch_size], time.perf_counter()
             decoded = decode_batch(self.model, batch, sampling, self.end_ids, width)
@@ -161,7 +163,6 @@ class TransformersEngine(CompletionSampler):
         model: owned by the engine from now on.
         tokenizer: its tokenizer.
         batch_size: as for :class:`CompletionSampler`.
-        prompt_width: likewise.
         weight_dtype: precision to which weights are rounded; the model computes in its own, at least as fine.
         batching: as for :class:`CompletionSampler`.
     """
@@ -171,12 +172,11 @@ class TransformersEngine(CompletionSampler):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int,
-        prompt_width: int = 0,
         weight_dtype: torch.dtype | None = None,
         batching: Batching = "static",
     ) -> None:
         owned = cast(PreTrainedModel, model.eval().requires_grad_(False))
-        super().__init__(owned, tokenizer, batch_size, prompt_width, model.dtype == torch.float32, batching)
+        super().__init__(owned, tokenizer, batch_size, model.dtype == torch.float32, batching)
         self.weight_dtype = weight_dtype or model.dtype
         if weight_dtype is not None:
             for parameter in model.parameters():

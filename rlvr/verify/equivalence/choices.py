@@ -3,16 +3,17 @@ r"""Choice letters, alone and with the text or value of their option: `(C)`, `\t
 import re
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import is_text_command, without_text_commands
+from rlvr.verify.equivalence.latex import STYLE_COMMAND, is_text_command, without_text_commands
 
-_TEXT = r"\\(?:text(?:bf|it|rm|normal|sf)?|mbox|mathrm|mathbf)\s*"
 _PREFIX = r"(?:(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s*(?:is)?\s*:?\s*)?"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"{_TEXT}\{{\s*{_PREFIX}\(?\s*(?P<letter>[A-J])\s*\)?\s*[.:)]?\s*\}}\s*[.:)]?\s*(?P<rest>.*)",
-        rf"{_TEXT}\{{\s*{_PREFIX}(?:\((?P<letter>[A-J])\)|(?P<letter2>[A-J])(?:\s*[.:)]|\s+-(?=\s+[a-z])))\s*(?P<rest>[^{{}}]+)\}}",
-        rf"{_PREFIX}\(\s*(?:{_TEXT}\{{)?(?P<letter>[A-J])\}}?\s*\)(?:\s*[.:]\s*|\s+|(?=\\text)|$)(?P<rest>.*)",
+        rf"{STYLE_COMMAND}\{{\s*{_PREFIX}\(?\s*(?P<letter>[A-J])\s*\)?\s*[.:)]?\s*\}}\s*[.:)]?\s*(?P<rest>.*)",
+        rf"{STYLE_COMMAND}\{{\s*{_PREFIX}(?:\((?P<letter>[A-J])\)|(?P<letter2>[A-J])(?:\s*[.:)]|\s+-(?=\s+[a-z])))"
+        r"\s*(?P<rest>[^{}]+)\}",
+        rf"{_PREFIX}\(\s*(?:{STYLE_COMMAND}\{{)?(?P<letter>[A-J])\}}?\s*\)"
+        r"(?:\s*[.:]\s*|\s+|(?=\\text)|$)(?P<rest>.*)",
         rf"{_PREFIX}(?P<letter>(?-i:[A-J]))\s*[.:)](?:\s+|$)(?P<rest>[^=:]*)",
     )
 )
@@ -21,7 +22,8 @@ _OPERATOR = re.compile(
     r"[+*/^_=<>,;|!]|\\(?:cdot|times|cup|cap|to|in|le|ge|ne|lt|gt|div|pm|over|circ)(?![A-Za-z])|-\s*[A-Za-z]"
 )
 _HEDGE = re.compile(
-    r"\b(?:or|and|not|nor)\b\W*\(?[A-J]\b(?!\s*[a-z])|[,;]\s*(?:\\text\w*\{)?\s*\(?[A-J]\)?(?![A-Za-z])|\([A-Ja-j]\)"
+    r"\b(?:or|and|not|nor)\b\W*\(?[A-J]\b(?!\s*[a-z])|[,;]\s*(?:\\text\w*\{)?\s*\(?[A-J]\)?(?![A-Za-z])"
+    r"|\([A-Ja-j]\)"
     r"|\b(?:wrong|incorrect|maybe|perhaps|possibly|unsure|alternatively)\b"
 )
 

@@ -9,7 +9,8 @@ from rlvr.verify.equivalence.normalize import compact
 from rlvr.verify.equivalence.numerals import integer_text
 
 _MODULUS = re.compile(
-    r"[\s,]*\(?\s*(?:\\[bp]?mod(?![A-Za-z])|\\operatorname\s*\{\s*mod\s*\}|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))"
+    r"[\s,]*\(?\s*(?:\\[bp]?mod(?![A-Za-z])|\\operatorname\s*\{\s*mod\s*\}"
+    r"|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))"
     r"\s*\{?\s*(?P<modulus>(?:\w|\^\{?\w+\}?|[+*-])+)\s*\}?\s*\)?$"
 )
 

@@ -12,7 +12,8 @@ _INVISIBLE = frozenset(
 _STRUTS = frozenset([r"\strut", r"\mathstrut", r"\null", r"\nonumber", r"\notag", r"\relax"])
 _NEEDED = re.compile(
     r"[\^_]\s*\\|\}\s*[\^_]|\\(?:frac|binom|sqrt)\s*[^\s{\[]|\\(?:frac|binom)\s*\{"
-    r"|\\sqrt\s*\[[^\]]*\]\s*[^\s{]|\\(?:[hv]?phantom|label|tag|[hv]space|(?:math)?strut|null|nonumber|notag|relax)(?![A-Za-z])"
+    r"|\\sqrt\s*\[[^\]]*\]\s*[^\s{]"
+    r"|\\(?:[hv]?phantom|label|tag|[hv]space|(?:math)?strut|null|nonumber|notag|relax)(?![A-Za-z])"
 )
 _DEEPEST = 40
 

@@ -7,8 +7,11 @@ from typing import NamedTuple
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 _OPENING = frozenset(["{", "(", "[", r"\{", r"\begin", r"\langle", r"\lfloor", r"\lceil"])
 _CLOSING = frozenset(["}", ")", "]", r"\}", r"\end", r"\rangle", r"\rfloor", r"\rceil"])
-_TEXT_COMMAND = r"\\(?:text(?:bf|it|rm|normal|sf|tt|sc)?|mbox|mathrm|mathbf|mathit|mathsf)\s*"
-_TEXT_GROUP = re.compile(_TEXT_COMMAND + r"\{([^{}]*)\}")
+TEXT_COMMAND = r"\\(?:text(?:bf|it|rm|normal|sf|tt|sc|up|sl|md)?|mbox|hbox|mathrm)\s*"
+"""Pattern of the commands that set words; ``{`` follows."""
+STYLE_COMMAND = rf"(?:{TEXT_COMMAND}|\\math(?:bf|it|sf|tt)\s*)"
+r"""Those and the commands that change the style of a letter, which may be a symbol: ``\mathbf{v}``."""
+_TEXT_GROUP = re.compile(STYLE_COMMAND + r"\{([^{}]*)\}")
 
 
 def tokens(text: str) -> list[str]:

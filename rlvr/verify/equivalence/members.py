@@ -3,19 +3,19 @@
 import re
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.normalize import compact, normalize
+from rlvr.verify.equivalence.numerals import decimal_value
 
 _CONJUNCTION = re.compile(
-    r",?\s*\\(?:text|mbox|mathrm)\{[\s,]*(?i:and|or)\s*\}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
+    rf",?\s*{TEXT_COMMAND}\{{[\s,]*(?i:and|or)\s*\}}|,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])"
     r"|\\(?:lor|vee)(?![A-Za-z])"
 )
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-DECIMAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,40})?(?:\.\d{1,40})?(?<=\d)")
 _APPROXIMATE = frozenset([r"\approx", r"\simeq"])
 MEMBERSHIP = re.compile(r"^[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _SIGNS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
-_ORDER = re.compile(r"\s*([<>]|\\(?:le|ge|lt|gt)(?![A-Za-z]))\s*")
+ORDER = re.compile(r"\s*([<>]|\\(?:le|ge|lt|gt)(?![A-Za-z]))\s*")
 _RISING = {"<": "<", r"\lt": "<", r"\le": r"\le"}
 _FALLING = {">": "<", r"\gt": "<", r"\ge": r"\le"}
 _SUBSCRIPT = re.compile(r"_\s*(?:\{[^{}]*\}|\w)")
@@ -109,7 +109,7 @@ def values_by_name(text: str) -> list[str] | None:
 
 def rising_chain(text: str) -> list[str] | None:
     """Return members and signs of a chain of two or more inequalities, from the smallest to the largest."""
-    parts = _ORDER.split(text)
+    parts = ORDER.split(text)
     for signs, step in ((_RISING, 1), (_FALLING, -1)):
         if len(parts) > 4 and all(sign in signs for sign in parts[1::2]):
             return [signs.get(part, part) for part in parts[::step]]
@@ -127,7 +127,7 @@ def chain_members(text: str) -> list[str]:
 def approximation(text: str) -> tuple[str, str] | None:
     r"""Return the two sides of `\sqrt{2} \approx 1.414`, None where a text is no value with its decimal."""
     sides = split_outside_brackets(text, _APPROXIMATE)
-    if len(sides) != 2 or not sides[0] or DECIMAL.fullmatch(sides[1]) is None:
+    if len(sides) != 2 or not sides[0] or decimal_value(sides[1]) is None:
         return None
     exact = split_outside_brackets(sides[0], frozenset(["="]))[-1]
     return None if is_name(exact) else (exact, sides[1])

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from rlvr.verify.equivalence.groups import with_plain_groups
-from rlvr.verify.equivalence.latex import groups_replaced
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, groups_replaced
 from rlvr.verify.equivalence.lookalikes import without_lookalikes
 from rlvr.verify.equivalence.remarks import without_remark
 from rlvr.verify.equivalence.repeating import with_fractions
@@ -25,7 +25,7 @@ _TRIGONOMETRIC = r"\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\s*-?\d+\s*\}
 _DEGREE = r"(?:\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\deg(?:ree)?s?(?![A-Za-z]))"
 
 _SUFFIX = "(?:st|nd|rd|th)"
-_TEXT_SUFFIX = rf"\\(?:text\w*|mathrm|mbox)\s?\{{\s?{_SUFFIX}\s?\}}"
+_TEXT_SUFFIX = rf"(?:{TEXT_COMMAND}|\\textsuperscript\s*)\{{\s?{_SUFFIX}\s?\}}"
 _ORDINAL = re.compile(
     rf"(\d+)(?:\^?{_SUFFIX}|\^?\{{{_SUFFIX}\}}|\s?\^\{{{_TEXT_SUFFIX}\}}|\s?\^?{_TEXT_SUFFIX})(?![A-Za-z])"
 )
@@ -78,7 +78,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     ]
 )
 _NUMBER_WORD = re.compile(
-    r"(?<=[\d}])\s*(\\(?:text\w*|mbox|mathrm)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen)(?![A-Za-z])"
+    rf"(?<=[\d}}])\s*({TEXT_COMMAND}\{{)?\s*(hundred|thousand|million|billion|trillion|dozen)(?![A-Za-z])"
     r"(?(1)([^{}]*)\})",
     re.IGNORECASE,
 )
@@ -86,7 +86,8 @@ _NUMBER_WORDS = {"hundred": "10^{2}", "thousand": "10^{3}", "million": "10^{6}",
                  "trillion": "10^{12}", "dozen": "12"}  # fmt: skip
 _MOST_NUMBER_WORDS = 3
 _THOUSANDS_WITH_UNIT = re.compile(
-    r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*(?:\\(?:text|mathrm|mbox)|[A-Za-z]))(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
+    rf"[+-]?\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?=\s*(?:{TEXT_COMMAND}\{{|[A-Za-z]))"
+    r"(?!\s*(?:\\\w+\{\s*)?(?:and|or)\b)"
 )
 _SPACED_DIGITS = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _INSIGNIFICANT_SPACE = re.compile(

@@ -32,7 +32,8 @@ _CALCULUS = re.compile(
     r"\\(?:int|oint|iint|partial)(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\mathrm\{d\})|\bd[a-z]/d"
 )
 _SYMBOL = re.compile(
-    r"(?P<kept>\\(?:text\w*|mbox|mathrm|mathbf|mathit|mathsf|mathcal|mathbb|overline|overrightarrow|bar|vec|hat|tilde"
+    r"(?P<kept>\\(?:text\w*|mbox|mathrm|mathbf|mathit|mathsf|mathcal|mathbb"
+    r"|overline|overrightarrow|bar|vec|hat|tilde"
     r"|widehat|widetilde|operatorname|begin|end)\s*\{[^{}]*\})"
     r"|\\(?P<gamma>[gG]amma)(?![A-Za-z])(?!\s*\()|(?P<command>\\[A-Za-z]+)"
     r"|(?P<e>[eE])(?=\s*_)|(?P<I>I)|(?P<d>d)(?=\s*(?:[A-Za-z]|\\[a-zA-Z]))"

@@ -4,14 +4,13 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, split_outside_brackets
-from rlvr.verify.equivalence.members import MEMBERSHIP, has_unknowns, is_name
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, split_outside_brackets
+from rlvr.verify.equivalence.members import MEMBERSHIP, ORDER, has_unknowns, is_name
 
-_ORDER = re.compile(r"\s*([<>]|\\(?:le|ge|lt|gt)(?![A-Za-z]))\s*")
 _BRACKETS = {"<": "(", r"\lt": "(", r"\le": "[", ">": "(", r"\gt": "(", r"\ge": "["}
 _RISING = frozenset(["<", r"\lt", r"\le"])
 _CLOSING = {"(": ")", "[": "]"}
-_TEXT = r"\\(?:text\w*|mbox|mathrm)\s*\{[\s,]*"
+_TEXT = TEXT_COMMAND + r"\{[\s,]*"
 _OR = re.compile(
     rf"[\s,]*(?:{_TEXT}or\s*\}}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee|cup)(?![A-Za-z]))\s*",
     re.IGNORECASE,
@@ -61,10 +60,10 @@ def as_range(text: str) -> Range | None:
         side
         for part in parts
         for half in _AND.split(part)
-        for side in _ORDER.split(half)[::2]
+        for side in ORDER.split(half)[::2]
         if is_name(side)
     ]
-    names = frozenset("".join(side.split()) for side in sides if _ORDER.search(text) and side != r"\infty")
+    names = frozenset("".join(side.split()) for side in sides if ORDER.search(text) and side != r"\infty")
     return Range([one for one in intervals if one is not None], names)
 
 
@@ -77,7 +76,7 @@ def _interval(text: str) -> Interval | None:
         return _intersection(sides[0], sides[1])
     if len(both) > 2:
         return None
-    parts = _ORDER.split(text)
+    parts = ORDER.split(text)
     if len(parts) == 1:
         return _bracketed(text)
     if len(parts) == 3:

@@ -3,14 +3,14 @@ r"""Remarks that close an answer and leave its value: `(approximately)`, `in tot
 import re
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import without_text_commands
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, without_text_commands
 
 _PLACES = r"(?:the nearest [a-z]+|(?:\d|two|three|four) (?:decimal places?|significant (?:figures|digits)))"
 _REMARK = (
     r"(?:approximately|approx\.?|exactly|exact|simplified|in (?:simplest|lowest|reduced) (?:form|terms)"
     rf"|in total|in all|total|altogether|overall|rounded(?: to {_PLACES})?|to {_PLACES})"
 )
-_TEXT = r"\\(?:text\w*|mbox|mathrm)\s*\{"
+_TEXT = TEXT_COMMAND + r"\{"
 _CLOSING = re.compile(
     rf"(?<=\S)[\s,;]*(?:\({_REMARK}\)|{_TEXT}[\s,;]*\(?{_REMARK}\)?\s*\}}|\(\s*{_TEXT}\s*{_REMARK}\s*\}}\s*\)"
     rf"|(?<=[\s,;]){_REMARK})[\s.]*$",

@@ -10,7 +10,7 @@ _MARKED = re.compile(
     r"|(?<=\.)\((\d+)\)(?![\d^(])"
     r")(?![\d.])"
 )
-_DOTS = re.compile(r"(?<![\d.])(\d+)\.(\d{3,40})\s*\\ldots(?![A-Za-z])\s*(?!\d)")
+_DOTS = re.compile(r"(?<![\d.])(\d+)\.(\d{3,40})\s*(?:\\[lc]?dots(?![A-Za-z])|\.\s?\.\s?\.|…)\s*(?!\d)")
 _LONGEST_PERIOD = 6
 _LONGEST = 60
 
@@ -20,6 +20,13 @@ def with_fractions(text: str) -> str:
     if "." not in text:
         return text
     return _DOTS.sub(_from_dots, _MARKED.sub(_from_marks, text))
+
+
+def repeating_decimals(text: str) -> frozenset[str]:
+    """Return the repeating decimals of a text, normalised or not, as fractions."""
+    marked = map(_from_marks, _MARKED.finditer(text))
+    dotted = map(_from_dots, _DOTS.finditer(text))
+    return frozenset(found for found in (*marked, *dotted) if "." not in found)
 
 
 def _from_marks(match: re.Match[str]) -> str:

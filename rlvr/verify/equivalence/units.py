@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from rlvr.verify.equivalence.latex import TEXT_COMMAND
 from rlvr.verify.equivalence.members import has_unknowns
 
 _NAMES = """
@@ -152,17 +153,15 @@ _OTHER_VALUE = re.compile(
 )
 """Words that are no unit, not even after a gold's value; a time of day is no ratio."""
 
-_TEXT = (
-    r"\\(?:text(?:bf|it|rm|normal|sf)?|mbox|mathrm|operatorname)\s*\{(?:[^{}]|\{[^{}]*\})*\}"
-    r"(?:\s*\^\s*(?:\d|\{\s*-?\d\s*\}))?"
-)
-_TEXT_COMMAND = re.compile(r"\\(?:text\w*|mbox|mathrm|operatorname)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_TEXT = rf"(?:{TEXT_COMMAND}|\\operatorname\s*)\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}"
+_TEXT_GROUP = re.compile(_TEXT)
 _SIGNS = (
     (re.compile(r"\\cdot(?![A-Za-z])"), "*"),
     (re.compile(r"\\mu(?![A-Za-z])\s*"), "u"),
     (re.compile(r"\\Omega(?![A-Za-z])"), "ohm"),
 )
-_TEXT_TAIL = re.compile(rf"(?<=[^\s_^=])(?:\s*(?:/|\*|\\cdot(?![A-Za-z]))?\s*{_TEXT})+\.?$")
+_POWER = r"(?:\s*\^\s*(?:\d|\{\s*-?\d\s*\}))?"
+_TEXT_TAIL = re.compile(rf"(?<=[^\s_^=])(?:\s*(?:/|\*|\\cdot(?![A-Za-z]))?\s*{_TEXT}{_POWER})+\.?$")
 _AFTER_VALUE = r"(?:(?<=[\d})])|(?<=\\pi)|(?<=\\pi ))"
 _WORDS = r"(?:\\mu |\\Omega(?![A-Za-z])|[A-Za-z$])[A-Za-z.-]*(?:\^(?:\d|\{-?\d\}))?"
 _BARE_TAIL = re.compile(
@@ -227,7 +226,7 @@ def _states_unit(value: str, words: str, space: str | None) -> bool:
 def _tail(expression: str) -> tuple[str, str, str | None]:
     """Return value and words after it, and the space between them where the words are no text command."""
     if match := _TEXT_TAIL.search(expression):
-        return expression[: match.start()].strip(), _plain(_TEXT_COMMAND.sub(r" \1 ", match.group())), None
+        return expression[: match.start()].strip(), _plain(_TEXT_GROUP.sub(r" \1 ", match.group())), None
     match = _BARE_TAIL.search(expression)
     if match is None or _OPEN_FUNCTION.search(expression[: match.start()]):
         return expression, "", None

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from rlvr.verify.equivalence.latex import STYLE_COMMAND
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.unevaluated.expression import (
     Expression,
@@ -22,8 +23,8 @@ TOKEN = re.compile(
     r"|\\[A-Za-z]+|\\.|[^\s]",
     re.DOTALL | re.ASCII,
 )
-_STYLE = r"\\(?:text(?:bf|it|rm|normal)?|mbox|math(?:rm|bf|it|sf|tt|cal|op))"
-_WORDS = re.compile(_STYLE + r"\s*\{[^{}\d\\]*\}(?:\^\{?-?\d\}?)?")
+_STYLE = rf"(?:{STYLE_COMMAND}|\\math(?:cal|op)\s*)"
+_WORDS = re.compile(_STYLE + r"\{[^{}\d\\]*\}(?:\^\{?-?\d\}?)?")
 _OPERATOR_NAME = re.compile(r"\\(?:operatorname\*?|mathop)\s*\{\s*(?:\\(?:rm|mathrm)\s)?\s*([A-Za-z]+)\s*\}")
 _NO_MEANING = re.compile(
     _STYLE + r"(?![A-Za-z])|\\(?:displaystyle|limits)(?![A-Za-z])|[$&~?]|(?<!\\)(?:\\[%,;:! ]|%)"

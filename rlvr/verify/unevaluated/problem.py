@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rlvr.verify.equivalence.latex import split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, split_outside_brackets
 from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 
@@ -17,9 +17,10 @@ _FORMULA = re.compile(
 _OPERATOR = r"(?:[-+*/^×÷·−]|\*\*|\\(?:times|cdot|div)(?![A-Za-z]))"
 _OPERAND = r"(?:[\[(\s]*[-−]?\d[\d,]*(?:\.\d+)?[\])!%\s]*)"
 _ARITHMETIC = re.compile(rf"(?<![\w.,]){_OPERAND}(?:{_OPERATOR}{_OPERAND})+(?![A-Za-z\d])")
-_WORDS = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{[^{}]*\}|\\q?quad(?![A-Za-z])")
+_WORDS = re.compile(TEXT_COMMAND + r"\{[^{}]*\}|\\q?quad(?![A-Za-z])")
 _LAYOUT = re.compile(
-    r"\\(?:begin|end)\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|split|cases|array)\*?\}(?:\{[lcr|\d]*\})?"
+    r"\\(?:begin|end)\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|split|cases|array)\*?\}"
+    r"(?:\{[lcr|\d]*\})?"
 )
 _SEPARATORS = frozenset([
     "=", "<", ">", ",", ";", "&", r"\\", r"\le", r"\ge", r"\leq", r"\geq", r"\lt", r"\gt", r"\ne", r"\neq",

@@ -20,23 +20,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rlvr.verify.equivalence.latex import enclosed, is_text_command, split_outside_brackets
+from rlvr.verify.equivalence.latex import TEXT_COMMAND, enclosed, is_text_command, split_outside_brackets
 from rlvr.verify.equivalence.members import chain_members, elements, has_unknowns, is_name
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.equivalence.numerals import decimal_value, numerals_agree
-from rlvr.verify.equivalence.repeating import with_fractions
+from rlvr.verify.equivalence.repeating import repeating_decimals
 from rlvr.verify.unevaluated.expression import Expression
 from rlvr.verify.unevaluated.parser import parse, tokens
 from rlvr.verify.unevaluated.problem import Formulas, joined, read_formulas
 
 _NUMERAL = r"[+-]?\s*(?=[\d.])(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?"
-_UNIT = r"(?:\\(?:text|mathrm|mbox)\{[^{}]*\}|(?<![A-Za-z])[A-Za-z]{1,12})(?:\^(?:\d|\{-?\d\}))?"
+_UNIT = rf"(?:{TEXT_COMMAND}\{{[^{{}}]*\}}|(?<![A-Za-z])[A-Za-z]{{1,12}})(?:\^(?:\d|\{{-?\d\}}))?"
 _PLAIN = re.compile(
     rf"\(?{_NUMERAL}(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\d|\{{\s*[+-]?\d+\s*\}}))?\)?"
     rf"\s*(?:\\?%|{_UNIT}|[\s./])*"
 )
 """A numeral, perhaps with a power of ten, a unit or a percent sign."""
-_SPACING = re.compile(r"[\s{}]")
 _RELATION = re.compile(
     r"[=<>,;:]|\\(?:le|ge|ne|neq|in|cup|cap|approx|equiv|pm|mp|to|ldots|infty)(?![A-Za-z])"
 )
@@ -53,11 +52,15 @@ def is_unevaluated(answer: str, golds: Sequence[str], problem: str = "") -> bool
     Args:
         answer: the extracted answer, as written.
         golds: gold answers, as written; accepted is what one of them allows.
+            A value must be allowed by one that is a value: a tuple among them says nothing about it.
         problem: the problem; without it, only the rule on operations applies.
     """
-    return copies_a_repeating_decimal(answer, golds, problem) or all(
-        _unevaluated_given(answer, gold, problem) for gold in golds
-    )
+    if copies_a_repeating_decimal(answer, golds, problem):
+        return True
+    values = [gold for gold in golds if _single_value(gold)]
+    if len(values) < len(golds) and _single_value(answer) is None:
+        return False
+    return bool(values) and all(_unevaluated_given(answer, gold, problem) for gold in values)
 
 
 def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) -> bool:
@@ -65,9 +68,13 @@ def copies_a_repeating_decimal(answer: str, golds: Sequence[str], problem: str) 
 
     Asked before anything is compared, because a repeating decimal is read as its fraction.
     """
-    if with_fractions(answer) == answer or any(with_fractions(gold) != gold for gold in golds):
+    if not repeating_decimals(answer) or not any(map(_single_value, golds)):
         return False
-    return _SPACING.sub("", answer) in _SPACING.sub("", problem)
+    if any(map(repeating_decimals, golds)):
+        return False
+    given = repeating_decimals(problem)
+    claims = [member for member in chain_members(answer) if not is_name(member.strip("$ "))]
+    return bool(claims) and all(repeating_decimals(claim) & given for claim in claims)
 
 
 def _unevaluated_given(answer: str, gold: str, problem: str) -> bool:

@@ -12,9 +12,9 @@ from rlvr.config.loading import read_yaml
 from rlvr.config.reference import FILES
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
-from rlvr.plan import load_plan
-from rlvr.plan_checks import check_plan
-from rlvr.plan_notices import notices
+from rlvr.planning.checks import check_plan
+from rlvr.planning.notices import notices
+from rlvr.planning.plan import load_plan
 from tests.helpers.paths import REPOSITORY
 
 YAML_FILES = sorted((REPOSITORY / "config").rglob("*.yaml"))

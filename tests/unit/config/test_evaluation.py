@@ -10,7 +10,15 @@ from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.config.schema import Prompt
 from rlvr.errors import UserError
-from rlvr.plan import Plan, configs, fingerprints, generate_configs, grade_configs, load_plan, train_configs
+from rlvr.planning.plan import (
+    Plan,
+    configs,
+    fingerprints,
+    generate_configs,
+    grade_configs,
+    load_plan,
+    train_configs,
+)
 
 
 @pytest.fixture

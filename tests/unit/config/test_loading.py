@@ -11,7 +11,7 @@ from rlvr.config.reference import FILES, reference_text, schema_texts
 from rlvr.config.schema import Study
 from rlvr.errors import UserError
 from rlvr.methods import get_method, methods
-from rlvr.plan import configs, fingerprints, load_plan, selection
+from rlvr.planning.plan import configs, fingerprints, load_plan, selection
 from tests.helpers.paths import REPOSITORY
 
 
@@ -139,7 +139,7 @@ def test_shipped_studies_are_valid(repository, study):
 
 
 def test_every_method_has_a_file_and_every_preset_fits_it(repository):
-    from rlvr.config.schema import MethodFile
+    from rlvr.config.presets import MethodFile
 
     files = {path.stem for path in (repository / "config" / "methods").glob("*.yaml")}
     assert files == set(methods())

@@ -10,7 +10,7 @@ from rlvr.config.reference import INTRODUCTION
 from rlvr.config.schema import Study
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
-from rlvr.plan import configs, fingerprints, load_plan
+from rlvr.planning.plan import configs, fingerprints, load_plan
 
 
 @pytest.fixture

@@ -129,6 +129,14 @@ def test_an_algorithm_without_dynamic_sampling_stops_too(trial):
     assert "stopped after 5 steps" in message and "Of 10 groups" in message
 
 
+def test_a_length_punishment_teaches_where_groups_of_incorrect_completions_are_trained_on(trial):
+    """A run that learns to end its completions can become correct; dynamic sampling drops these groups."""
+    punished = {"soft_overlong": {"buffer_tokens": 4}}
+    log = trial.train(config_with(algorithm="grpo", dynamic_sampling=None, **punished), incorrect)
+    assert len(log) == 7 and (log["optim/grad_norm"] > 0).any()
+    assert "stopped after 5 steps" in message_of(trial, config_with(**punished), incorrect, "dapo")
+
+
 class PowerCut(Exception):
     """Simulates a killed machine."""
 
@@ -190,6 +198,15 @@ def test_the_verifier_gives_the_reasons(trial):
 def test_what_becomes_of_a_completion(correct, status, finish_reason, outcome):
     verdict = Verdict(correct, status, None, 0.0)
     assert outcome_of(verdict.correct, verdict.status, finish_reason) == outcome
+
+
+def test_another_grader_is_named_and_not_the_format_that_it_ignores():
+    first = FirstSteps()
+    first.record(["no_answer"], [Example("p7", "4", "so")])
+    config = config_with(**{KEY: 1}).model_copy(update={"reward": "released-reward"})
+    with pytest.raises(UserError, match="have no answer that released-reward reads, such as ") as error:
+        first.end_step(informative=False, config=config)
+    assert "answer_format" not in str(error.value)
 
 
 def test_every_reason_has_its_share_an_example_and_a_way_out():

@@ -25,7 +25,8 @@ def test_a_data_set_without_problems_is_refused(tmp_path):
 def test_a_file_of_an_earlier_version_says_what_to_do(tmp_path):
     ROWS.rename(columns={"origin": "source"}).to_parquet(tmp_path / "old.parquet")
     with pytest.raises(
-        UserError, match=r"old\.parquet: column 'origin' is missing; .*; delete it to rebuild it"
+        UserError,
+        match=r"old\.parquet: column 'origin' is missing; .*; if the workflow wrote it, delete it",
     ):
         read_problems(tmp_path / "old.parquet")
     with pytest.raises(UserError, match=r"none\.parquet: file not found$"):

@@ -22,6 +22,7 @@ from rlvr.evaluate.generate import generate
 from rlvr.evaluate.journal import Journal
 from rlvr.files import write_json, write_parquet
 from rlvr.rollout.engines.factory import make_engine
+from rlvr.rollout.engines.transformers import CompletionSampler
 from tests.helpers.paths import REPOSITORY
 
 DETERMINED = [name for name in Sample.columns() if name != "seconds"]
@@ -58,9 +59,8 @@ def config_file(folder: Path, **changed: object) -> Path:
 
 
 def generated(tiny: Path, data: Path, folder: Path, name: str = "out", **changed: object) -> pd.DataFrame:
-    output = folder / f"{name}.parquet"
-    generate(config_file(folder, **changed), tiny, data, None, folder / "journals", output)
-    return read_rows(output, Sample)
+    generate([config_file(folder, **changed)], tiny, [data], None, folder / "journals", folder / name)
+    return read_rows(folder / name / "sums.parquet", Sample)
 
 
 @pytest.fixture
@@ -152,12 +152,93 @@ def test_a_prompt_that_leaves_no_room_for_the_completion_is_refused(tiny_folder,
         )
 
 
+# --- several benchmarks, and samples that there are already --------------------------------------
+
+
+@pytest.fixture
+def sampled(monkeypatch) -> list[int]:
+    """The requests of each call of an engine during a test."""
+    sizes = []
+    inner = CompletionSampler.generate
+
+    def counted(engine, requests, *arguments):
+        sizes.append(len(requests))
+        return inner(engine, requests, *arguments)
+
+    monkeypatch.setattr(CompletionSampler, "generate", counted)
+    return sizes
+
+
+def test_one_engine_serves_all_benchmarks(tiny_folder, benchmark_file, tmp_path, served):
+    """Each benchmark gets the samples that it gets alone, whatever the prompts of the other."""
+    longer = tmp_path / "longer.parquet"
+    problems = pd.read_parquet(benchmark_file)
+    write_parquet(longer, problems.assign(problem=problems["problem"] + "+123456789"))
+    configs = [config_file(tmp_path), config_file(tmp_path, benchmark="longer")]
+    generate(configs, tiny_folder, [benchmark_file, longer], None, tmp_path / "journals", tmp_path / "both")
+    assert len(served) == 1
+    for name, data in (("sums", benchmark_file), ("longer", longer)):
+        together = read_rows(tmp_path / "both" / f"{name}.parquet", Sample)
+        alone = generated(tiny_folder, data, tmp_path, f"alone-{name}")
+        pd.testing.assert_frame_equal(together[DETERMINED], alone[DETERMINED])
+
+
+def test_a_benchmark_on_other_weights_has_an_engine_of_its_own(tiny_folder, benchmark_file, tmp_path, served):
+    configs = [config_file(tmp_path), config_file(tmp_path, benchmark="rounded", merged_dtype="bfloat16")]
+    data = [benchmark_file, benchmark_file]
+    generate(configs, tiny_folder, data, None, tmp_path / "journals", tmp_path / "both")
+    first, second = (engine.held_weight("model.embed_tokens.weight") for engine in served)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("k", "drawn"), [(5, 0), (7, 28), (3, 0)])
+def test_only_missing_samples_are_drawn(tiny_folder, benchmark_file, tmp_path, sampled, k, drawn):
+    before = generated(tiny_folder, benchmark_file, tmp_path)
+    sampled.clear()
+    after = generated(tiny_folder, benchmark_file, tmp_path, samples_per_problem=k)
+    assert sum(sampled) == drawn
+    anew = generated(tiny_folder, benchmark_file, tmp_path, "anew", samples_per_problem=k)
+    pd.testing.assert_frame_equal(after[DETERMINED], anew[DETERMINED])
+    common = before.merge(after, on=Sample.columns())  # times too: these samples are the earlier ones
+    assert len(common) == 14 * min(k, 5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 4},
+        {"sampling": {"max_new_tokens": 9}},
+        {"dtype": "bfloat16"},
+        {"prompt": {"user": "!{problem}"}},
+    ],
+)
+def test_samples_made_in_another_way_are_drawn_again(tiny_folder, benchmark_file, tmp_path, sampled, other):
+    generated(tiny_folder, benchmark_file, tmp_path)
+    sampled.clear()
+    generated(tiny_folder, benchmark_file, tmp_path, **other)
+    assert sum(sampled) == 70
+
+
+def test_a_damaged_table_is_sampled_again(tiny_folder, benchmark_file, tmp_path, sampled, caplog):
+    before = generated(tiny_folder, benchmark_file, tmp_path)
+    (tmp_path / "out" / "sums.parquet").write_bytes(b"damaged")
+    after = generated(tiny_folder, benchmark_file, tmp_path)
+    pd.testing.assert_frame_equal(after[DETERMINED], before[DETERMINED])
+    assert "not a readable Parquet file" in caplog.text
+
+
+def test_every_configuration_needs_a_benchmark(tiny_folder, benchmark_file, tmp_path):
+    configs = [config_file(tmp_path), config_file(tmp_path, benchmark="longer")]
+    with pytest.raises(UserError, match="2 configurations and 1 --data"):
+        generate(configs, tiny_folder, [benchmark_file], None, tmp_path / "journals", tmp_path / "both")
+
+
 # --- kills --------------------------------------------------------------------------------------
 
 
 def started(config: Path, tiny: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
     command = ["generate", str(config), "--model", str(tiny), "--data", str(data)]
-    command += ["--checkpoints", str(folder / "journals"), "-o", str(folder / "killed.parquet")]
+    command += ["--checkpoints", str(folder / "journals"), "-o", str(folder / "killed")]
     return subprocess.Popen(
         [sys.executable, "-m", "rlvr.cli", *command],
         stdout=subprocess.PIPE,
@@ -181,7 +262,7 @@ def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, 
     (journal,) = journals
     kept = journal.read_bytes().count(b"\n")
     assert 0 < kept < 14 * 40, "the kill must come before the end"
-    assert not (tmp_path / "killed.parquet").exists()
+    assert not (tmp_path / "killed" / "sums.parquet").exists()
     with open(journal, "ab") as file:
         file.write(b'{"problem_id": "p13", "sam')  # as if the kill had come within a write
     before = [json.loads(line) for line in journal.read_bytes().splitlines()[:kept]]
@@ -190,7 +271,7 @@ def test_a_killed_generation_continues_and_equals_one_never_killed(tiny_folder, 
     shown = resumed.communicate(timeout=240)[0].decode()
     assert resumed.returncode == 0, shown
     assert f"continuing: {kept} of 560 samples are in" in shown
-    after = read_rows(tmp_path / "killed.parquet", Sample)
+    after = read_rows(tmp_path / "killed" / "sums.parquet", Sample)
     never_killed = generated(tiny_folder, benchmark_file, tmp_path, **{**size, "batch_size": 64})
     pd.testing.assert_frame_equal(after[DETERMINED], never_killed[DETERMINED])
     times = after.set_index(["problem_id", "sample_index"])["seconds"]

@@ -7,14 +7,14 @@ import torch
 from pydantic import ValidationError
 
 from rlvr.config.loading import load_yaml
+from rlvr.config.presets import MethodFile
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import MethodFile
 from rlvr.errors import UserError
 from rlvr.methods import Method, get_method, methods
 from rlvr.methods.faults import FAULTS, trained_method
 from rlvr.methods.policy import load_trained_state, trained_state
 from rlvr.methods.weights import exported_weights, merged_weights
-from rlvr.plan import load_plan, train_configs
+from rlvr.planning.plan import load_plan, train_configs
 from tests.helpers.small_methods import (
     base_model,
     distance,

@@ -1,10 +1,11 @@
 """Fields of rows: dotted paths, chats, JSON text, forms of answers, and messages that name what was meant."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
-from rlvr.data.reading.fields import nearest
+from rlvr.data.reading.fields import UnusableError, as_text, nearest
 from rlvr.errors import UserError
 from tests.helpers.problem_files import GOOD, OTHER, lines_of, local, prepare, write
 
@@ -91,6 +92,10 @@ def test_a_list_as_problem_is_never_answered_by_the_advice_to_drop_the_rows(tmp_
 @pytest.mark.parametrize(
     ("answer", "form", "expected", "alternates"),
     [
+        (34, "bare", "34", None),
+        (34.0, "bare", "34", None),
+        (0.5, "bare", "0.5", None),
+        ("She has 3+4=<<3+4=7>>7.\n#### 7", "after-hashes", "7", None),
         (["2", "2.0"], "any-of", "2", ["2.0"]),
         ('["2", "\\\\frac{4}{2}"]', "any-of", "2", ["\\frac{4}{2}"]),
         (["1", "-1"], "all-of", "1, -1", None),
@@ -108,8 +113,13 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
 @pytest.mark.parametrize(
     ("answer", "form", "reason"),
     [
+        (None, "bare", "'answer' is missing"),
+        (True, "bare", "'answer' is a bool"),
+        ("\ud800", "bare", "lone surrogate"),
+        ("7", "after-hashes", "has no #### before"),
         ([], "any-of", "a list without answers"),
         (["2", " "], "all-of", "a blank answer"),
+        (["2", None], "any-of", r"'answer\.1' is missing"),
         ("2", "any-of", "'answer' is '2', not a list of answers"),
         (
             ["1", "2"],
@@ -128,8 +138,20 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
     ],
 )
 def test_an_answer_in_another_form_says_which_form_it_has(tmp_path, answer, form, reason):
-    with pytest.raises(UserError, match=reason):
+    message = rf"missing_field: 100 % of rows \(1 of 1\).*\n    line 1 \(id 'mine-1'\): .*{reason}"
+    with pytest.raises(UserError, match=message):
         prepared(tmp_path, {"problem": GOOD["problem"], "answer": answer}, answer_form=form)
+
+
+@pytest.mark.parametrize("number", ["2.50", "0.0000001", "123456789012345678901234567890.5", "9" * 38])
+def test_a_decimal_keeps_its_digits(number):
+    assert as_text(Decimal(number), "answer") == number
+    assert as_text(Decimal(f"{number[:5]}E+3"), "answer") == f"{Decimal(number[:5]) * 1000:.0f}"
+
+
+def test_bytes_that_are_no_text_are_named():
+    with pytest.raises(UnusableError, match="'answer' is bytes, but not UTF-8 text"):
+        as_text(b"\xff", "answer")
 
 
 def test_instructions_are_removed_and_must_be_there(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""Reading problems: damaged files, the columns and answers of different data sets, the hub and its cache."""
+"""Entries: damaged files, blank ids, slices, the hub and its cache, and the local copy of a hub data set."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_harmless_differences_of_files_change_nothing(tmp_path, content):
         (lines_of(GOOD) + lines_of(OTHER)[:20], r"mine\.jsonl, line 2: not JSON"),
         (lines_of(GOOD) + "[1]\n", r"mine\.jsonl, line 2: expected a JSON object, found list"),
         (lines_of(GOOD).encode() + b'{"id": "\xff"}\n', r"mine\.jsonl, line 2: not UTF-8"),
-        ("", r"mine\.jsonl: none of 0 rows is left"),
+        ("", r"mine\.jsonl: no rows; nothing is prepared; download it again"),
         (b"\x1f\x8b\x08", r"mine\.jsonl: looks like gzip, but it cannot be unpacked"),
         ("id,problem,answer\na,1+1,2\n", r"line 1: not JSON .*looks like CSV, which is named NAME\.csv; "),
         (
@@ -80,11 +80,11 @@ def test_further_correct_answers_are_read_where_the_entry_names_their_column(tmp
 
 
 def test_a_blank_id_is_a_missing_field(tmp_path):
-    path = write(tmp_path, lines_of(GOOD, {**OTHER, "id": " "}))
-    with pytest.raises(
-        UserError, match=r"missing_field: 50 % of rows \(1 of 2\).*\n    line 2 \(id ' '\): 'id' is blank"
-    ):
-        prepare(tmp_path, local(path))
+    for name, shown, reason in ((" ", " ", "blank"), (None, "", "missing")):
+        path = write(tmp_path, lines_of(GOOD, {**OTHER, "id": name}))
+        message = rf"missing_field: 50 % of rows \(1 of 2\).*\n    line 2 \(id '{shown}'\): 'id' is {reason}"
+        with pytest.raises(UserError, match=message):
+            prepare(tmp_path, local(path))
 
 
 def test_a_slice_keeps_the_order(tmp_path):
@@ -95,43 +95,6 @@ def test_a_slice_keeps_the_order(tmp_path):
     assert list(frame["origin"]) == [f"mine.jsonl#{line}" for line in (3, 4, 5)]
     with pytest.raises(UserError, match="skip 7 and take 3, but there are 9 rows"):
         prepare(tmp_path, local(path, rows={"skip": 7, "take": 3}))
-
-
-@pytest.mark.parametrize(
-    ("answer", "form", "expected"),
-    [
-        (34, "bare", "34"),
-        (34.0, "bare", "34"),
-        (0.5, "bare", "0.5"),
-        (["0.5"], "list", "0.5"),
-        ("She has 3+4=<<3+4=7>>7.\n#### 7", "after-hashes", "7"),
-    ],
-)
-def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expected):
-    path = write(tmp_path, lines_of({**GOOD, "answer": answer}))
-    frame = prepare(tmp_path, local(path, columns={"answer_form": form}))
-    assert list(frame["answer"]) == [expected]
-    assert list(frame["id"]) == ["mine-1"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "form", "reason"),
-    [
-        (None, "bare", "'answer' is missing"),
-        (True, "bare", "'answer' is a bool"),
-        (["1"], "bare", "'answer' is a list"),
-        (["1", "2"], "list", "not a list of one answer"),
-        ("7", "list", "'answer' is '7', not a list of answers"),
-        ("7", "after-hashes", "has no #### before"),
-        ("\ud800", "bare", "lone surrogate"),
-    ],
-)
-def test_an_answer_in_another_form_is_a_missing_field(tmp_path, answer, form, reason):
-    path = write(tmp_path, lines_of({**GOOD, "answer": answer}))
-    with pytest.raises(
-        UserError, match=f"missing_field: 100 % of rows \\(1 of 1\\).*\\n    line 1 .*{reason}"
-    ):
-        prepare(tmp_path, local(path, columns={"id": "id", "answer_form": form}))
 
 
 # --- the hub ------------------------------------------------------------------------------------

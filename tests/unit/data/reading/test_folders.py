@@ -59,6 +59,44 @@ def test_an_incomplete_folder_and_a_folder_without_data_are_refused(tmp_path, sh
         (tmp_path / "notes" / "notes.md").write_text("Nothing.")
 
 
+def test_a_link_that_leads_to_no_file_is_named_and_one_to_a_file_is_read(tmp_path, shards):
+    """A download in the cache of the hub is a folder of links."""
+    part = shards / "data" / "train-00001-of-00002.parquet"
+    blob = part.rename(tmp_path / "blob")
+    part.symlink_to(blob)
+    assert list(prepare(tmp_path, local(shards, split="train"))["id"]) == ["a", "b"]
+    blob.unlink()
+    for target in (None, tmp_path / "elsewhere"):
+        if target:
+            target.mkdir()
+            part.unlink()
+            part.symlink_to(target)
+        with pytest.raises(UserError, match=r"train-00001-of-00002\.parquet is a link to a missing file"):
+            prepare(tmp_path, local(shards, split="train"))
+
+
+def test_files_that_are_in_no_split_are_named(tmp_path, caplog):
+    folder = tmp_path / "mine"
+    (folder / "images").mkdir(parents=True)
+    (folder / "README.md").write_text("# Mine\n")
+    (folder / ".hidden.jsonl").write_text("{")
+    (folder / "dataset_infos.json").write_text("{}")
+    (folder / "a b.jsonl").write_text(lines_of(GOOD))
+    (folder / "c.jsonl").write_text(lines_of(OTHER))
+    assert len(prepare(tmp_path, local(folder))) == 2
+    assert "not read" not in caplog.text
+    pd.DataFrame([GOOD]).to_parquet(folder / "d.parquet")
+    prepare(tmp_path, local(folder))
+    assert (
+        "mine: not read, because of another format, or a name that is in no split: ['d.parquet']"
+        in caplog.text
+    )
+    for number in range(4):
+        (folder / "images" / f"{number}.png").write_bytes(b"\x89PNG")
+    with pytest.raises(UserError, match=r"no problems in any split; set `path` to one of \['a b\.jsonl', 'c"):
+        prepare(tmp_path, local(folder))
+
+
 def test_a_download_of_several_configurations_asks_for_the_folder_of_one(tmp_path):
     folder = tmp_path / "download"
     for name in ("main", "socratic"):

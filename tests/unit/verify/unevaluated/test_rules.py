@@ -141,6 +141,13 @@ def test_an_answer_that_one_of_several_golds_allows_is_compared() -> None:
     assert not is_unevaluated(r"\frac{3}{4}", ["0.75", r"\dfrac34"], problem)
 
 
+@pytest.mark.parametrize("alternate", ["(0,9801)", "n=9801, m=1", r"\text{no alternate}"])
+def test_a_gold_that_is_no_value_allows_no_copy(alternate: str) -> None:
+    golds, problem = ["9801", alternate], r"Compute $99\times 99$."
+    assert is_unevaluated(r"99\cdot 99", golds, problem)
+    assert not is_unevaluated("(0,99^2)", golds, problem)
+
+
 def test_the_examples_of_the_documentation_hold() -> None:
     page = (REPOSITORY / "docs/verifier.md").read_text()
     rows = re.findall(r"^\| (.+) \| `(.+)` \| `(.+)` \| (correct|unevaluated) \|$", page, re.MULTILINE)
@@ -152,12 +159,17 @@ def test_the_examples_of_the_documentation_hold() -> None:
     ]
 
 
+DECIMAL_COPIES = [
+    *(r"0.\overline {43}", r"0.\bar{43}", r"(0.\overline{43})", r"$x = 0.\overline{43}$", "0.4343..."),
+    *(r"0.4\overline{34}", r"0.\overline{43}+0", r"0.\overline{43} \approx 0.43"),
+]
+FRACTIONS = [r"\frac{43}{99}", r"0.\overline{43} = \frac{43}{99}", r"\frac{43}{99} = 0.\overline{43}"]
+
+
 def test_a_repeating_decimal_of_the_problem_is_graded_as_a_copy() -> None:
-    task = r"Write $0.\overline{43}$ as a simplified fraction."
+    task = r"Write $x = 0.\overline{43}$ as a simplified fraction."
     items = [
-        Item(rf"\boxed{{{text}}}", r"\frac{43}{99}", problem=task)
-        for text in (r"0.\overline {43}", r"\frac{43}{99}")
+        Item(rf"\boxed{{{text}}}", r"\frac{43}{99}", problem=task) for text in DECIMAL_COPIES + FRACTIONS
     ]
-    copied, solved = graded("rlvr", *items)
-    assert (copied.status, copied.correct) == ("unevaluated", False)
-    assert solved.correct
+    verdicts = [(verdict.status, verdict.correct) for verdict in graded("rlvr", *items)]
+    assert verdicts == [("unevaluated", False)] * len(DECIMAL_COPIES) + [("ok", True)] * len(FRACTIONS)

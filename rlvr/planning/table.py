@@ -17,7 +17,7 @@ from rlvr.config.overview import (
     training_words,
 )
 from rlvr.config.resolved import RateFactor, TrainConfig
-from rlvr.plan import Plan, generate_configs, grade_configs, planned_runs, study_manifest
+from rlvr.planning.plan import Plan, generate_configs, grade_configs, planned_runs, study_manifest
 
 NAMES = ("model", "method", "preset", "setting")
 """The parts of the name of a run; those that all runs share have no column."""

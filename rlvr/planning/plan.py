@@ -27,20 +27,13 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import (
-    Prompt,
-    Sampling,
-    Selection,
-    Setting,
-    Study,
-    Training,
-)
+from rlvr.config.schema import Prompt, Sampling, Selection, Setting, Study, Training
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.fits import check_fits
-from rlvr.planned_methods import PlannedMethod, planned_methods
+from rlvr.planning.methods import PlannedMethod, planned_methods
 
 
 @dataclass(frozen=True)

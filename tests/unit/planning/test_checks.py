@@ -10,9 +10,9 @@ import yaml
 from rlvr.config.catalogue import ArithmeticData, HubData, LocalData
 from rlvr.config.schema import Prompt
 from rlvr.errors import UserError
-from rlvr.plan import Plan, load_plan
-from rlvr.plan_checks import check_plan, shared_problems
-from rlvr.plan_notices import format_notice, notices
+from rlvr.planning.checks import check_plan, shared_problems
+from rlvr.planning.notices import format_notice, notices
+from rlvr.planning.plan import Plan, load_plan
 from tests.helpers.paths import REPOSITORY
 
 LORA = [{"method": "lora", "parameters": {"rank": 8, "alpha": 16}}]

@@ -22,7 +22,7 @@ from rlvr.files import sha256_of
 from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
-from rlvr.plan import Plan, check_methods, data_places, train_configs
+from rlvr.planning.plan import Plan, check_methods, data_places, train_configs
 
 
 def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
@@ -30,17 +30,17 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
 
     Raises:
         UserError: a method does not fit a model, a file is missing, a benchmark is trained on, or a precision
-            or a length does not fit a model; one line per fault.
+            or a length does not fit a model; one line per error.
     """
     check_methods(plan, resources)
-    faults = [
+    errors = [
         *_missing_files(plan, resources),
         *_trained_benchmarks(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
     ]
-    if faults:
-        raise UserError("\n".join(dict.fromkeys(faults)))
+    if errors:
+        raise UserError("\n".join(dict.fromkeys(errors)))
 
 
 def pretraining_data(plan: Plan, model: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Faults of a configuration in words: file, line, key, value, and what would work."""
+"""Errors in a configuration in words: file, line, key, value, and what would work."""
 
 import re
 from typing import Any
@@ -21,42 +21,42 @@ _SHAPES = {
     "string_type": "must be text",
     "invalid_key": "a key must be text; put it in quotes",
 }
-"""Type of a fault -> its message, where the library speaks of Python's types."""
+"""Type of an error -> its message, where the library speaks of Python's types."""
 _RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long"}
-"""Types of faults whose message ends in the meaning of the key."""
+"""Types of errors whose message ends in the meaning of the key."""
 
 
-def describe(fault: Any, model: type[BaseModel], data: Any, place: Place) -> str:
-    """Return the message about one fault that pydantic found in ``data``."""
-    keys = _keys_in_data(fault["loc"], data, fault["type"] == "missing")
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error" and (named := re.match(r"[a-z_]\w*(\.\w+)*(?=: )", message)):
+def describe(error: Any, model: type[BaseModel], data: Any, place: Place) -> str:
+    """Return the message about one error that pydantic found in ``data``."""
+    keys = _keys_in_data(error["loc"], data, error["type"] == "missing")
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and (named := re.match(r"[a-z_]\w*(\.\w+)*(?=: )", message)):
         keys += named.group().split(".")
         message = message[named.end() + 2 :]
     key = ".".join(str(part) for part in keys)
-    where = place.file_and_line(*keys, *_first_word(fault, message))
+    where = place.file_and_line(*keys, *_first_word(error, message))
     shown = ": ".join(filter(None, [where, place.label, key or ("" if place.label else "(top level)")]))
-    if fault["type"] == "extra_forbidden":
-        known = fields_at(model, fault["loc"][:-1])
+    if error["type"] == "extra_forbidden":
+        known = fields_at(model, error["loc"][:-1])
         word = str(keys[-1]) if keys else key
         allowed = f" ({listed(word, known, 'known keys')})" if known else ""
         return f"{shown}: unknown key{nearest(word, known)}{allowed}"
-    if fault["type"] == "missing":
-        position = fault["loc"][-1]
+    if error["type"] == "missing":
+        position = error["loc"][-1]
         return f"{shown}: this {'value' if isinstance(position, int) else 'key'} is required"
-    return f"{shown}: {_words(fault, message)}{_value(fault['input'])}{_hint(fault, model)}"
+    return f"{shown}: {_words(error, message)}{_value(error['input'])}{_hint(error, model)}"
 
 
-def _first_word(fault: Any, message: str) -> list[str]:
+def _first_word(error: Any, message: str) -> list[str]:
     """Return the key with which a message about a whole block begins, for its line."""
-    named = re.match(r"[a-z_]\w*(\.\w+)*(?= )", message) if fault["type"] == "value_error" else None
+    named = re.match(r"[a-z_]\w*(\.\w+)*(?= )", message) if error["type"] == "value_error" else None
     return named.group().split(".") if named else []
 
 
-def _words(fault: Any, message: str) -> str:
-    if fault["type"] == "string_pattern_mismatch":
-        return WORDS.get(fault["ctx"]["pattern"], message)
-    return _SHAPES.get(fault["type"], message.replace("Tuple", "The list"))
+def _words(error: Any, message: str) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return WORDS.get(error["ctx"]["pattern"], message)
+    return _SHAPES.get(error["type"], message.replace("Tuple", "The list"))
 
 
 def _value(value: Any) -> str:
@@ -70,19 +70,19 @@ def _value(value: Any) -> str:
     return f" (the value is {short})"
 
 
-def _hint(fault: Any, model: type[BaseModel]) -> str:
-    kind, value = fault["type"], fault["input"]
+def _hint(error: Any, model: type[BaseModel]) -> str:
+    kind, value = error["type"], error["input"]
     if kind == "literal_error" and isinstance(value, str):
-        return nearest(value, re.findall("'([^']+)'", fault["ctx"]["expected"]))
-    if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
+        return nearest(value, re.findall("'([^']+)'", error["ctx"]["expected"]))
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
         near = re.sub("[^a-z0-9._+-]+", "-", str(value).lower()).lstrip("._+-")
         return f"; did you mean {near!r}?" if near else ""
     if _SHAPES.get(kind) == _MAPPING:
-        known = fields_at(model, fault["loc"])
+        known = fields_at(model, error["loc"])
         return f"; the keys are {', '.join(sorted(known))}" if 0 < len(known) <= MOST_LISTED else ""
     if kind in ("int_type", "float_type") and isinstance(value, list):
         return "; for several values add a setting for each (`settings`)"
-    meaning = meaning_of(model, fault["loc"]) if kind in _RANGES else ""
+    meaning = meaning_of(model, error["loc"]) if kind in _RANGES else ""
     return f"; {' '.join(meaning.split())}" if meaning else ""
 
 

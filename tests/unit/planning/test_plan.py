@@ -12,7 +12,7 @@ from transformers import AutoConfig
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.errors import UserError
-from rlvr.plan import (
+from rlvr.planning.plan import (
     Plan,
     check_methods,
     generate_configs,
@@ -21,7 +21,7 @@ from rlvr.plan import (
     study_manifest,
     train_configs,
 )
-from rlvr.plan_table import print_plan
+from rlvr.planning.table import print_plan
 
 
 @pytest.fixture
