@@ -46,12 +46,13 @@ def decode_continuously(
     end_ids: Sequence[int],
     batch_size: int,
 ) -> list[Decoded]:
-    """Sample one completion per request, ``batch_size`` of them at a time.
+    """Sample one completion per request, ``batch_size`` of them at a time; see :func:`check_paged`.
 
     Raises:
-        UserError: the model has no paged attention, or its cache does not fit into memory.
+        UserError: the cache does not fit into memory, or has keys and values of two precisions.
     """
-    check_paged(model)
+    if not requests:
+        return []
     chooser = RequestSampling([request.seed for request in requests], sampling, model.device)
     with _left_as_it_was(model):
         manager: Any = cast(Any, model).init_continuous_batching(

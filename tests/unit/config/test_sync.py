@@ -3,7 +3,7 @@
 import pytest
 
 from rlvr.config.schema import Training
-from rlvr.plan import load_plan, train_configs
+from rlvr.planning.plan import load_plan, train_configs
 
 REQUIRED = {
     **{"steps": 1, "prompts_per_step": 1, "group_size": 2, "learning_rate": 1e-3},

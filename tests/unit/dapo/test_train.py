@@ -398,8 +398,8 @@ def test_rollouts_of_another_policy_stop_the_run(tmp_path, tiny_folder, data, mo
     """The weights are correct, but the engine samples at another temperature than it was told."""
     generate = CompletionSampler.generate
 
-    def hot(self, requests, sampling):
-        return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}))
+    def hot(self, requests, sampling, longest_prompt=0):
+        return generate(self, requests, sampling.model_copy(update={"temperature": 1.5}), longest_prompt)
 
     monkeypatch.setattr(CompletionSampler, "generate", hot)
     with pytest.raises(UserError, match="on the rollouts of step 0"):

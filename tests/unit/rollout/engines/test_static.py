@@ -13,7 +13,7 @@ from rlvr.rollout.engines.cache import SPARE, roomy_cache
 from rlvr.rollout.engines.static import ENDED_SHARE, LEAST_ROWS, decode_batch
 from tests.helpers.causal_models import causal_model
 
-END = 1
+ENDS = [1, 2, 4]
 LONG = Sampling(max_new_tokens=60)
 
 
@@ -22,7 +22,7 @@ def requests(count: int) -> list[Request]:
 
 
 def length(token_ids: list[int]) -> int:
-    return next((i + 1 for i, token in enumerate(token_ids) if token == END), len(token_ids))
+    return next((i + 1 for i, token in enumerate(token_ids) if token in ENDS), len(token_ids))
 
 
 def test_ended_completions_leave_the_batch():
@@ -30,7 +30,7 @@ def test_ended_completions_leave_the_batch():
     model.model.register_forward_pre_hook(
         lambda _, __, keywords: rows.append(len(keywords["input_ids"])), with_kwargs=True
     )
-    decoded = decode_batch(model, requests(24), LONG, [END], 8)
+    decoded = decode_batch(model, requests(24), LONG, ENDS, 8)
     lengths = [length(one.token_ids) for one in decoded]
     assert max(lengths) == len(rows) - 1, "a pass per token, after that of the prompts"
     for step, count in enumerate(rows[1:]):
@@ -43,9 +43,9 @@ def test_ended_completions_leave_the_batch():
 def test_the_completions_are_those_of_rows_that_stay():
     """One batch from which rows leave at many times, and batches of one, in which none leaves."""
     model = causal_model("llama")
-    together = decode_batch(model, requests(24), LONG, [END], 8)
+    together = decode_batch(model, requests(24), LONG, ENDS, 8)
     for request, one in zip(requests(24), together, strict=True):
-        (alone,) = decode_batch(model, [request], LONG, [END], 8)
+        (alone,) = decode_batch(model, [request], LONG, ENDS, 8)
         end = length(one.token_ids)
         assert alone.token_ids[:end] == one.token_ids[:end]
         assert alone.logprobs[:end] == one.logprobs[:end]
