@@ -95,10 +95,10 @@ def verb(*example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 @contextmanager
-def large_imports() -> Iterator[None]:
+def importing() -> Iterator[None]:
     """Import without collecting garbage.
 
-    What torch and transformers make stays; looking for garbage among it costs a tenth of their import.
+    What modules make stays; looking for garbage among it costs a tenth to a fifth of their import.
     Afterwards the collector leaves it out.
     """
     gc.disable()
@@ -134,10 +134,11 @@ def plan(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """Show the runs and benchmarks of a study, after checking that it can work."""
-    from rlvr.planning.checks import check_plan
-    from rlvr.planning.notices import notices
-    from rlvr.planning.plan import load_plan
-    from rlvr.planning.table import print_plan
+    with importing():
+        from rlvr.planning.checks import check_plan
+        from rlvr.planning.notices import notices
+        from rlvr.planning.plan import load_plan
+        from rlvr.planning.table import print_plan
 
     plan = load_plan(study, config)
     check_plan(plan, resources)
@@ -163,7 +164,8 @@ def resolve(
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write one resolved configuration or catalogue entry."""
-    from rlvr.planning.plan import write_resolved
+    with importing():
+        from rlvr.planning.plan import write_resolved
 
     if study is None and not name.startswith(("models/", "data/")):
         raise typer.BadParameter(f"{name!r} belongs to a study; add --study STUDY")
@@ -176,7 +178,8 @@ def resolve(
 )
 def prepare_data(entry: Entry, output: Annotated[Path, output("Parquet file to write.")]) -> None:
     """Check a data set line by line and write it as Parquet."""
-    from rlvr.data.prepare import prepare_data
+    with importing():
+        from rlvr.data.prepare import prepare_data
 
     prepare_data(entry, output)
 
@@ -201,7 +204,7 @@ def prepare_model(
     ] = None,
 ) -> None:
     """Download, convert, copy or pretrain a model, and try its family before anything is trained."""
-    with large_imports():
+    with importing():
         from rlvr.dapo.trial import try_model
         from rlvr.methods.fits import family_notice
         from rlvr.models.prepare import prepare_model
@@ -227,7 +230,7 @@ def train(
 
     A run that was stopped continues from its last checkpoint.
     """
-    with large_imports():
+    with importing():
         from rlvr.dapo.train import train
 
     train(config, model, data, checkpoints, output)
@@ -253,7 +256,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the adapter of a trained run, or its whole model, with a model card."""
-    with large_imports():
+    with importing():
         from rlvr.methods.export import export
 
     if dtype and not merged:
@@ -288,7 +291,7 @@ def generate(
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
     again, delete its file.
     """
-    with large_imports():
+    with importing():
         from rlvr.evaluate.generate import generate
 
     generate(configs, model, data, adapter, checkpoints, output)
@@ -309,7 +312,8 @@ def grade(
     ] = None,
 ) -> None:
     """Grade stored samples."""
-    from rlvr.evaluate.grade import grade
+    with importing():
+        from rlvr.evaluate.grade import grade
 
     grade(config, samples, data, output, grader)
 
@@ -334,7 +338,8 @@ def contamination(
     ] = 0.8,
 ) -> None:
     """Find benchmark problems that occur in the training data."""
-    from rlvr.data.contamination import write_contamination
+    with importing():
+        from rlvr.data.contamination import write_contamination
 
     write_contamination(train, benchmarks, similarity, output, problems)
 
@@ -351,7 +356,8 @@ def copy_floor(
     ] = False,
 ) -> None:
     """Print how often the last formula of the prompt is graded correct."""
-    from rlvr.data.copy_floor import print_copy_floors
+    with importing():
+        from rlvr.data.copy_floor import print_copy_floors
 
     print_copy_floors(datasets, without_rule)
 
@@ -373,7 +379,8 @@ def aggregate(
     ] = None,
 ) -> None:
     """Estimate every metric and compare the methods."""
-    from rlvr.analysis.aggregate import aggregate
+    with importing():
+        from rlvr.analysis.aggregate import aggregate
 
     aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
 
@@ -386,7 +393,8 @@ def report(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """Write the report of a study as one self-contained page."""
-    from rlvr.report.build import build_report
+    with importing():
+        from rlvr.report.build import build_report
 
     build_report(manifest, results, resources, output)
 
@@ -397,7 +405,8 @@ def agreement(
     second: Annotated[Path, typer.Argument(help="Grades of the same samples by another grader.")],
 ) -> None:
     """Print how far two graders agree on the same samples."""
-    from rlvr.analysis.agreement import agreement_as_json
+    with importing():
+        from rlvr.analysis.agreement import agreement_as_json
 
     print(agreement_as_json(first, second))
 
@@ -414,7 +423,8 @@ def methods(
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
     """List the methods and the number of parameters they train."""
-    from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_shape, print_methods
+    with importing():
+        from rlvr.methods.listing import DEFAULT_MODEL, methods_as_json, named_shape, print_methods
 
     if as_json and not model:
         return print(methods_as_json(config))
@@ -435,7 +445,8 @@ def verify(
     output: Annotated[Path, output("JSON lines to write.")],
 ) -> None:
     """Grade answers in a file."""
-    from rlvr.verify.verify_file import verify_file
+    with importing():
+        from rlvr.verify.verify_file import verify_file
 
     verify_file(cases, output)
 
