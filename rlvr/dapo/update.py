@@ -203,9 +203,7 @@ def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecor
     """Set the clipped gradients of a batch; return loss, extra loss, tokens and the norm before clipping."""
     learner.optimizer.zero_grad(set_to_none=True)
     budget = learner.training.tokens_per_microbatch
-    parts = [
-        _backward(learner, batch, rows) for rows in microbatches(batch.tokens, budget, learner.packed)
-    ]
+    parts = [_backward(learner, batch, rows) for rows in microbatches(batch.tokens, budget, learner.packed)]
     scale = learner.loss_scale.value
     extra = learner.method.extra_loss(learner.policy)
     if extra is not None:
