@@ -40,9 +40,7 @@ def _packed_states(
     output = inner(
         input_ids=row.ids_N[None],
         position_ids=row.positions_N[None],
-        attention_mask=torch.ones(
-            (1, 1, 1, 1), device=device
-        ),  # four dimensions: nothing is to be made of it
+        attention_mask=torch.ones((1, 1, 1, 1), device=device),  # with four dimensions it is used as it is
         use_cache=False,
         packed_row=row,
     )
