@@ -14,8 +14,8 @@ from rlvr.rollout.engines.transformers import TransformersEngine
 SAMPLING = Sampling(max_new_tokens=8)
 
 
-def engine_on(folder: Path, batch_size: int, dtype: DType = "float32", width: int = 0) -> TransformersEngine:
-    return TransformersEngine(load_model(folder, dtype), load_tokenizer(folder), batch_size, width)
+def engine_on(folder: Path, batch_size: int, dtype: DType = "float32") -> TransformersEngine:
+    return TransformersEngine(load_model(folder, dtype), load_tokenizer(folder), batch_size)
 
 
 def requests(count: int) -> list[Request]:
@@ -41,8 +41,12 @@ def test_no_bit_depends_on_the_batch(tiny_folder, dtype):
         divided = engine_on(tiny_folder, batch_size, dtype).generate(wanted, SAMPLING)
         assert [c.logprobs for c in divided] == [c.logprobs for c in together]
     longest = max(len(request.prompt_ids) for request in wanted)
-    engine = engine_on(tiny_folder, 8, dtype, longest)
-    called_twice = engine.generate(wanted[:9], SAMPLING) + engine.generate(wanted[9:], SAMPLING)
+    engine = engine_on(tiny_folder, 8, dtype)
+    called_twice = [
+        completion
+        for part in (wanted[:9], wanted[9:])
+        for completion in engine.generate(part, SAMPLING, longest)
+    ]
     assert [c.logprobs for c in called_twice] == [c.logprobs for c in together]
 
 
