@@ -61,7 +61,7 @@ def test_tests_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_verbs_and_make_targets_that_a_page_names_exist(page: Path) -> None:
-    targets = re.findall(r"^(\w+):.*##", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):.*##", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     commands = re.findall(r"(?:^|`|^    )(rlvr|make) ([a-z][a-z-]+)\b", page.read_text(), re.MULTILINE)
     unknown = [(tool, word) for tool, word in commands if word not in (VERBS if tool == "rlvr" else targets)]
     assert not unknown

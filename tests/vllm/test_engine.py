@@ -16,8 +16,10 @@ from rlvr.errors import UserError
 from rlvr.files import write_json
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.prepare import prepare_model
+from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.transformers import TransformersEngine
+from tests.helpers.families import family_model
 from tests.helpers.paths import REPOSITORY
 from tests.vllm.conftest import NEEDS_VLLM, engine_on
 
@@ -137,3 +139,24 @@ def test_greedy_completions_of_a_pretrained_model_are_those_of_transformers(tmp_
     for one, two in zip(engine.generate(asked, GREEDY), other.generate(asked, GREEDY), strict=True):
         assert one.token_ids == two.token_ids
         assert one.logprobs == pytest.approx(two.logprobs, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        (
+            "llama, biased",
+            r"cannot serve this model of family 'llama' \(.*head_dim=16.*use engine: trans",
+        ),
+        (
+            "phi",
+            r"keeps the weight 'lm_head\.bias' in a form in which it cannot be checked; use engi",
+        ),
+        ("mixtral", r"stored under another name.*use engine: transformers"),
+    ],
+)
+def test_a_model_that_vllm_cannot_serve_is_refused_at_the_start(family, message, tmp_path):
+    family_model(family).save_pretrained(tmp_path)
+    build_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=message):
+        engine_on(tmp_path)

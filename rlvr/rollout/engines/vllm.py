@@ -27,7 +27,7 @@ from rlvr.config.schema import Sampling
 from rlvr.errors import UserError
 from rlvr.models.load import best_device, end_token_ids, load_on_meta
 from rlvr.rollout.engines.base import Completion, Request, Tokens
-from rlvr.rollout.engines.vllm_start import import_vllm, start_llm
+from rlvr.rollout.engines.vllm_start import explained, import_vllm, start_llm
 from rlvr.rollout.engines.vllm_weights import BaseWeights, HeldWeights, held_factors, repack_tied_head
 from rlvr.rollout.fingerprint import fingerprint
 
@@ -76,8 +76,10 @@ class VllmEngine:
         self.adapter: Any = None
         self.ranks: dict[str, int] = {}
         self.held = HeldWeights(self.base.shapes)
-        self.load_weights([])
-        self._check_base()
+        with explained(folder, model.config):
+            self.load_weights([])
+            self._check_base()
+            self.score(Tokens(self.end_ids[:1], self.end_ids[:1]), 1.0)
 
     @property
     def devices(self) -> frozenset[torch.device]:

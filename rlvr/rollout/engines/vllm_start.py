@@ -2,6 +2,8 @@
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +84,21 @@ def start_llm(
     else:
         cache = batch_size * (longest + BLOCK) * _bytes_per_token(config, dtype)
         settings |= {"enforce_eager": True, "kv_cache_memory_bytes": cache}
-    try:
+    with explained(folder, config):
         return vllm.LLM(**settings)
+
+
+@contextmanager
+def explained(folder: Path, config: "PretrainedConfig") -> Iterator[None]:
+    """Turn an error of vLLM before anything has been sampled into a message with a way out.
+
+    Raises:
+        UserError: vLLM fails.
+    """
+    try:
+        yield
+    except UserError:
+        raise
     except Exception as error:  # of many kinds
         raise UserError(
             f"{folder}: vLLM cannot serve this model of family {config.model_type!r} ({_shortened(error)}); "
