@@ -250,7 +250,7 @@ def train(
     with importing():
         from rlvr.dapo.train import train
 
-    train(config, model, data, checkpoints, output, max_minutes)
+    train(config, model, data, checkpoints, output, max_minutes=max_minutes)
 
 
 @verb(

@@ -70,8 +70,8 @@ def train(
     data: Path,
     checkpoints: Path,
     output: Path,
-    max_minutes: float | None = None,
     reward: Reward | None = None,
+    max_minutes: float | None = None,
 ) -> None:
     """Train one run, from its last checkpoint if there is one, and write its results.
 
@@ -84,8 +84,8 @@ def train(
         data: prepared problems.
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
-        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
         reward: replaces the verifier (for controls such as random rewards).
+        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
 
     Raises:
         TryAgain: stopped before the last step, or another process trains this run.
