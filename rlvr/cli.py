@@ -282,8 +282,7 @@ def export(
 
 
 @verb(
-    f"rlvr generate {CONFIGS}/generate/sums.json {CONFIGS}/generate/differences.json \\",
-    "  --data resources/data/sums-test.parquet --data resources/data/differences-test.parquet \\",
+    f"rlvr generate {CONFIGS}/generate/sums.json --data resources/data/sums-test.parquet \\",
     f"  --model resources/models/tiny --adapter results/demo/runs/{RUN}/adapter \\",
     "  --checkpoints checkpoints/again -o samples",
 )
@@ -294,7 +293,9 @@ def generate(
     model: ModelFolder,
     data: Annotated[
         list[Path],
-        typer.Option("--data", metavar="<path>", help="Prepared benchmarks, in the same order."),
+        typer.Option(
+            "--data", metavar="<path>", help="Prepared benchmark of each configuration, in their order."
+        ),
     ],
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for finished samples.")],
     output: Annotated[Path, output("Folder to write BENCHMARK.parquet to.")],
