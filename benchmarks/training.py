@@ -100,7 +100,7 @@ def measure_rlvr(work: Path, dtype: str) -> dict[str, Any]:
         timer = Timer()
         with timer("step"):
             metrics = train_step(run, step, timer)
-        run.log.append(metrics)
+        run.log.append({"step": step, **metrics})
         steps.append({name: round(value, 2) for name, value in timer.metrics().items()})
     trained = [parameter for parameter in run.learner.policy.parameters() if parameter.requires_grad]
     prompt = sum(len(problem.prompt_ids) for problem in run.sampler.stream.problems)

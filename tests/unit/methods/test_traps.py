@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.setup import build_learner
+from rlvr.dapo.mismatch import TokenRecord
 from rlvr.dapo.update import Learner, optimizer_step
 from rlvr.methods import get_method, make_method
 from rlvr.methods.catalogue.adalora import kept_ranks
@@ -105,15 +106,15 @@ def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     optimizer = method.optimizer(policy, settings)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     learner = Learner(method, policy, optimizer, scheduler, settings, 0, stochastic=False, packed=True)
-    zero = {"loss": 0.0, "clipped_tokens": 0, "entropy": 0.0, "mismatch": 0.0, "tokens": 1}
-    monkeypatch.setattr("rlvr.dapo.update._backward", lambda *_: zero)
+    nothing = (torch.zeros(()), TokenRecord(*torch.zeros(5, 1)))
+    monkeypatch.setattr("rlvr.dapo.update._backward", lambda *_: nothing)
     monkeypatch.setattr("rlvr.dapo.update.microbatches", lambda *_: [[0]])
     monkeypatch.setattr(type(method), "after_step", lambda *_: None)  # there are no gradients
     before = {name: p.clone() for name, p in policy.named_parameters() if p.requires_grad}
-    metrics = optimizer_step(learner, type("Batch", (), {"tokens": []}), 0)
+    metrics = optimizer_step(learner, type("Batch", (), {"tokens": []}), 0).values
     factors = [p for name, p in policy.named_parameters() if ".lora_A." in name]
     defect = torch.stack([torch.linalg.norm(a @ a.T - torch.eye(len(a))) for a in factors]).mean()
-    assert metrics["extra"] == pytest.approx(0.5 * float(defect), rel=0.05)
+    assert metrics["loss/extra"] == pytest.approx(0.5 * float(defect), rel=0.05)
     moved = {
         name for name, p in policy.named_parameters() if name in before and not torch.equal(p, before[name])
     }
