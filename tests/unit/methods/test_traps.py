@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from rlvr.config.resolved import TrainConfig
-from rlvr.dapo.setup import build_learner
 from rlvr.dapo.mismatch import TokenRecord
+from rlvr.dapo.setup import build_learner
 from rlvr.dapo.update import Learner, optimizer_step
 from rlvr.methods import get_method, make_method
 from rlvr.methods.catalogue.adalora import kept_ranks
