@@ -43,9 +43,9 @@ def import_vllm() -> Any:
     except ModuleNotFoundError as error:
         if error.name == "vllm":
             raise UserError(NO_VLLM) from None
-        raise UserError(f"vLLM cannot be imported ({error}); install it anew: docs/engines.md") from None
+        raise UserError(f"vLLM cannot be imported ({error}); reinstall it (docs/engines.md)") from None
     except ImportError as error:
-        raise UserError(f"vLLM cannot be imported ({error}); install it anew: docs/engines.md") from None
+        raise UserError(f"vLLM cannot be imported ({error}); reinstall it (docs/engines.md)") from None
     return vllm
 
 

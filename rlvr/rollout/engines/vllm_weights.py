@@ -88,7 +88,7 @@ def group_of(name: str) -> str:
 
 
 def repack_tied_head(model: nn.Module) -> None:
-    """Pack the output layer anew: `reload_weights` forgets it where it shares the embedding's weight."""
+    """Repack the output layer: `reload_weights` forgets it where it shares the embedding's weight."""
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 
     for module in model.modules():

@@ -198,8 +198,8 @@ def test_only_missing_samples_are_drawn(tiny_folder, benchmark_file, tmp_path, s
     sampled.clear()
     after = generated(tiny_folder, benchmark_file, tmp_path, samples_per_problem=k)
     assert sum(sampled) == drawn
-    anew = generated(tiny_folder, benchmark_file, tmp_path, "anew", samples_per_problem=k)
-    pd.testing.assert_frame_equal(after[DETERMINED], anew[DETERMINED])
+    complete = generated(tiny_folder, benchmark_file, tmp_path, "complete", samples_per_problem=k)
+    pd.testing.assert_frame_equal(after[DETERMINED], complete[DETERMINED])
     common = before.merge(after, on=Sample.columns())  # times too: these samples are the earlier ones
     assert len(common) == 14 * min(k, 5)
 
