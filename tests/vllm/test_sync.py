@@ -41,19 +41,24 @@ def distance(one: list[float], other: list[float]) -> float:
     return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("name", sorted(methods()))
-def test_the_served_policy_is_the_trained_one(name, small_engine):
+def synced_metrics(name: str, engine, mode: str) -> dict[str, float]:
+    """Train a method between two syncs, compare what is served after each, return the last one's metrics."""
     method, policy = method_of(name), policy_of(name)
-    sync = WeightSync(method, policy, small_engine, "merged")
+    sync = WeightSync(method, policy, engine, mode)
     sync(0)
     before = trained_logprobs(policy)
-    assert distance(served_logprobs(small_engine), before) < 2e-5
+    assert distance(served_logprobs(engine), before) < 2e-5
     train(method, policy)
     metrics = sync(1)
     after = trained_logprobs(policy)
     assert distance(after, before) > 0.01
-    assert distance(served_logprobs(small_engine), after) < 2e-5
-    assert metrics["sync/noise_to_signal"] == 0
+    assert distance(served_logprobs(engine), after) < 2e-5
+    return metrics
+
+
+@pytest.mark.parametrize("name", sorted(methods()))
+def test_the_served_policy_is_the_trained_one(name, small_engine):
+    assert synced_metrics(name, small_engine, "merged")["sync/noise_to_signal"] == 0
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +68,7 @@ def lora_engine(small_folder):
 
 @pytest.mark.parametrize("name", [name for name, method in sorted(methods().items()) if method.exact_lora])
 def test_a_hot_loaded_adapter_is_the_trained_policy(name, lora_engine):
-    method, policy = method_of(name), policy_of(name)
-    sync = WeightSync(method, policy, lora_engine, "adapter")
-    sync(0)
-    before = trained_logprobs(policy)
-    assert distance(served_logprobs(lora_engine), before) < 2e-5
-    train(method, policy)
-    sync(1)
-    after = trained_logprobs(policy)
-    assert distance(after, before) > 0.01
-    assert distance(served_logprobs(lora_engine), after) < 2e-5
+    synced_metrics(name, lora_engine, "adapter")
     assert lora_engine.llm.llm_engine.list_loras() == {lora_engine.syncs}, "the old adapter is unloaded"
 
 

@@ -40,11 +40,9 @@ def import_vllm() -> Any:
     try:
         vllm = importlib.import_module("vllm")
         importlib.import_module("vllm.lora.request")
-    except ModuleNotFoundError as error:
-        if error.name == "vllm":
-            raise UserError(NO_VLLM) from None
-        raise UserError(f"vLLM cannot be imported ({error}); reinstall it (docs/engines.md)") from None
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "vllm":
+            raise UserError(NO_VLLM) from None
         raise UserError(f"vLLM cannot be imported ({error}); reinstall it (docs/engines.md)") from None
     return vllm
 
