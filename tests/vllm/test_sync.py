@@ -94,6 +94,18 @@ def test_served_weights_are_rounded_once(small_folder):
     assert torch.equal(engine.held_weight(name), engine.base[name].float())
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["dora", "full", "ia3", "lora"])
+def test_in_sixteen_bits_the_served_policy_is_the_trained_one_but_for_rounding(name, dtype, small_folder):
+    method, policy = method_of(name), policy_of(name)
+    engine = engine_on(small_folder, dtype=dtype, weight_dtype=dtype)
+    sync = WeightSync(method, policy, engine, "merged")
+    sync(0)
+    train(method, policy)
+    assert 0 < sync(1)["sync/noise_to_signal"] < 0.02
+    assert distance(served_logprobs(engine), trained_logprobs(policy)) < 0.02
+
+
 # --- faults: each stops the run -----------------------------------------------------------------
 
 
