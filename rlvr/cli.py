@@ -238,6 +238,14 @@ def train(
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
+    failure_log: Annotated[
+        Path | None,
+        typer.Option("--failure-log", help="Record a final failure, with this log, and exit with 0."),
+    ] = None,
+    attempts_left: Annotated[
+        int,
+        typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
+    ] = 1,
 ) -> None:
     """Train one run with DAPO.
 
@@ -246,11 +254,24 @@ def train(
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75.
+
+    A failure is final if another attempt would only repeat it: the run cannot be trained as configured, has
+    diverged, or has nothing to learn from. The workflow asks for it to be recorded (`--failure-log`), so that
+    the study goes on without the run; to train it again, delete its `run.json`.
     """
     with importing():
         from rlvr.dapo.train import train
 
-    train(config, model, data, checkpoints, output, max_minutes=max_minutes)
+    train(
+        config,
+        model,
+        data,
+        checkpoints,
+        output,
+        max_minutes=max_minutes,
+        failure_log=failure_log,
+        attempts_left=attempts_left,
+    )
 
 
 @verb(
@@ -384,7 +405,7 @@ def copy_floor(
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
@@ -392,16 +413,26 @@ def aggregate(
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
     contaminated_problems: Annotated[
         Path | None,
         typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
     ] = None,
 ) -> None:
-    """Estimate every metric and compare the methods."""
+    """Estimate every metric and compare the methods, from the runs that are complete."""
     with importing():
         from rlvr.analysis.aggregate import aggregate
 
-    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+
+
+@verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")
+def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
+    """Check that no training run of a study failed; exit with 1 and the reasons if some did."""
+    with importing():
+        from rlvr.analysis.check_runs import check_runs
+
+    check_runs(manifest, results)
 
 
 @verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")

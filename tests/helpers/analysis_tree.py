@@ -129,7 +129,7 @@ class Results:
             ],
         )
         write_record(self.folder.manifest, manifest)
-        outputs = self.summary, self.comparisons, self.budget
+        outputs = self.summary, self.comparisons, self.budget, self.folder.table("runs")
         aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
         return read_csv(self.summary), read_csv(self.comparisons)
 
