@@ -35,7 +35,7 @@ app = typer.Typer(
 
 EXIT_TRY_AGAIN = 75
 """`EX_TEMPFAIL` of sysexits.h."""
-RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan"}
+RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "status"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 
@@ -157,6 +157,35 @@ def plan(
     print_plan(plan)
     for notice in notices(plan):
         logger.warning(notice)
+
+
+@verb("rlvr status demo")
+def status(
+    study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigFolder = Path("config"),
+    results: Annotated[Path, typer.Option("--results", help="Folder of all results.")] = Path("results"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Folder of the training state, by default that of config.yaml."),
+    ] = None,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the logs.")] = Path("logs"),
+) -> None:
+    """Show how far the runs of a study are, wherever they run.
+
+    On a terminal the table keeps up to date until all runs have ended; Ctrl-C leaves it.
+    """
+    with importing():
+        from rlvr.planning.plan import load_plan
+        from rlvr.status.runs import folders_of, statuses_as_json, study_status
+        from rlvr.status.show import show_status
+
+    plan = load_plan(study, config)
+    folders = folders_of(plan, results, checkpoints, logs)
+    if as_json:
+        print(statuses_as_json(study_status(plan, folders)))
+    else:
+        show_status(lambda: study_status(plan, folders))
 
 
 @verb(

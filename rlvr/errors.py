@@ -10,7 +10,7 @@ finite, or the policy that samples is not the one that is trained. `uninformativ
 had anything to learn from. `crashed`: another error, in every attempt that was allowed.
 """
 
-RunStatus = Literal["finished", "exhausted"] | FailedStatus
+RunStatus = Literal["finished", "exhausted", FailedStatus]
 """How a training run ended; `exhausted`: complete before its last step, as there was no more to learn."""
 
 

@@ -25,8 +25,8 @@ def check_runs(manifest: Path, results: Path) -> None:
     if not failed and not missing:
         return
     lines = [
-        f"study {study.study}: {len(failed)} of {len(trained)} training runs failed; tables and report are made "
-        "of the others",
+        f"study {study.study}: {len(failed)} of {len(trained)} training runs failed; tables and report are "
+        "made of the others",
         *(_line(record) for record in failed),
         *(f"- {run}: not trained" for run in missing),
     ]

@@ -215,7 +215,7 @@ class RunRow(_Variant):
     """Name of the run."""
     train_seed: int | None
     """Training seed; empty for the untrained model."""
-    status: RunStatus | Literal["not_trained", "not_evaluated"]
+    status: Literal[RunStatus, "not_trained", "not_evaluated"]
     """`finished` and `exhausted` runs are in the other tables, and no others: see `status` of a run's record;
     `not_trained` and `not_evaluated`: missing so far."""
     steps: int | None
