@@ -86,7 +86,7 @@ class Attempt:
         record = FailedRun(
             run_info=run_info(config, status, seconds, run.devices if run else 1, self.number),
             failure=Failure(
-                reason=str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
+                reason=_reason(error).removeprefix(f"{config.run}: "),
                 steps=len(log),
                 reward_first=rewards[0] if rewards else None,
                 reward_last=rewards[-1] if rewards else None,
@@ -121,6 +121,10 @@ class Attempt:
             f"{config.run}: {status} after {record.failure.steps} steps in an earlier attempt: "
             f"{record.failure.reason}\nrecorded in {path}; delete that file to train again",
         )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager
