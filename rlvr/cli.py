@@ -8,6 +8,7 @@ runs, so that `rlvr --help` is fast.
 import gc
 import io
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments
         and arguments[0] not in RESULT_VERBS
         and "--help" not in arguments
+        and "RLVR_LAUNCHED" not in os.environ
         and not sys.stderr.isatty()
     ):
         logger.info("$ rlvr %s", shlex.join(arguments))
@@ -238,6 +240,10 @@ def train(
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
+    ranks: Annotated[
+        int,
+        typer.Option("--ranks", min=1, help="Processes to train in, on this machine; one for each device."),
+    ] = 1,
 ) -> None:
     """Train one run with DAPO.
 
@@ -245,8 +251,14 @@ def train(
     budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
-    one exits with 75.
+    one exits with 75. Another number of ranks continues the run as well.
     """
+    if ranks > 1 and "WORLD_SIZE" not in os.environ:
+        from rlvr.dapo.launch import launch
+
+        places = ["--model", model, "--data", data, "--checkpoints", checkpoints, "-o", output]
+        limit = ["--max-minutes", max_minutes] if max_minutes is not None else []
+        raise typer.Exit(launch(["train", *map(str, [config, *places, *limit])], ranks))
     with importing():
         from rlvr.dapo.train import train
 
