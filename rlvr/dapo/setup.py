@@ -214,9 +214,9 @@ def make_sampling(
         return live, LiveSync(method, policy)
     if training.engine == "vllm" and learner.ranks.size > 1:
         raise UserError(
-            f"{config.run}: training.engine: vllm has process groups of its own and is not tried beside those of "
-            f"{learner.ranks.size} ranks; use training.engine: transformers, training.sync: live, or one device "
-            "(compute.gpus: 1)"
+            f"{config.run}: training.engine: vllm is not supported in {learner.ranks.size} processes, since it "
+            "has process groups of its own; use training.engine: transformers, training.sync: live, or one "
+            "device (compute.gpus: 1)"
         )
     engine = make_engine(
         training.engine,
