@@ -80,7 +80,7 @@ class Ranks:
                 "code, packages and devices, or train on one device"
             )
 
-    def require_same_weights(self, policy: nn.Module, when: str) -> None:
+    def require_same_weights(self, policy: nn.Module, steps: int) -> None:
         """Check that the trained weights that every rank holds whole are the same, bit by bit.
 
         Raises:
@@ -122,14 +122,14 @@ class SeveralRanks(Ranks):
                     parameter.grad = torch.zeros_like(parameter)
                 dist.all_reduce(parameter.grad)
 
-    def require_same_weights(self, policy: nn.Module, when: str) -> None:
+    def require_same_weights(self, policy: nn.Module, steps: int) -> None:
         """Check that the trained weights that every rank holds whole are the same, bit by bit."""
         prints = [
             fingerprint(parameter)
             for parameter in policy.parameters()
             if parameter.requires_grad and not is_sharded(parameter)
         ]
-        self.require_same(hash(tuple(prints)), f"the fingerprint of the trained weights {when}")
+        self.require_same(hash(tuple(prints)), f"the fingerprint of the weights after {steps} steps")
 
     def wait(self) -> None:
         """Wait until every rank is here."""

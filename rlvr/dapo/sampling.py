@@ -107,6 +107,7 @@ class GroupSampler:
     first_steps: FirstSteps = field(default_factory=FirstSteps)
     """What became of the completions of the first steps."""
     ranks: Ranks = ONE_RANK
+    """The processes among which completions are divided."""
 
     def sample_round(self, step: int, timer: Timer) -> list[Group]:
         """Sample and reward G completions for each of the next `prompts_per_step` prompts.

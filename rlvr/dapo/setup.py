@@ -71,8 +71,9 @@ class Run:
     dropped_prompts: int
     """Problems left out because their prompts are too long."""
     ranks: Ranks = ONE_RANK
+    """The processes that train it, of which this is one."""
     devices: int = 1
-    """Devices that trainers and engines use, together."""
+    """Devices that trainers and engines of all ranks use."""
     log: list[dict[str, float]] = field(default_factory=list)
     """One row per finished step."""
     environment: Environment = field(default_factory=current_environment)
@@ -215,8 +216,7 @@ def make_sampling(
     if training.engine == "vllm" and learner.ranks.size > 1:
         raise UserError(
             f"{config.run}: training.engine: vllm is not supported in {learner.ranks.size} processes, since it "
-            "has process groups of its own; use training.engine: transformers, training.sync: live, or one "
-            "device (compute.gpus: 1)"
+            "has process groups of its own; use training.engine: transformers, or one device (compute.gpus: 1)"
         )
     engine = make_engine(
         training.engine,

@@ -1,4 +1,4 @@
-r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process or several (:mod:`.ranks`).
+r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process or in several.
 
 The algorithm, as published::
 
@@ -158,7 +158,6 @@ def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
         if update_metrics["tokens/trained"]:
             check_mismatch(update_metrics["rollout/mismatch_kl"], training, f"on the rollouts of step {step}")
 
-    run.ranks.require_same_weights(learner.policy, f"after step {step}")
     with timer("sync"):
         sync_metrics = sync_weights(run, step + 1)
 
@@ -196,8 +195,9 @@ def sync_weights(run: Run, step: int) -> dict[str, float]:
     """Send the weights after ``step`` steps to the engine and return metrics of what it serves.
 
     Raises:
-        UserError: the engine does not serve the policy that is trained.
+        UserError: the engine does not serve the policy that is trained, or the ranks train several.
     """
+    run.ranks.require_same_weights(run.learner.policy, step)
     metrics = run.sync(step)
     kl = canary_kl(run.learner, run.engine, run.canary)
     check_mismatch(kl, run.config.training, "on the canary after the sync")

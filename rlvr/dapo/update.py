@@ -51,6 +51,7 @@ class Learner:
     packed: bool
     """Whether a group's prompt is computed once for all its completions."""
     ranks: Ranks = ONE_RANK
+    """The processes among which sequences are divided."""
     sharded: bool = False
     """Whether the ranks divide the weights, so that each must take part in every pass of the others."""
     loss_scale: LossScale = field(init=False)
