@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     ):
         logger.info("$ rlvr %s", shlex.join(arguments))
     try:
-        get_command(app).main(arguments, prog_name="rlvr")
+        get_command(app).main(arguments, prog_name="rlvr", obj=arguments)
     except SystemExit as end:
         return int(end.code or 0)
     except TryAgain as stop:
@@ -234,6 +234,7 @@ def prepare_model(
     "  --checkpoints checkpoints/again -o again",
 )
 def train(
+    context: typer.Context,
     config: Config,
     model: ModelFolder,
     data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
@@ -253,12 +254,11 @@ def train(
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75. Another number of ranks continues the run as well.
     """
-    if ranks > 1 and "WORLD_SIZE" not in os.environ:
-        from rlvr.dapo.launch import launch
+    if ranks > 1:
+        from rlvr.dapo.launch import is_rank, launch
 
-        places = ["--model", model, "--data", data, "--checkpoints", checkpoints, "-o", output]
-        limit = ["--max-minutes", max_minutes] if max_minutes is not None else []
-        raise typer.Exit(launch(["train", *map(str, [config, *places, *limit])], ranks))
+        if not is_rank(ranks):
+            raise typer.Exit(launch(context.obj, ranks))
     with importing():
         from rlvr.dapo.train import train
 

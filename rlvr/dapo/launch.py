@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
+from rlvr.errors import UserError
 from rlvr.stopping import SIGNALS, StopRequest
 
 LAUNCHED = "RLVR_LAUNCHED"
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def launch(arguments: Sequence[str], ranks: int) -> int:
-    """Run `rlvr` with the same arguments in several processes that train together; return the exit code.
+    """Run `rlvr` with these arguments in several processes that train together; return the exit code.
 
     It is 0 if all of them finished; the code of a rank that failed; or 75 if all were stopped, or one was
     killed, so that the same command continues.
@@ -138,6 +139,21 @@ def _exit_code(codes: dict[int, int], ranks: int) -> int:
 
 
 # --- in a rank -----------------------------------------------------------------------------------
+
+
+def is_rank(ranks: int) -> bool:
+    """Tell whether this process is one of so many ranks that have been started.
+
+    Raises:
+        UserError: it is one of another number.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world not in (1, ranks):
+        raise UserError(
+            f"--ranks {ranks} in one of {world} processes (WORLD_SIZE in the environment, set by torchrun "
+            "or a cluster); leave out --ranks, or unset WORLD_SIZE"
+        )
+    return world > 1
 
 
 def follow_launcher(stop: StopRequest) -> None:

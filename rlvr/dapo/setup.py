@@ -215,8 +215,8 @@ def make_sampling(
         return live, LiveSync(method, policy)
     if training.engine == "vllm" and learner.ranks.size > 1:
         raise UserError(
-            f"{config.run}: training.engine: vllm is not supported in {learner.ranks.size} processes, since it "
-            "has process groups of its own; use training.engine: transformers, or one device (compute.gpus: 1)"
+            f"{config.run}: training.engine: vllm is not supported in {learner.ranks.size} processes (it has "
+            "process groups of its own); use training.engine: transformers, or one device (compute.gpus: 1)"
         )
     engine = make_engine(
         training.engine,

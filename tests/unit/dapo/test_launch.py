@@ -11,7 +11,8 @@ import pytest
 
 from rlvr.cli import main
 from rlvr.dapo import launch as launching
-from rlvr.dapo.launch import launch
+from rlvr.dapo.launch import is_rank, launch
+from rlvr.errors import UserError
 from tests.helpers.paths import REPOSITORY
 from tests.unit.dapo.test_ranks import Case
 from tests.unit.dapo.test_train import data  # noqa: F401 (a fixture)
@@ -104,6 +105,14 @@ launch.launch([], 2)
     while any(Path(f"/proc/{path.name}").exists() for path in started):
         assert time.monotonic() < deadline, "ranks outlive their launcher"
         time.sleep(0.05)
+
+
+def test_a_process_of_another_number_of_ranks_is_refused(monkeypatch):
+    assert not is_rank(2)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert is_rank(2)
+    with pytest.raises(UserError, match=r"--ranks 4 in one of 2 processes \(WORLD_SIZE"):
+        is_rank(4)
 
 
 @pytest.mark.slow
