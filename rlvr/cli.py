@@ -8,6 +8,7 @@ runs, so that `rlvr --help` is fast.
 import gc
 import io
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -49,11 +50,12 @@ def main(argv: list[str] | None = None) -> int:
         arguments
         and arguments[0] not in RESULT_VERBS
         and "--help" not in arguments
+        and "RLVR_LAUNCHED" not in os.environ
         and not sys.stderr.isatty()
     ):
         logger.info("$ rlvr %s", shlex.join(arguments))
     try:
-        get_command(app).main(arguments, prog_name="rlvr")
+        get_command(app).main(arguments, prog_name="rlvr", obj=arguments)
     except SystemExit as end:
         return int(end.code or 0)
     except TryAgain as stop:
@@ -232,12 +234,17 @@ def prepare_model(
     "  --checkpoints checkpoints/again -o again",
 )
 def train(
+    context: typer.Context,
     config: Config,
     model: ModelFolder,
     data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
+    ranks: Annotated[
+        int,
+        typer.Option("--ranks", min=1, help="Processes to train in, on this machine; one for each device."),
+    ] = 1,
 ) -> None:
     """Train one run with DAPO.
 
@@ -245,8 +252,13 @@ def train(
     budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
-    one exits with 75.
+    one exits with 75. Another number of ranks continues the run as well.
     """
+    if ranks > 1:
+        from rlvr.dapo.launch import is_rank, launch
+
+        if not is_rank(ranks):
+            raise typer.Exit(launch(context.obj, ranks))
     with importing():
         from rlvr.dapo.train import train
 

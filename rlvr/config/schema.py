@@ -341,7 +341,8 @@ class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
 
     gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job; Kubernetes also wants a resource `gpu_manufacturer`."""
+    """Devices per training or generation job; training uses several together, generation one.
+    Kubernetes also wants a resource `gpu_manufacturer`."""
     threads: PositiveInt = 1
     """CPU threads per job; with 1, two small jobs share two cores."""
     memory_mb: PositiveInt = 4000

@@ -1,4 +1,4 @@
-r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process.
+r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process or in several.
 
 The algorithm, as published::
 
@@ -35,12 +35,14 @@ Shape suffixes: P prompt groups, G completions per group, S sequences (P x G), N
 
 import logging
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from rlvr.dapo.canary import canary_kl, check_mismatch
 from rlvr.dapo.losses import ALGORITHMS
+from rlvr.dapo.ranks import joined_ranks
 from rlvr.dapo.results import write_results
 from rlvr.dapo.resume import resume, save_checkpoint
 from rlvr.dapo.sampling import (
@@ -89,15 +91,16 @@ def train(
         max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
 
     Raises:
-        TryAgain: stopped before the last step, or another process trains this run.
+        TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
         UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
             nothing to learn from (:mod:`rlvr.dapo.early_stop`).
     """
     folder = checkpoint_folder(config_path, model, data, checkpoints)
     with (
         stop_requests(max_minutes) as stop,
-        exclusive(folder / "lock") as lock,
-        setup(config_path, model, data, checkpoints, reward) as run,
+        joined_ranks(stop) as ranks,
+        exclusive(folder / "lock") if ranks.leads else nullcontext() as lock,
+        setup(config_path, model, data, checkpoints, reward, ranks) as run,
     ):
         resume(run)
         sync_weights(run, len(run.log))
@@ -105,8 +108,10 @@ def train(
         write_results(run, output)
 
 
-def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
+def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
     """Do the steps that are left, with checkpoints; at least one, so that every attempt gets on.
+
+    What asks one rank to stop stops all of them, after the same step.
 
     Raises:
         TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
@@ -117,9 +122,11 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
             timer = Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
-            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
+            peak = max(run.ranks.gathered([peak_memory_bytes()]))
+            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
-            last, reason = step + 1 == training.steps, stop.reason
+            last = step + 1 == training.steps
+            reason = next(filter(None, run.ranks.gathered([stop.reason])), None)
             if (step + 1) % training.checkpoint_every == 0 or last or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))
@@ -133,7 +140,7 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     """Do one step of the algorithm above and return its metrics."""
     learner, sampler, training = run.learner, run.sampler, run.config.training
-    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step))
+    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step, *run.ranks.seed_parts))
 
     batch = sample_groups(sampler, step, timer)
     if step == 0:
@@ -192,8 +199,9 @@ def sync_weights(run: Run, step: int) -> dict[str, float]:
     could find, and the rollouts of every step are compared as well.
 
     Raises:
-        UserError: the engine does not serve the policy that is trained.
+        UserError: the engine does not serve the policy that is trained, or the ranks train several.
     """
+    run.ranks.require_same_weights(run.learner.policy, step)
     metrics = run.sync(step)
     if not run.sync.sends and step > len(run.log):
         return {**metrics, "sync/canary_kl": math.nan}

@@ -106,6 +106,11 @@ def gpus_of(wildcards):
     return compute_of(wildcards).gpus or None
 
 
+def ranks_of(wildcards):
+    """Return the processes that train a run together: one for each device."""
+    return max(1, compute_of(wildcards).gpus)
+
+
 def model_path(name):
     return f"resources/models/{name}"
 

@@ -25,6 +25,7 @@ rule train_run:
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         gpu=gpus_of,
+        ranks=ranks_of,  # no parameter: the number of devices is no reason to run a job again
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
     message:
@@ -35,6 +36,7 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
+            --ranks {resources.ranks} \
             -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
         """
 
