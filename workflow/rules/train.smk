@@ -25,6 +25,7 @@ rule train_run:
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         gpu=gpus_of,
+        devices=lambda wildcards: compute_of(wildcards).gpus,
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
     message:
@@ -35,6 +36,7 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
+            --gpus {resources.devices} \
             -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
         """
 
@@ -64,5 +66,6 @@ rule export_run:
         rlvr export {input.config:q} \
             --model {input.model:q} \
             --trained {input.trained:q} \
+            --gpus 0 \
             -o {output:q} >{log:q} 2>&1
         """
