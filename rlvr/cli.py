@@ -20,6 +20,7 @@ import typer
 from typer.main import get_command
 
 from rlvr.config.choices import DType, Grader
+from rlvr.devices import leased_devices
 from rlvr.errors import TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
@@ -132,6 +133,14 @@ Manifest = Annotated[Path, typer.Argument(help="The study's manifest, from `rlvr
 ModelFolder = Annotated[Path, typer.Option("--model", help="Prepared model folder.")]
 Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
 
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus",
+        min=0,
+        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one, if any.",
+    ),
+]
 MaxMinutes = Annotated[
     float | None,
     typer.Option("--max-minutes", min=0, help="Stop after so many minutes, as at SIGTERM, and exit with 75."),
@@ -216,16 +225,18 @@ def prepare_model(
             "--validation", metavar="<path>", help="Problems to validate on; repeat for several files."
         ),
     ] = None,
+    gpus: Gpus = None,
 ) -> None:
     """Download, convert, copy or pretrain a model, and try its family before anything is trained."""
-    with importing():
-        from rlvr.dapo.trial import try_model
-        from rlvr.methods.fits import family_notice
-        from rlvr.models.prepare import prepare_model
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.dapo.trial import try_model
+            from rlvr.methods.fits import family_notice
+            from rlvr.models.prepare import prepare_model
 
-    prepare_model(entry, data or [], validation or [], output)
-    logger.info(family_notice(output))
-    try_model(output)
+        prepare_model(entry, data or [], validation or [], output)
+        logger.info(family_notice(output))
+        try_model(output)
 
 
 @verb(
@@ -245,6 +256,7 @@ def train(
         int,
         typer.Option("--ranks", min=1, help="Processes to train in, on this machine; one for each device."),
     ] = 1,
+    gpus: Gpus = None,
 ) -> None:
     """Train one run with DAPO.
 
@@ -254,15 +266,16 @@ def train(
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75. Another number of ranks continues the run as well.
     """
-    if ranks > 1:
-        from rlvr.dapo.launch import is_rank, launch
+    with leased_devices(gpus):
+        if ranks > 1:
+            from rlvr.dapo.launch import is_rank, launch
 
-        if not is_rank(ranks):
-            raise typer.Exit(launch(context.obj, ranks))
-    with importing():
-        from rlvr.dapo.train import train
+            if not is_rank(ranks):
+                raise typer.Exit(launch(context.obj, ranks))
+        with importing():
+            from rlvr.dapo.train import train
 
-    train(config, model, data, checkpoints, output, max_minutes=max_minutes)
+        train(config, model, data, checkpoints, output, max_minutes=max_minutes)
 
 
 @verb(
@@ -280,17 +293,19 @@ def export(
         bool,
         typer.Option("--merged", help="Write the whole model, for engines that load no adapters."),
     ] = False,
+    gpus: Gpus = None,
     dtype: Annotated[
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
     """Write the adapter of a trained run, or its whole model, with a model card."""
-    with importing():
-        from rlvr.methods.export import export
-
     if dtype and not merged:
         raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
-    export(config, model, trained, output, merged, dtype)
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.methods.export import export
+
+        export(config, model, trained, output, merged, dtype)
 
 
 @verb(
@@ -315,6 +330,7 @@ def generate(
         Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
     ] = None,
     max_minutes: MaxMinutes = None,
+    gpus: Gpus = None,
 ) -> None:
     """Sample completions for every problem of some benchmarks.
 
@@ -322,10 +338,11 @@ def generate(
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
     again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
     """
-    with importing():
-        from rlvr.evaluate.generate import generate
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.generate import generate
 
-    generate(configs, model, data, adapter, checkpoints, output, max_minutes)
+        generate(configs, model, data, adapter, checkpoints, output, max_minutes)
 
 
 @verb(

@@ -66,7 +66,7 @@ class Lock:
 
     def check(self) -> None:
         """Raise TryAgain if another process has taken the lock over, as after a suspension of this one."""
-        found = _holder_of(self.path)
+        found = holder_of(self.path)
         if found is None or found.token != self.holder.token:
             now = f"{found} holds it now" if found else "it is gone"
             raise TryAgain(f"{self.path}: lost the lock of {self.holder}; {now}")
@@ -104,7 +104,7 @@ def exclusive(path: Path) -> Iterator[Lock]:
 def _acquired(path: Path) -> Holder:
     holder = Holder()
     while not _placed(path, holder):
-        found = _holder_of(path)
+        found = holder_of(path)
         if found is None:
             continue  # released in the meantime
         if _lives(path, found):
@@ -137,7 +137,7 @@ def _placed(path: Path, holder: Holder) -> bool:
     return True
 
 
-def _holder_of(path: Path) -> Holder | None:
+def holder_of(path: Path) -> Holder | None:
     """Return the holder of a lock, an unknown one if the file is damaged; None if there is no lock."""
     try:
         return Holder(**read_json(path / _HOLDER))
@@ -154,7 +154,7 @@ def _remove(path: Path, dead: Holder) -> None:
         os.rename(path, aside)
     except FileNotFoundError:
         return
-    found = _holder_of(aside)
+    found = holder_of(aside)
     if found is not None and found.token != dead.token:
         with contextlib.suppress(OSError):
             os.rename(aside, path)

@@ -37,7 +37,7 @@ STUDY = folder_of("{study}")
 
 @cache
 def plan_of(study):
-    return checked(plan.load_plan, study)
+    return checked(plan.load_plan, study, CONFIG)
 
 
 @cache
@@ -47,7 +47,7 @@ def config_fingerprints(study):
 
 @cache
 def catalogue_entries():
-    return checked(catalogue.catalogue_entries)
+    return checked(catalogue.catalogue_entries, CONFIG)
 
 
 def entry_of(kind, name):
@@ -80,7 +80,7 @@ def benchmarks_of(study):
 def benchmarks_of_studies():
     """Return the benchmarks of every study; one that cannot be read is reported when it is asked for."""
     found = {}
-    for path in sorted(Path("config/studies").glob("*.yaml")):
+    for path in sorted((CONFIG / "studies").glob("*.yaml")):
         try:
             found[path.stem] = load_study(path)[0].evaluation.benchmarks
         except UserError:
@@ -228,6 +228,12 @@ for study in STUDIES:
         checked(checks.check_plan, plan_of(study))
         for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
+
+
+if workflow.resource_settings.nodes is not None:
+    # With `--jobs`, jobs run elsewhere: `cores: all` of the profile `default` would cut their threads to those of this
+    # machine.
+    workflow.global_resources["_cores"] = None
 
 
 wildcard_constraints:

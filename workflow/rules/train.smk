@@ -26,6 +26,7 @@ rule train_run:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         gpu=gpus_of,
         ranks=ranks_of,  # no parameter: the number of devices is no reason to run a job again
+        devices=lambda wildcards: compute_of(wildcards).gpus,
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
     message:
@@ -37,6 +38,7 @@ rule train_run:
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
             --ranks {resources.ranks} \
+            --gpus {resources.devices} \
             -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
         """
 
@@ -66,5 +68,6 @@ rule export_run:
         rlvr export {input.config:q} \
             --model {input.model:q} \
             --trained {input.trained:q} \
+            --gpus 0 \
             -o {output:q} >{log:q} 2>&1
         """
