@@ -132,7 +132,7 @@ Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
 
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0, help="Stop after so many minutes, as at SIGTERM, and exit with 75."),
+    typer.Option("--max-minutes", min=0, help="Time limit of the job: stop before it is over, as at SIGTERM, and exit with 75."),
 ]
 
 CONFIGS = "results/demo/configs"
@@ -242,7 +242,7 @@ def train(
     """Train one run with DAPO.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
-    budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
+    limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75.
@@ -308,7 +308,7 @@ def generate(
 
     Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
-    again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
+    again, delete its file. Signals, time limit and lock act as in `rlvr train`; it stops after a batch.
     """
     with importing():
         from rlvr.evaluate.generate import generate

@@ -85,7 +85,7 @@ def train(
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
         reward: replaces the verifier (for controls such as random rewards).
-        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
+        max_minutes: time limit; before it, stop as at SIGTERM: the step is finished and a checkpoint written.
 
     Raises:
         TryAgain: stopped before the last step, or another process trains this run.
@@ -118,7 +118,7 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
                 metrics = train_step(run, step, timer)
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
             run.log.append(row)
-            last, reason = step + 1 == training.steps, stop.reason
+            last, reason = step + 1 == training.steps, stop.check()
             if (step + 1) % training.checkpoint_every == 0 or last or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))

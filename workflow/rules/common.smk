@@ -106,6 +106,14 @@ def gpus_of(wildcards):
     return compute_of(wildcards).gpus or None
 
 
+def time_limit(wildcards, resources):
+    """Return the option with the time limit of a job; only where the job of a cluster has one.
+
+    Since Snakemake derives it from resources, it does not compare it: another limit is no reason to run a job again.
+    """
+    return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
+
+
 def model_path(name):
     return f"resources/models/{name}"
 

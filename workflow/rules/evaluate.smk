@@ -36,6 +36,7 @@ for study, benchmarks in benchmarks_of_studies().items():
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
             folder=lambda wildcards: folder_of(wildcards.study).samples_of(wildcards.run),
+            limit=time_limit,
         message:
             "Sampling {wildcards.run}"
         shell:
@@ -45,6 +46,7 @@ for study, benchmarks in benchmarks_of_studies().items():
                 {params.data:q} \
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
+                {params.limit} \
                 -o {params.folder:q} 2>&1 | tee -i {log:q}
             """
 

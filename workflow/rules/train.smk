@@ -27,6 +27,8 @@ rule train_run:
         gpu=gpus_of,
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -35,6 +37,7 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
+            {params.limit} \
             -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
         """
 
