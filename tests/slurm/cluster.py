@@ -7,7 +7,9 @@ plugin's `srun` reads no other one); when the first process of the latter ends, 
 import os
 import shutil
 import socket
+import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -98,6 +100,7 @@ class Cluster:
         libraries = next(prefix.glob("lib/*-linux-gnu"))
         self.environment = {
             **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "STATE": str(state),
             "STEPD": str(next((prefix / "sbin").glob("slurmstepd*"))),
             "LD_LIBRARY_PATH": f"{libraries}:{libraries / 'slurm-wlm'}",
@@ -134,7 +137,7 @@ class Cluster:
         )
         devices = [self.state / f"gpu{number}" for number in range(2)]
         for device in devices:
-            device.touch()
+            os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # as /dev/null: Slurm wants a device
         (config / "gres.conf").write_text(
             "".join(f"NodeName={NODE} Name=gpu File={device}\n" for device in devices)
         )

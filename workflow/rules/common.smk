@@ -64,6 +64,16 @@ def known(mapping, name, place):
     return mapping[name]
 
 
+def built_in_models():
+    """Return a pattern of the models that are pretrained here."""
+    names = [
+        key.removeprefix("models/")
+        for key, entry in catalogue_entries().items()
+        if isinstance(entry, catalogue.TinyModel)
+    ]
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 @cache
 def runs_of(study) -> dict[str, RunEntry]:
     return {entry.run: entry for entry in plan.study_manifest(plan_of(study)).runs}
@@ -175,12 +185,10 @@ def reports(studies):
 
 
 def pretraining_data(part):
-    """Return an input function: the data sets that the built-in model is pretrained on."""
+    """Return an input function: the data sets that a built-in model is pretrained on."""
 
     def of(wildcards):
-        entry = entry_of("models", wildcards.model)
-        names = getattr(entry.pretraining, part) if entry.source == "tiny" else []
-        return [data_path(name) for name in names]
+        return [data_path(name) for name in getattr(entry_of("models", wildcards.model).pretraining, part)]
 
     return of
 
