@@ -132,7 +132,11 @@ Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
 
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0, help="Time limit of the job: stop before it is over, as at SIGTERM, and exit with 75."),
+    typer.Option(
+        "--max-minutes",
+        min=0,
+        help="Time limit of the job: stop before it is over, as at SIGTERM, and exit with 75.",
+    ),
 ]
 
 CONFIGS = "results/demo/configs"

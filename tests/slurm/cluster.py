@@ -54,14 +54,14 @@ PartitionName=gpu Nodes={node} MaxTime=60 PriorityTier=1
 PartitionName=urgent Nodes={node} MaxTime=60 PriorityTier=10
 """
 
+DAEMONS = {"slurmctld": "slurmctld -i", "slurmd": f'slurmd -N {NODE} -d "$STEPD"'}
 START = """
 set -e
 mount --make-rprivate /
 mount --bind "$STATE/etc" /etc
 munged --force --key-file "$STATE/munge.key" --socket "$STATE/munge.socket" --pid-file "$STATE/munged.pid" \
     --log-file "$STATE/munged.log" --seed-file "$STATE/munged.seed"
-slurmctld -i
-slurmd -N {node} -d "$STEPD"
+{daemons}
 cat >/dev/null
 """
 """Ends when its standard input does, that is, with the process that started it."""
@@ -109,7 +109,7 @@ class Cluster:
             del self.environment[name]
         self._write_files(libraries / "slurm-wlm")
         self._shell = subprocess.Popen(
-            [*UNSHARE, "sh", "-c", START.format(node=NODE)],
+            [*UNSHARE, "sh", "-c", START.format(daemons="\n".join(DAEMONS.values()))],
             stdin=subprocess.PIPE,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -158,13 +158,22 @@ class Cluster:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def kill(self, daemon: str) -> None:
+        """Kill a daemon, as a crash of its machine does."""
+        self.run(f"kill -9 $(cat {self.state}/{daemon}.pid)")
+
+    def start(self, daemon: str) -> None:
+        """Start a daemon again, and wait until the controller answers."""
+        self.run(DAEMONS[daemon].removesuffix(" -i"))
+        self.wait("the controller", lambda: "UP" in self.run("scontrol ping", check=False))
+
     def jobs(self) -> list[Job]:
         """Return all jobs that the controller remembers, in the order of their submission."""
         lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%k'").splitlines()
         jobs = [Job(int(number), state, comment) for number, state, comment in (x.split("|") for x in lines)]
         return sorted(jobs, key=lambda job: job.number)
 
-    def wait(self, what: str, reached: Callable[[], object], seconds: float = 240) -> None:
+    def wait(self, what: str, reached: Callable[[], object], seconds: float = 600) -> None:
         """Wait until a condition holds."""
         end = time.monotonic() + seconds
         while not reached():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.checkout import Checkout, make_checkout
+from tests.helpers.quick_study import SAMPLES, write_study
 from tests.slurm.cluster import Cluster, missing
-from tests.slurm.workflow import SAMPLES, Workflow, write_study
+from tests.slurm.workflow import Workflow
 
 
 @pytest.fixture(scope="session")

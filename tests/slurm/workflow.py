@@ -4,47 +4,15 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import torch
 from pandas.testing import assert_frame_equal
 
-from rlvr.models.pretrain import encode, sampled_accuracy
-from rlvr.models.tiny import build_model, build_tokenizer
+from tests.helpers.quick_study import RUN, SAMPLES, STEPS, TRAINED
 from tests.slurm.cluster import Cluster, Job
 
-MODELS = "models: {small: {source: local, path: models/small}}"
-DATASETS = """
-datasets:
-  digits: {source: arithmetic, levels: [L1], operations: ["+"], split: train, size: 60, style: bare}
-  unseen: {source: arithmetic, levels: [L1], operations: ["+"], split: test, size: 10, style: bare, seed: 1}
-"""
-STUDY = """
-title: A study that survives
-models: [small]
-methods: [{method: lora, parameters: {rank: 8, alpha: 16}}]
-train_dataset: digits
-answer_format: first-line-number
-training:
-  steps: 40
-  prompts_per_step: 4
-  group_size: 8
-  learning_rate: 1.0e-3
-  sampling: {max_new_tokens: 4}
-  soft_overlong: {buffer_tokens: 2}
-  rollout_batch_size: 64
-  checkpoint_every: 1
-evaluation:
-  sampling: {max_new_tokens: 4}
-  batch_size: 8
-  benchmarks: {unseen: {dataset: unseen, title: Digits, samples_per_problem: 40}}
-compute: {gpus: 1, train_minutes: 20, generate_minutes: 20}
-"""
-STEPS = 40
-RUN = "small--lora--recommended--main--s0"
-TRAINED = f"results/faults/runs/{RUN}/run.json"
-SAMPLES = f"results/faults/samples/{RUN}/unseen.parquet"
 PARTITIONS = """
 partitions:
   cpu: {max_runtime: 60, max_mem_mb: 64000, max_threads: 8, supports_mpi: false}
@@ -54,33 +22,15 @@ FAST = "--slurm-init-seconds-before-status-checks 2 --max-status-checks-per-seco
 """As the profile, with less time between two looks."""
 
 
-def write_study(folder: Path) -> None:
-    """Write the study into a checkout, and its model: it knows by heart some of the sums that it trains on."""
-    for name, text in (("models", MODELS), ("datasets", DATASETS), ("studies/faults", STUDY)):
-        (folder / "config" / f"{name}.yaml").write_text(text)
-    for other in (folder / "config" / "studies").glob("*.yaml"):
-        if other.stem != "faults":
-            other.unlink()
-    tokenizer = build_tokenizer()
-    model = build_model(tokenizer, hidden_size=64, layers=1, heads=1, intermediate_size=128, seed=0)
-    rows = [{"problem": f"{a}+{b}", "answer": str(a + b)} for a in range(10) for b in range(10)]
-    encoded = encode(tokenizer, rows)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    while sampled_accuracy(model, encoded) < 0.4:
-        model(input_ids=encoded.ids, labels=encoded.labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    model.save_pretrained(folder / "models" / "small")
-    tokenizer.save_pretrained(folder / "models" / "small")
-
-
 class Snakemake:
     """A Snakemake that submits to the cluster."""
 
     def __init__(self, workflow: "Workflow", arguments: str, log: Path) -> None:
         self.workflow, self.log = workflow, log
         pid = log.with_suffix(".pid")
-        command = f"echo $$ >{pid} && exec snakemake --profile slurm {FAST} --config studies=[faults] {arguments}"
+        command = (
+            f"echo $$ >{pid} && exec snakemake {arguments} --profile slurm {FAST} --config studies=[faults]"
+        )
         self.process = subprocess.Popen(
             workflow.cluster.command(command, workflow.folder),
             env=workflow.cluster.environment,
@@ -102,7 +52,7 @@ class Snakemake:
 
     def ends(self, code: int = 0) -> str:
         """Wait for its end and return what it printed."""
-        self.workflow.wait("Snakemake to end", lambda: self.process.poll() is not None, 600)
+        self.workflow.wait("Snakemake to end", lambda: self.process.poll() is not None, 1200)
         assert self.process.returncode == code, self.shown
         return self.shown
 
@@ -135,7 +85,7 @@ class Workflow:
 
     # --- what happens ------------------------------------------------------------------------------
 
-    def wait(self, what: str, reached, seconds: float = 240) -> None:
+    def wait(self, what: str, reached: Callable[[], object], seconds: float = 600) -> None:
         """Wait for something; a failure shows what Snakemake and the cluster have printed."""
         try:
             self.cluster.wait(what, reached, seconds)
@@ -158,45 +108,68 @@ class Workflow:
         self.wait(f"a running {rule}", look)
         return found[-1].number
 
-    def training(self, steps: int = 3) -> int:
-        """Wait until so many steps are done and return the number of the job that does them."""
+    def frozen(self, rule: str = "train_run") -> int:
+        """Stop a trainer or a generator half-way, as a stalled file system does; return its job."""
+        what = {"train_run": ("train", "step-00000[3-9]"), "generate_faults": ("generate", "*.jsonl")}[rule]
+        found = f"until find checkpoints -name '{what[1]}' 2>/dev/null | grep -q .; do sleep 0.02; done"
+        log = self.folder / "frozen.log"
+        command = f"{found}; pkill -STOP -f '[b]in/rlvr {what[0]}'"
+        waiting = subprocess.Popen(
+            self.cluster.command(command, self.folder), env=self.cluster.environment, stdout=log.open("wb")
+        )
+        snakemake = self.started[-1]
 
-        def done() -> bool:
-            return any(int(path.name[5:]) >= steps for path in self.checkpoints.rglob("step-*"))
+        def ended() -> bool:
+            return waiting.poll() is not None or snakemake.process.poll() is not None
 
-        self.wait(f"{steps} steps", done)
-        return self.running("train_run")
+        self.wait(f"a {rule} that is half done", ended)
+        assert snakemake.process.poll() is None, snakemake.shown
+        return self.running(rule)
 
-    @property
-    def checkpoints(self) -> Path:
-        """Where the run keeps its checkpoints."""
-        return self.folder / "checkpoints" / "faults" / RUN
+    def thaw(self) -> None:
+        """Let all go on that is frozen."""
+        self.cluster.run("pkill -CONT -f '[b]in/rlvr' || true")
+
+    def states(self, rule: str = "train_run") -> list[str]:
+        """Return the states of the jobs of a rule, in the order of their submission."""
+        return [job.state for job in self.jobs(rule)]
 
     def trainers(self) -> list[int]:
         """Return the processes that train, as the cluster numbers them."""
         return [int(x) for x in self.cluster.run("pgrep -f '[b]in/rlvr train' || true").split()]
 
+    @property
+    def train_log(self) -> str:
+        """The log of the last attempt."""
+        path = self.folder / "logs" / "faults" / "train" / f"{RUN}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     # --- what must be true -------------------------------------------------------------------------
 
-    def as_if_undisturbed(self, target: str = TRAINED, attempts: int | None = None) -> None:
-        """Compare results with those of the undisturbed run; timing and memory aside, they are the same."""
-        here, there = self.folder, self.undisturbed
-        assert (here / target).exists()
+    def as_if_undisturbed(self, target: str = TRAINED) -> None:
+        """Compare results with those of the undisturbed run: timing and memory aside, they are the same."""
+        assert (self.folder / target).exists()
         run = Path(TRAINED).parent
-        assert (here / run / "trained.safetensors").read_bytes() == (
-            there / run / "trained.safetensors"
-        ).read_bytes()
-        one, other = (pd.read_parquet(root / run / "train_log.parquet") for root in (here, there))
-        timed = [name for name in one if name.startswith(("time/", "memory/"))]
-        assert_frame_equal(one.drop(columns=timed), other.drop(columns=timed), check_exact=True)
-        assert len(one) == STEPS
-        if attempts is not None:
-            record = json.loads((here / TRAINED).read_text())
-            assert record["run_info"]["attempts"] == attempts
+        one, other = ((root / run / "trained.safetensors").read_bytes() for root in self.both)
+        assert one == other
+        self._same_table(f"{run}/train_log.parquet", STEPS)
         if target == SAMPLES:
-            one, other = (
-                pd.read_parquet(root / target).drop(columns="seconds") for root in (here, there)
-            )
-            assert_frame_equal(one, other, check_exact=True)
+            self._same_table(SAMPLES, 400)
         assert not list(self.folder.glob("checkpoints/**/lock")), "a lock is left"
         assert not self.trainers(), "a trainer is left"
+        assert not [job for job in self.jobs() if job.state in ("PENDING", "RUNNING")]
+
+    @property
+    def both(self) -> tuple[Path, Path]:
+        """This checkout and the undisturbed one."""
+        return self.folder, self.undisturbed
+
+    def _same_table(self, path: str, rows: int) -> None:
+        one, other = (pd.read_parquet(root / path) for root in self.both)
+        measured = [name for name in one if name.startswith(("time/", "memory/", "seconds"))]
+        assert_frame_equal(one.drop(columns=measured), other.drop(columns=measured), check_exact=True)
+        assert len(one) == rows
+
+    def attempts(self) -> int:
+        """Return how often training was started or continued."""
+        return json.loads((self.folder / TRAINED).read_text())["run_info"]["attempts"]

@@ -47,7 +47,7 @@ for study, benchmarks in benchmarks_of_studies().items():
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
                 {params.limit} \
-                -o {params.folder:q} 2>&1 | tee -i {log:q}
+                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
             """
 
 

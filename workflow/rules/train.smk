@@ -38,7 +38,7 @@ rule train_run:
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
             {params.limit} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """
 
 
