@@ -143,7 +143,11 @@ Gpus = Annotated[
 ]
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0, help="Stop after so many minutes, as at SIGTERM, and exit with 75."),
+    typer.Option(
+        "--max-minutes",
+        min=0,
+        help="Time limit of the job: stop before it is over, as at SIGTERM, and exit with 75.",
+    ),
 ]
 
 CONFIGS = "results/demo/configs"
@@ -253,25 +257,25 @@ def train(
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
     ranks: Annotated[
-        int,
-        typer.Option("--ranks", min=1, help="Processes to train in, on this machine; one for each device."),
-    ] = 1,
+        int | None,
+        typer.Option("--ranks", min=1, help="Processes to train in, on this machine; by default one per GPU."),
+    ] = None,
     gpus: Gpus = None,
 ) -> None:
     """Train one run with DAPO.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
-    budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
+    limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75. Another number of ranks continues the run as well.
     """
     with leased_devices(gpus):
-        if ranks > 1:
+        if (processes := ranks or gpus or 1) > 1:
             from rlvr.dapo.launch import is_rank, launch
 
-            if not is_rank(ranks):
-                raise typer.Exit(launch(context.obj, ranks))
+            if not is_rank(processes):
+                raise typer.Exit(launch(context.obj, processes))
         with importing():
             from rlvr.dapo.train import train
 
@@ -336,7 +340,7 @@ def generate(
 
     Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
-    again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
+    again, delete its file. Signals, time limit and lock act as in `rlvr train`; it stops after a batch.
     """
     with leased_devices(gpus):
         with importing():

@@ -88,7 +88,7 @@ def train(
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
         reward: replaces the verifier (for controls such as random rewards).
-        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
+        max_minutes: time limit; before it, stop as at SIGTERM: the step is finished and a checkpoint written.
 
     Raises:
         TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
@@ -126,7 +126,7 @@ def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
             last = step + 1 == training.steps
-            reason = next(filter(None, run.ranks.gathered([stop.reason])), None)
+            reason = next(filter(None, run.ranks.gathered([stop.check()])), None)
             if (step + 1) % training.checkpoint_every == 0 or last or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))

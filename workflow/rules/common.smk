@@ -64,6 +64,16 @@ def known(mapping, name, place):
     return mapping[name]
 
 
+def built_in_models():
+    """Return a pattern of the models that are pretrained here."""
+    names = [
+        key.removeprefix("models/")
+        for key, entry in catalogue_entries().items()
+        if isinstance(entry, catalogue.TinyModel)
+    ]
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 @cache
 def runs_of(study) -> dict[str, RunEntry]:
     return {entry.run: entry for entry in plan.study_manifest(plan_of(study)).runs}
@@ -106,9 +116,12 @@ def gpus_of(wildcards):
     return compute_of(wildcards).gpus or None
 
 
-def ranks_of(wildcards):
-    """Return the processes that train a run together: one for each device."""
-    return max(1, compute_of(wildcards).gpus)
+def time_limit(wildcards, resources):
+    """Return the option with the time limit of a job; only where the job of a cluster has one.
+
+    Since Snakemake derives it from resources, it does not compare it: another limit is no reason to run a job again.
+    """
+    return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
 
 
 def model_path(name):
@@ -172,12 +185,10 @@ def reports(studies):
 
 
 def pretraining_data(part):
-    """Return an input function: the data sets that the built-in model is pretrained on."""
+    """Return an input function: the data sets that a built-in model is pretrained on."""
 
     def of(wildcards):
-        entry = entry_of("models", wildcards.model)
-        names = getattr(entry.pretraining, part) if entry.source == "tiny" else []
-        return [data_path(name) for name in names]
+        return [data_path(name) for name in getattr(entry_of("models", wildcards.model).pretraining, part)]
 
     return of
 

@@ -25,10 +25,11 @@ rule train_run:
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         gpu=gpus_of,
-        ranks=ranks_of,  # no parameter: the number of devices is no reason to run a job again
-        devices=lambda wildcards: compute_of(wildcards).gpus,
+        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -37,9 +38,9 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
-            --ranks {resources.ranks} \
             --gpus {resources.devices} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            {params.limit} \
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """
 
 
