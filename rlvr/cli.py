@@ -37,7 +37,7 @@ app = typer.Typer(
 
 EXIT_TRY_AGAIN = 75
 """`EX_TEMPFAIL` of sysexits.h."""
-RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan"}
+RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "status"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 
@@ -174,6 +174,35 @@ def plan(
         logger.warning(notice)
 
 
+@verb("rlvr status demo")
+def status(
+    study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigFolder = Path("config"),
+    results: Annotated[Path, typer.Option("--results", help="Folder of all results.")] = Path("results"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Folder of the training state, by default that of config.yaml."),
+    ] = None,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the logs.")] = Path("logs"),
+) -> None:
+    """Show how far the runs of a study are, wherever they run.
+
+    On a terminal the table keeps up to date until all runs have ended; Ctrl-C leaves it.
+    """
+    with importing():
+        from rlvr.planning.plan import load_plan
+        from rlvr.status.runs import folders_of, statuses_as_json, study_status
+        from rlvr.status.show import show_status
+
+    plan = load_plan(study, config)
+    folders = folders_of(plan, results, checkpoints, logs)
+    if as_json:
+        print(statuses_as_json(study_status(plan, folders)))
+    else:
+        show_status(lambda: study_status(plan, folders))
+
+
 @verb(
     f"rlvr resolve train/{RUN} --study demo -o train.json",
     "rlvr resolve models/tiny -o tiny.json",
@@ -261,6 +290,14 @@ def train(
         typer.Option("--ranks", min=1, help="Processes to train in, on this machine; by default one per GPU."),
     ] = None,
     gpus: Gpus = None,
+    failure_log: Annotated[
+        Path | None,
+        typer.Option("--failure-log", help="Record a final failure, with this log, and exit with 0."),
+    ] = None,
+    attempts_left: Annotated[
+        int,
+        typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
+    ] = 1,
 ) -> None:
     """Train one run with DAPO.
 
@@ -269,6 +306,10 @@ def train(
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
     one exits with 75. Another number of ranks continues the run as well.
+
+    A failure is final if another attempt would only repeat it: the run cannot be trained as configured, has
+    diverged, or has nothing to learn from. The workflow asks for it to be recorded (`--failure-log`), so that
+    the study goes on without the run; to train it again, delete its `run.json`.
     """
     with leased_devices(gpus):
         if (processes := ranks or gpus or 1) > 1:
@@ -279,7 +320,16 @@ def train(
         with importing():
             from rlvr.dapo.train import train
 
-        train(config, model, data, checkpoints, output, max_minutes=max_minutes)
+        train(
+            config,
+            model,
+            data,
+            checkpoints,
+            output,
+            max_minutes=max_minutes,
+            failure_log=failure_log,
+            attempts_left=attempts_left,
+        )
 
 
 @verb(
@@ -417,7 +467,7 @@ def copy_floor(
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
@@ -425,16 +475,26 @@ def aggregate(
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
     contaminated_problems: Annotated[
         Path | None,
         typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
     ] = None,
 ) -> None:
-    """Estimate every metric and compare the methods."""
+    """Estimate every metric and compare the methods, from the runs that are complete."""
     with importing():
         from rlvr.analysis.aggregate import aggregate
 
-    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+
+
+@verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")
+def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
+    """Check that no training run of a study failed; exit with 1 and the reasons if some did."""
+    with importing():
+        from rlvr.analysis.check_runs import check_runs
+
+    check_runs(manifest, results)
 
 
 @verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")

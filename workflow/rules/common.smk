@@ -5,6 +5,7 @@ REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studie
 OUTPUTS: none
 """
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -124,6 +125,13 @@ def time_limit(wildcards, resources):
     return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
 
 
+def attempts_left(wildcards, attempt):
+    """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
+    if workflow.is_main_process:
+        os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
+    return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
+
+
 def model_path(name):
     return f"resources/models/{name}"
 
@@ -176,12 +184,20 @@ def graded_samples(studies):
 
 
 def tables(studies):
-    names = ["summary", "comparisons", "budget", "contamination", "contaminated_problems"]
+    names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
 def reports(studies):
     return [f"reports/{study}.html" for study in studies]
+
+
+STAGES = {"train": adapters, "evaluate": graded_samples, "tables": tables, "report": reports}
+"""What a stage makes of a study; all runs are trained in each of them."""
+
+
+def complete(studies, stage):
+    return [folder_of(study).complete(stage) for study in studies]
 
 
 def pretraining_data(part):
