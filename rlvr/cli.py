@@ -287,7 +287,9 @@ def train(
     max_minutes: MaxMinutes = None,
     ranks: Annotated[
         int | None,
-        typer.Option("--ranks", min=1, help="Processes to train in, on this machine; by default one per GPU."),
+        typer.Option(
+            "--ranks", min=1, help="Processes to train in, on this machine; by default one per GPU."
+        ),
     ] = None,
     gpus: Gpus = None,
     failure_log: Annotated[

@@ -66,7 +66,7 @@ class Heartbeat:
 
 def heartbeat_of(path: Path) -> Heartbeat | None:
     """Return the heartbeat of the lock ``path``, without waiting for it to move; None if nothing holds it."""
-    holder, beat = _holder_of(path), _heartbeat(path)
+    holder, beat = holder_of(path), _heartbeat(path)
     return None if holder is None or beat is None else Heartbeat(holder, beat)
 
 
