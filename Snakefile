@@ -11,7 +11,7 @@ min_version("9.27")
 include: "workflow/rules/selection.smk"
 
 
-configfile: "config/config.yaml"
+configfile: str(CONFIG / "config.yaml")
 
 
 include: "workflow/rules/common.smk"

@@ -1,7 +1,7 @@
 """A failure is a result: it is recorded in the folder of its run, and the study goes on without that run.
 
 Recorded at once are failures that another attempt would only repeat (:class:`~rlvr.errors.RunFailure`); any
-other error only where no attempt is left. A process that is killed records nothing.
+other error only where no attempt is left and one process trains. A process that is killed records nothing.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rlvr.artifacts import FailedRun, Failure, MetaInfo, RunFolder, read_run
 from rlvr.config.resolved import TrainConfig, read_config
+from rlvr.dapo.ranks import Ranks
 from rlvr.dapo.results import run_info, write_failed
 from rlvr.dapo.setup import Run, input_hashes
 from rlvr.environment import current_environment
@@ -58,8 +59,12 @@ class Attempt:
             self.number = len(file.readlines())
 
     @contextmanager
-    def failures_recorded(self) -> Iterator[None]:
-        """Record a failure of the block that is final, and end the block without an error."""
+    def failures_recorded(self, ranks: Ranks) -> Iterator[None]:
+        """Record a failure of the block that is final, and end the block without an error.
+
+        Every rank meets a :class:`~rlvr.errors.RunFailure`, and rank 0 records it; any other error may be that
+        of one rank, which the others cannot tell.
+        """
         last_lines = _LastLines()
         package = logging.getLogger("rlvr")
         package.addHandler(last_lines)
@@ -68,12 +73,13 @@ class Attempt:
         except TryAgain:
             raise
         except Exception as error:
-            final = isinstance(error, RunFailure) or self.attempts_left == 0
+            final = isinstance(error, RunFailure) or (self.attempts_left == 0 and ranks.size == 1)
             if self.log is None or not final:
                 raise
             if not isinstance(error, UserError):
                 logger.exception("attempt %d", self.number)
-            self._record(self.log, error, list(last_lines.lines))
+            if ranks.leads:
+                self._record(self.log, error, list(last_lines.lines))
         finally:
             package.removeHandler(last_lines)
 

@@ -20,16 +20,20 @@ from rlvr.artifacts import (
 from rlvr.artifacts.stand_ins import write_no_tensors
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.setup import Run
-from rlvr.environment import peak_memory_bytes
 from rlvr.files import content_hash, replacing
 from rlvr.methods.policy import trainable_parameters, trained_state
 
 
 def write_results(run: Run, output: Path) -> None:
-    """Write the files of a finished run; `run.json` comes last and marks the run as complete."""
+    """Write the files of a finished run; `run.json` comes last and marks the run as complete.
+
+    Of several ranks, rank 0 writes.
+    """
     folder = RunFolder(output)
+    state = trained_state(run.learner.method, run.learner.policy)
+    if not run.ranks.leads:
+        return
     with replacing(folder.trained) as temporary:
-        state = trained_state(run.learner.method, run.learner.policy)
         save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, temporary)
     write_train_log(folder.train_log, run.log)
     write_record(folder.record, run_record(run))
@@ -51,7 +55,7 @@ def run_record(run: Run) -> RunRecord:
             dropped_prompts=run.dropped_prompts,
             reward_first=float(rewards.iloc[0]),
             reward_last=float(rewards.tail(5).mean()),
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=int(run.log[-1]["memory/peak_bytes"]),
         ),
         meta_info=MetaInfo(**dict(run.environment), earlier_git_commits=run.earlier_commits, **run.inputs),
     )

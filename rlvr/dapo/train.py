@@ -1,4 +1,4 @@
-r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process.
+r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process or in several.
 
 The algorithm, as published::
 
@@ -34,6 +34,8 @@ Shape suffixes: P prompt groups, G completions per group, S sequences (P x G), N
 """
 
 import logging
+import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -41,6 +43,7 @@ import torch
 from rlvr.dapo.canary import canary_kl, check_mismatch
 from rlvr.dapo.failures import Attempt, refusals
 from rlvr.dapo.losses import ALGORITHMS
+from rlvr.dapo.ranks import joined_ranks
 from rlvr.dapo.results import write_results
 from rlvr.dapo.resume import resume, save_checkpoint
 from rlvr.dapo.sampling import (
@@ -88,13 +91,13 @@ def train(
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
         reward: replaces the verifier (for controls such as random rewards).
-        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
+        max_minutes: time limit; before it, stop as at SIGTERM: the step is finished and a checkpoint written.
         failure_log: log file of this process. With it, a failure that is final is not raised but recorded as
             the result of the run (:mod:`rlvr.dapo.failures`).
         attempts_left: attempts that may follow this one; with none, every failure is final.
 
     Raises:
-        TryAgain: stopped before the last step, or another process trains this run.
+        TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
         RunFailure: the run is refused, has diverged, or has nothing to learn from.
         UserError: an input is missing or damaged.
     """
@@ -104,12 +107,14 @@ def train(
         raise failure
     with (
         stop_requests(max_minutes) as stop,
-        exclusive(folder / "lock") as lock,
-        attempt.failures_recorded(),
+        joined_ranks(stop) as ranks,
+        exclusive(folder / "lock") if ranks.leads else nullcontext() as lock,
+        attempt.failures_recorded(ranks),
     ):
-        attempt.begin(folder, lock)
+        if lock:
+            attempt.begin(folder, lock)
         with refusals():
-            attempt.run = setup(config_path, model, data, checkpoints, reward)
+            attempt.run = setup(config_path, model, data, checkpoints, reward, ranks)
         with attempt.run as run:
             resume(run)
             run.attempts = attempt.number
@@ -119,10 +124,11 @@ def train(
             write_results(run, output)
 
 
-def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
+def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
     """Do the steps that are left, with checkpoints; at least one, so that every attempt gets on.
 
-    A run that has nothing left to learn from is complete before its last step.
+    A run that has nothing left to learn from is complete before its last step. What asks one rank to stop
+    stops all of them, after the same step.
 
     Raises:
         TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
@@ -134,9 +140,11 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
             step, timer = len(run.log), Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
-            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
+            peak = max(run.ranks.gathered([peak_memory_bytes()]))
+            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
-            complete, reason = run.complete, stop.reason
+            complete = run.complete
+            reason = next(filter(None, run.ranks.gathered([stop.check()])), None)
             if (step + 1) % training.checkpoint_every == 0 or complete or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))
@@ -156,7 +164,7 @@ def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     """Do one step of the algorithm above and return its metrics."""
     learner, sampler, training = run.learner, run.sampler, run.config.training
-    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step))
+    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step, *run.ranks.seed_parts))
 
     batch = sample_groups(sampler, step, timer)
     if step == 0:
@@ -211,10 +219,16 @@ def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
 def sync_weights(run: Run, step: int) -> dict[str, float]:
     """Send the weights after ``step`` steps to the engine and return metrics of what it serves.
 
+    Where the policy itself samples, the canary is scored at the start only: nothing is sent later that it
+    could find, and the rollouts of every step are compared as well.
+
     Raises:
-        UserError: the engine does not serve the policy that is trained.
+        UserError: the engine does not serve the policy that is trained, or the ranks train several.
     """
+    run.ranks.require_same_weights(run.learner.policy, step)
     metrics = run.sync(step)
+    if not run.sync.sends and step > len(run.log):
+        return {**metrics, "sync/canary_kl": math.nan}
     kl = canary_kl(run.learner, run.engine, run.canary)
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}

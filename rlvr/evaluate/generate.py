@@ -89,7 +89,7 @@ def generate(
         adapter: exported run; None evaluates the untrained model.
         journals: folder for finished samples until the tables are written.
         output: folder of the tables, ``BENCHMARK.parquet`` (:class:`rlvr.artifacts.Sample`).
-        max_minutes: time after which to stop, as at SIGTERM: the batch is finished and in its journal.
+        max_minutes: time limit; before it, stop as at SIGTERM: the batch is finished and in its journal.
 
     Raises:
         TryAgain: stopped before the last batch, or another process writes these journals.
@@ -126,7 +126,7 @@ def generate(
 
 
 def _stop_if_asked(stop: StopRequest, tasks: Sequence[Task], journals: Path) -> None:
-    if (reason := stop.reason) and any(task.missing for task in tasks):
+    if (reason := stop.check()) and any(task.missing for task in tasks):
         done, wanted = sum(len(task.samples) for task in tasks), sum(len(task.seeds) for task in tasks)
         raise TryAgain(
             f"{reason} with {done} of {wanted} samples done; the same command continues from {journals}"

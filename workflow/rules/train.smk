@@ -27,8 +27,11 @@ rule train_run:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         attempts_left=attempts_left,
         gpu=gpus_of,
+        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -37,9 +40,11 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
+            --gpus {resources.devices} \
+            {params.limit} \
             --failure-log {log:q} \
             --attempts-left {resources.attempts_left} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """
 
 
@@ -68,5 +73,6 @@ rule export_run:
         rlvr export {input.config:q} \
             --model {input.model:q} \
             --trained {input.trained:q} \
+            --gpus 0 \
             -o {output:q} >{log:q} 2>&1
         """
