@@ -89,8 +89,8 @@ lists of methods; `methods/` holds the presets of each method.
 - A training run that fails for good (it cannot be trained as configured, diverges, or cannot learn) is not
   tried again, and the study goes on without it: tables and report are made of the other runs, name it with
   its reason, and the exit code of `snakemake` says so at the end. To train it again, change its
-  configuration, or delete its `results/<study>/runs/<run>/run.json`. Any other error (out of memory, a full
-  disk) counts as such only in the last attempt that the profile allows (`retries`).
+  configuration, or delete its `results/<study>/runs/<run>/run.json`. Any other error, such as too little
+  memory, counts as such only in the last attempt that the profile allows (`retries`); a full disk never.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.

@@ -1,10 +1,13 @@
 """A failure that is final is recorded as a result, and every job that follows passes it on."""
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 
 from rlvr.artifacts import FailedRun, Grade, Sample, StudyFolder, read_rows, read_run, read_train_log
 from rlvr.artifacts.stand_ins import why_no_model, why_no_rows, why_no_tensors
@@ -144,6 +147,21 @@ def test_any_other_error_is_a_result_only_when_no_attempt_is_left(job: Job) -> N
     assert (record.run_info.status, record.failure.reason) == ("crashed", "RuntimeError: a bug")
     assert (record.run_info.attempts, record.failure.steps) == (2, 2)
     assert record.failure.last_lines[-1] == "RuntimeError: a bug", "the traceback is kept"
+
+
+def full(problems):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def full_for_safetensors(problems):
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("error", [full, full_for_safetensors])
+def test_a_full_disk_is_no_failure_of_the_run(job: Job, error) -> None:
+    with pytest.raises((OSError, SafetensorError), match="No space left"):
+        job.train(failing_from(0, error), attempts_left=0)
+    assert not job.folder.run("r").record.exists()
 
 
 def test_a_stopped_run_is_never_a_failure(job: Job) -> None:
