@@ -22,7 +22,7 @@ def test_a_damaged_manifest_is_named(results: Results, tmp_path: Path) -> None:
     manifest = read_json(results.folder.manifest)
     del manifest["runs"][0]["preset"]
     write_json(results.folder.manifest, manifest)
-    outputs = [tmp_path / f"{name}.csv" for name in ("summary", "comparisons", "budget")]
+    outputs = [tmp_path / f"{name}.csv" for name in ("summary", "comparisons", "budget", "runs")]
     with pytest.raises(UserError, match=r"study\.json: runs\.0\.preset: this key is required"):
         aggregate(results.folder.manifest, results.folder.root, None, *outputs)
     assert not any(path.exists() for path in outputs)
