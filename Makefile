@@ -69,6 +69,7 @@ bench: .venv/.installed-dev demo ## measure speed, memory and drift; write JSON 
 	.venv/bin/python benchmarks/training.py --work $(BENCH) --output benchmarks/results/training.json
 	.venv/bin/python benchmarks/engines.py --work $(BENCH) --output benchmarks/results/engines.json
 	.venv/bin/python benchmarks/drift.py --work $(BENCH) --output benchmarks/results/drift.json
+	.venv/bin/python benchmarks/live_noise.py --work $(BENCH) --output benchmarks/results/live-noise.json
 	.venv/bin/python benchmarks/demo.py --output benchmarks/results/demo.json
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json
 	.venv/bin/python benchmarks/tables.py

@@ -72,6 +72,14 @@ def drift(measured: dict[str, Any]) -> str:
     return table(["sync", "precision", "", *(f"step {mark}" for mark in marks)], rows)
 
 
+def live_noise(measured: dict[str, Any]) -> str:
+    """Return the table of what live serving loses, by method."""
+    names = ("sync/noise_to_signal", "largest_difference", "moved", "sync/update_norm")
+    rows = [[method, *(f"{one[name]:.3g}" for name in names)] for method, one in measured.items()]
+    head = ["method", "noise", "largest difference of log-probabilities", "moved by", "norm of the update"]
+    return table(head, rows)
+
+
 def demo(measured: dict[str, Any]) -> str:
     """Return the table of the demo's jobs by stage."""
     rows = [
@@ -100,6 +108,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "batching": ("engines", batching),
     "live": ("engines", live),
     "drift": ("drift", drift),
+    "live-noise": ("live-noise", live_noise),
     "demo": ("demo", demo),
     "phases": ("demo", phases),
     "verifier": ("verifier", verifier),
