@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--methods", nargs="+", default=paper_methods(), help="default: those of the paper")
     parser.add_argument("--tokens", type=int, default=16, help="length of the completions of a method")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     model = prepared_model(arguments.work)
