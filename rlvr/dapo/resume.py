@@ -47,7 +47,6 @@ def save_checkpoint(run: Run, lock: Lock | None) -> None:
                 {key: None if value != value else value for key, value in row.items()} for row in run.log
             ],
             "seconds": run.seconds,
-            "attempts": run.attempts,
             "environment": run.environment.model_dump(),
             "earlier_commits": run.earlier_commits,
         },
@@ -89,14 +88,13 @@ def resume(run: Run) -> None:
         for row in progress["log"]
     ]
     run.earlier_seconds = progress["seconds"]
-    run.attempts = progress["attempts"] + 1
     _restore_environment(run, progress)
 
 
 def _restore_environment(run: Run, progress: dict[str, Any]) -> None:
     """Attribute the run to the code that trains it: this attempt's, unless no step is left."""
     before = parse(Environment, progress["environment"], str(run.folder))
-    if len(run.log) >= run.config.training.steps:
+    if run.complete:
         logger.info("%s: already trained (commit %s); writing its results", run.config.run, before.git_commit)
         run.environment, run.earlier_commits = before, progress["earlier_commits"]
     else:

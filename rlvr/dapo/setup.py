@@ -15,6 +15,7 @@ from rlvr.artifacts import Environment
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.canary import canary_completions, check_logprobs
+from rlvr.dapo.early_stop import exhausted
 from rlvr.dapo.head import plain_model
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.packing_check import can_be_packed
@@ -91,6 +92,16 @@ class Run:
     def __exit__(self, *exception: object) -> None:
         """Stop the verifier's workers."""
         self.verifier.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is no step left to do.
+
+        Raises:
+            RunFailure: the reward has collapsed.
+        """
+        enough = len(self.log) >= self.config.training.steps
+        return enough or exhausted(self.sampler.first_steps, self.log, self.config)
 
     @property
     def seconds(self) -> float:

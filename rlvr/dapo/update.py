@@ -18,7 +18,7 @@ from rlvr.dapo.mismatch import TokenRecord, importance_weights, joined, token_me
 from rlvr.dapo.packing import microbatches
 from rlvr.dapo.ranks import ONE_RANK, Ranks
 from rlvr.dapo.sampling import Group, tokens_of
-from rlvr.errors import UserError
+from rlvr.errors import RunFailure
 from rlvr.methods import Method
 from rlvr.models.autocast import autocast
 from rlvr.models.sharding import clip_gradients
@@ -96,7 +96,7 @@ def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: i
     An optimizer step of which overlong filtering leaves no completion is left out.
 
     Raises:
-        UserError: the loss or the gradient is not finite.
+        RunFailure: the loss or the gradient is not finite.
     """
     training = learner.training
     parts = np.array_split(np.arange(len(groups)), min(training.updates_per_step, len(groups)))
@@ -204,7 +204,7 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
     """Do optimizer step ``position`` of the run (from 0, as planned).
 
     Raises:
-        UserError: the loss or the gradient is not finite.
+        RunFailure: the loss or the gradient is not finite.
     """
     overflows = 0
     while True:
@@ -212,9 +212,10 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
         if math.isfinite(loss + extra) and math.isfinite(norm):
             break
         if not (math.isfinite(loss + extra) and learner.loss_scale.reduce()):
-            raise UserError(
+            raise RunFailure(
+                "diverged",
                 f"the loss ({loss + extra}) or the gradient norm ({norm}) is not finite; "
-                "lower training.learning_rate or use training.dtype: float32"
+                "lower training.learning_rate or use training.dtype: float32",
             )
         overflows += 1
     learner.loss_scale.succeeded()
