@@ -61,14 +61,20 @@ def test_the_code_of_a_rank_that_failed_counts(rank_that, capfd, caplog):
     assert "rank 1: out of luck" in shown and "rank 0: " not in shown
 
 
+def test_what_rank_0_has_written_counts(rank_that):
+    """It has recorded a failure that the others have met too."""
+    rank_that("sys.exit(0 if rank == 0 else 1)")
+    assert launch([], 2) == 0
+
+
 def test_a_signal_to_the_whole_job_asks_every_rank_once(rank_that, capfd):
     rank_that("""
         os.kill(os.getpid(), signal.SIGTERM)  # as a cluster does
         if rank == 0:
             os.kill(os.getppid(), signal.SIGTERM)
-        while not stop.reason:
+        while not stop.check():
             time.sleep(0.02)
-        print(rank, stop.reason, file=sys.stderr, flush=True)
+        print(rank, stop.check(), file=sys.stderr, flush=True)
         sys.exit(75)
     """)
     assert launch([], 2) == 75
@@ -80,7 +86,7 @@ def test_a_second_signal_ends_the_ranks_at_once(rank_that):
     rank_that("""
         for _ in range(2 if rank == 0 else 0):
             os.kill(os.getppid(), signal.SIGINT)
-            while not stop.reason:
+            while not stop.check():
                 time.sleep(0.02)
         time.sleep(600)
     """)
