@@ -79,7 +79,7 @@ PROBE = """
 from snakemake.iocontainers import InputFiles, Wildcards
 
 for name in ("train_run", "generate_STUDY"):
-    names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
+    names = Wildcards(fromdict={"study": "STUDY", "run": trained_runs("STUDY")[0]})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
     print(name, found.get("gpu"), found.get("checkpoints"))
 """

@@ -1,0 +1,143 @@
+"""What runs cost: memory against measured peaks, tokens in closed form, and what jobs ask for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlvr.config import documents
+from rlvr.errors import UserError
+from rlvr.planning.costs import Costs, costs_on, misfits, needs_of_runs, read_needs, write_needs
+from rlvr.planning.memory import GIB
+from rlvr.planning.plan import Plan, load_plan
+from rlvr.planning.work import rounds_per_step
+
+MEASURED_GIB = {
+    "full": 42.3, "lora": 17.1, "dora": 21.2, "adalora": 17.2, "miss": 15.7, "pissa": 17.3, "milora": 17.3,
+    "lora_plus": 17.1, "rslora": 17.1, "lora_fa": 16.4, "vera": 17.4, "ia3": 17.4, "ln_tuning": 13.5,
+    "rank1_lora": 16.4,
+}  # fmt: skip
+"""Peak of an update at 16k tokens on one H200 (docs/full-size.md)."""
+
+
+@pytest.fixture(scope="module")
+def paper(repository: Path) -> Plan:
+    return load_plan("paper-1.5b", repository / "config")
+
+
+@pytest.fixture(scope="module")
+def costs(paper: Plan) -> Costs:
+    return Costs(paper)
+
+
+def test_updates_at_full_length_take_the_memory_that_was_measured(costs):
+    for cost in costs.runs.values():
+        if memory := cost.memory:
+            peak = (memory.weights + memory.optimizer + memory.engine + memory.activations) / GIB
+            assert peak == pytest.approx(MEASURED_GIB[cost.method], rel=0.05), cost.method
+
+
+def test_tokens_follow_from_the_study(costs, paper):
+    lora = costs.runs["deepseek-r1-distill-qwen-1.5b--lora--paper--main--s42"]
+    completions = 1024 * 16 * 8 * 16384 / 2
+    assert lora.training.update_tokens == pytest.approx(completions + 1024 * 16 * 128)
+    assert lora.training.rollout_tokens == pytest.approx(2 * completions), "two rounds a step"
+    problems = 32 * (30 + 30 + 40 + 30) + 4 * (500 + 272)
+    assert lora.evaluation.evaluation_tokens == pytest.approx(problems * 32768 / 2)
+    untrained = costs.runs["deepseek-r1-distill-qwen-1.5b--base"]
+    assert untrained.training.update_tokens == 0
+    assert untrained.evaluation == lora.evaluation
+    assert lora.trained == 36_929_536
+
+
+def test_rounds_of_sampling_follow_from_the_informative_share(paper):
+    training = paper.study.training
+    assert training.dynamic_sampling is not None
+    carried = training.model_copy(
+        update={"dynamic_sampling": training.dynamic_sampling.model_copy(update={"surplus": "carry"})}
+    )
+    assert rounds_per_step(training, 0.4) == 3
+    assert rounds_per_step(carried, 0.4) == 2.5
+    assert rounds_per_step(carried, 0.1) == 4, "max_rounds"
+    assert rounds_per_step(training.model_copy(update={"dynamic_sampling": None}), 0.1) == 1
+
+
+def test_measured_rates_replace_the_roofline(paper):
+    compute = paper.study.compute.model_copy(
+        update={"update_tokens_per_second": 1000.0, "rollout_tokens_per_second": 500.0}
+    )
+    lora = Costs(paper, compute=compute).runs["deepseek-r1-distill-qwen-1.5b--lora--paper--main--s42"]
+    expected = lora.training.update_tokens / 1000 + lora.training.rollout_tokens / 500
+    assert lora.training.seconds == pytest.approx(expected, rel=0.01)
+    assert lora.evaluation.seconds == pytest.approx(lora.evaluation.evaluation_tokens / 500)
+
+
+def test_jobs_ask_for_what_the_study_says_and_otherwise_for_what_is_planned(paper, costs, tmp_path):
+    lora = costs.runs["deepseek-r1-distill-qwen-1.5b--lora--paper--main--s42"]
+    assert (lora.train.gpus, lora.train.threads, lora.train.minutes) == (1, 8, 2880)
+    free = paper.study.compute.model_copy(update={"memory_mb": None, "train_minutes": None})
+    planned = Costs(paper, compute=free).runs[lora.run].train
+    assert planned.minutes > 2880
+    assert planned.memory_mb < 64000
+    full = Costs(paper, compute=free).runs[lora.run.replace("lora", "full")].train
+    assert full.memory_mb > planned.memory_mb + 20_000, "a checkpoint of the optimizer is in main memory"
+    write_needs(tmp_path / "needs.json", needs_of_runs(costs))
+    assert read_needs(tmp_path / "needs.json") == needs_of_runs(costs)
+
+
+def test_what_exceeds_the_memory_of_a_device_is_told(paper):
+    assert not list(misfits(Costs(paper)))
+    small = list(misfits(costs_on(paper, "L4", Path("resources"))))
+    assert any("training of full takes about" in line and "of a l4" in line for line in small)
+    assert any("lower evaluation.batch_size" in line for line in small)
+
+
+def test_an_unknown_device_is_told_with_the_nearest(paper):
+    with pytest.raises(UserError, match=r"compute\.device.*did you mean 'h100'"):
+        costs_on(paper, "h10", Path("resources"))
+
+
+def test_unknown_models_and_data_ask_for_defaults(repository, tmp_path):
+    costs = Costs(load_plan("smollm2", repository / "config"), tmp_path)
+    run = next(cost for cost in costs.runs.values() if cost.method == "lora")
+    assert run.trained is None
+    assert run.train.memory_mb > 0
+    assert costs.shape("smollm2-135m-instruct") is None
+
+
+PLANNING = """
+import sys
+from pathlib import Path
+from rlvr.planning.checks import check_plan
+from rlvr.planning.costs import Costs
+from rlvr.planning.plan import load_plan
+plan = load_plan("paper-1.5b", Path(sys.argv[1]))
+check_plan(plan)
+Costs(plan).runs
+print([name for name in ("torch", "transformers", "peft", "pandas", "rich") if name in sys.modules])
+"""
+
+
+def test_planning_imports_no_library_that_takes_seconds(repository, costs):
+    """Once the shape of a model is known, which the fixture sees to."""
+    command = [sys.executable, "-c", PLANNING, str(repository / "config")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=repository, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_file_is_parsed_once_and_every_run_resolved_once(repository, monkeypatch):
+    parsed: list[str] = []
+    loader = documents._Loader
+
+    class Counting(loader):  # type: ignore[valid-type, misc]
+        def __init__(self, text: str) -> None:
+            parsed.append(text)
+            super().__init__(text)
+
+    monkeypatch.setattr(documents, "_Loader", Counting)
+    documents._parsed.cache_clear()
+    plan = load_plan("demo", repository / "config")
+    assert len(Costs(plan).runs) == 15
+    assert len(parsed) == len(set(parsed))
+    assert plan.runs is plan.runs
