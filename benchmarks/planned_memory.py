@@ -19,6 +19,9 @@ from typing import Any
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.config.schema import Training
 from rlvr.files import write_json
+from rlvr.methods import make_method
+from rlvr.methods.fits import shape_of_folder
+from rlvr.planning.memory import trained_memory
 from rlvr.planning.plan import load_plan, train_configs
 
 PROMPT, COMPLETIONS = 32, 8
@@ -89,7 +92,17 @@ def measured(config: TrainConfig, model: Path, work: Path) -> dict[str, Any]:
     output = work / "measured.json"
     command = [sys.executable, __file__, "--work", str(work), "--model", str(model), "--output", str(output)]
     subprocess.run([*command, "--measure", str(path)], check=True)
-    return json.loads(output.read_text())
+    result = json.loads(output.read_text())
+    planned = planned_bytes(config, model)
+    return result | {"planned_bytes": planned, "ratio": round(planned / result["peak_bytes"], 3)}
+
+
+def planned_bytes(config: TrainConfig, model: Path) -> float:
+    """Return the peak that `rlvr plan` states."""
+    shape = shape_of_folder(model)
+    method = make_method(config.trains_as, config.parameters)
+    device = load_plan("smollm2").devices.devices["cpu"]
+    return trained_memory(config, method, method.expected_parameters(shape), shape, device).peak
 
 
 def main() -> None:

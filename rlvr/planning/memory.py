@@ -17,7 +17,7 @@ GIB = 2**30
 BYTES: dict[DType, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 PROMPT_TOKENS = 128
 """Tokens of a prompt, where only its tokenizer would tell them."""
-LIBRARIES = {"cpu": 0.75 * GIB, "gpu": 3.0 * GIB}
+LIBRARIES = {"cpu": 0.84 * GIB, "gpu": 3.0 * GIB}
 """Main memory of a process with PyTorch, Transformers and PEFT; on a GPU with CUDA."""
 ALLOCATOR = {"cpu": 0, "gpu": 1.0 * GIB}
 """Device memory of the CUDA context and of fragmentation, which PyTorch's own count leaves out."""
@@ -25,15 +25,13 @@ LOGITS = {"cpu": 2**24, "gpu": 2**27}
 """Logits in memory at once (`rlvr.dapo.token_logprobs.CHUNK_LOGITS`)."""
 VLLM_SHARE = 0.8
 """Part of the free memory that vLLM takes for weights and cache (`rlvr.rollout.engines.vllm_start.SHARE`)."""
+LORA_BYTES = (2.5, 0.4)
 ADAPTER_BYTES = {
-    "adalora": 2.5, "dora": 5.7, "full": 0.0, "bitfit": 0.0, "ln_tuning": 0.0, "ia3": 3.1, "lora_fa": 2.0,
-    "miss": 1.5, "rank1_lora": 2.3, "vera": 3.1,
+    "bitfit": (0.0, 0.0), "dora": (5.7, 8.1), "ia3": (3.1, 2.8), "ln_tuning": (0.0, 0.0), "lora_fa": (2.0, 0.4),
+    "miss": (1.5, 0.4), "rank1_lora": (2.3, 0.4), "vera": (3.1, 0.4),
 }  # fmt: skip
-"""Bytes for each token and each input and output of an adapted layer, in one block in 16 bits, measured."""
-ADAPTER_BYTES_DEFAULT = 2.5
-"""LoRA's, for methods that were not measured."""
-FLOAT32_SHARE = 0.3
-"""Part of these bytes in float32, where what a layer saves needs no copy in another precision, measured."""
+"""Bytes for each token and each input and output of an adapted layer: in 16 bits, where what a layer saves is a
+copy in its precision, and in float32, where it mostly is not. Measured; the methods left out have LoRA's."""
 WHOLE = frozenset({"full"})
 """Methods that train the base's own matrices, which are then float32 and cast in every pass."""
 
@@ -157,11 +155,8 @@ def block_bytes(method: Method, shape: ModelShape, size: int) -> BlockBytes:
         return BlockBytes(saved + (size * inputs if size < 4 else 0), passing)
     adapted = [shape.linear[name] for name in method.declared_modules(shape) if name in shape.linear]
     features = sum(layer.inputs + layer.outputs for layer in adapted) / shape.depth
-    extra = ADAPTER_BYTES.get(method.name, ADAPTER_BYTES_DEFAULT) * features
-    if size == 4:
-        extra *= FLOAT32_SHARE
-    share = 0.5
-    return BlockBytes(saved + share * extra, passing + (1 - share) * extra)
+    extra = ADAPTER_BYTES.get(method.name, LORA_BYTES)[size == 4] * features
+    return BlockBytes(saved + extra, passing)
 
 
 def generation_memory(config: GenerateConfig, shape: ModelShape, rows: int, device: Device) -> float:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from rlvr.config import documents
+from rlvr.config.catalogue import Architecture
+from rlvr.config.schema import Training
 from rlvr.errors import UserError
+from rlvr.methods.presets import method_presets
+from rlvr.methods.shape_cache import shape_of_architecture
 from rlvr.planning.costs import Costs, costs_on, misfits, needs_of_runs, read_needs, write_needs
-from rlvr.planning.memory import GIB
-from rlvr.planning.plan import Plan, load_plan
+from rlvr.planning.memory import GIB, trained_memory
+from rlvr.planning.plan import Plan, load_plan, train_configs
 from rlvr.planning.work import rounds_per_step
 
 MEASURED_GIB = {
@@ -36,6 +40,31 @@ def test_updates_at_full_length_take_the_memory_that_was_measured(costs):
         if memory := cost.memory:
             peak = (memory.weights + memory.optimizer + memory.engine + memory.activations) / GIB
             assert peak == pytest.approx(MEASURED_GIB[cost.method], rel=0.05), cost.method
+
+
+MEASURED_ON_CPU = {"lora": 2.780, "full": 4.128, "dora": 5.298, "ia3": 2.924, "ln_tuning": 2.732}
+"""Peak of a process in GB: SmolLM2-135M, one microbatch of 1024 tokens, float32 (benchmarks/planned_memory.py)."""
+SMOLLM2 = Architecture(
+    model_type="llama", hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
+    intermediate_size=1536, vocab_size=49152, tie_word_embeddings=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEASURED_ON_CPU)
+def test_updates_on_a_cpu_take_the_memory_that_was_measured(repository, name):
+    plan = load_plan("smollm2", repository / "config")
+    shape = shape_of_architecture(SMOLLM2, "test")
+    assert shape.parameters == 134_515_008
+    assert (shape.vocabulary, shape.width, shape.cached, shape.tied) == (49152, 576, 2 * 30 * 3 * 64, True)
+    training = Training(
+        steps=1, prompts_per_step=1, group_size=8, learning_rate=1e-5, sampling={"max_new_tokens": 124},
+        max_prompt_tokens=32, tokens_per_microbatch=1024, rollout_batch_size=8,
+    )  # fmt: skip
+    method = method_presets(repository / "config", name)["recommended"].trained
+    config = next(train_configs(plan)).model_copy(update={"training": training})
+    trained, device = method.expected_parameters(shape), plan.devices.devices["cpu"]
+    peak = trained_memory(config, method, trained, shape, device).peak
+    assert peak / 1e9 == pytest.approx(MEASURED_ON_CPU[name], rel=0.15)
 
 
 def test_tokens_follow_from_the_study(costs, paper):
