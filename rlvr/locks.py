@@ -55,6 +55,21 @@ class Holder:
         return f"process {self.process} on {self.host}{job}, since {self.since}"
 
 
+@dataclass(frozen=True)
+class Heartbeat:
+    """Who holds a lock, and when it last said so."""
+
+    holder: Holder
+    last_beat: float
+    """In seconds since the epoch, by the clock of the file system."""
+
+
+def heartbeat_of(path: Path) -> Heartbeat | None:
+    """Return the heartbeat of the lock ``path``, without waiting for it to move; None if nothing holds it."""
+    holder, beat = holder_of(path), _heartbeat(path)
+    return None if holder is None or beat is None else Heartbeat(holder, beat)
+
+
 class Lock:
     """A lock that this process holds."""
 

@@ -5,6 +5,7 @@ REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studie
 OUTPUTS: none
 """
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,16 @@ def known(mapping, name, place):
     if name not in mapping:
         raise WorkflowError(f"{name!r} is not in {place}; known: {', '.join(mapping)}")
     return mapping[name]
+
+
+def built_in_models():
+    """Return a pattern of the models that are pretrained here."""
+    names = [
+        key.removeprefix("models/")
+        for key, entry in catalogue_entries().items()
+        if isinstance(entry, catalogue.TinyModel)
+    ]
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 @cache
@@ -129,6 +140,21 @@ def gpus_of(kind):
     return lambda wildcards: planned(kind, "gpus")(wildcards) or None
 
 
+def time_limit(wildcards, resources):
+    """Return the option with the time limit of a job; only where the job of a cluster has one.
+
+    Since Snakemake derives it from resources, it does not compare it: another limit is no reason to run a job again.
+    """
+    return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
+
+
+def attempts_left(wildcards, attempt):
+    """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
+    if workflow.is_main_process:
+        os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
+    return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
+
+
 def model_path(name):
     return f"resources/models/{name}"
 
@@ -181,7 +207,7 @@ def graded_samples(studies):
 
 
 def tables(studies):
-    names = ["summary", "comparisons", "budget", "contamination", "contaminated_problems"]
+    names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
@@ -189,13 +215,19 @@ def reports(studies):
     return [f"reports/{study}.html" for study in studies]
 
 
+STAGES = {"train": adapters, "evaluate": graded_samples, "tables": tables, "report": reports}
+"""What a stage makes of a study; all runs are trained in each of them."""
+
+
+def complete(studies, stage):
+    return [folder_of(study).complete(stage) for study in studies]
+
+
 def pretraining_data(part):
-    """Return an input function: the data sets that the built-in model is pretrained on."""
+    """Return an input function: the data sets that a built-in model is pretrained on."""
 
     def of(wildcards):
-        entry = entry_of("models", wildcards.model)
-        names = getattr(entry.pretraining, part) if entry.source == "tiny" else []
-        return [data_path(name) for name in names]
+        return [data_path(name) for name in getattr(entry_of("models", wildcards.model).pretraining, part)]
 
     return of
 

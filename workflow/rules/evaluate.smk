@@ -37,6 +37,7 @@ for study, benchmarks in benchmarks_of_studies().items():
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
             folder=lambda wildcards: folder_of(wildcards.study).samples_of(wildcards.run),
+            limit=time_limit,
         message:
             "Sampling {wildcards.run}"
         shell:
@@ -47,7 +48,8 @@ for study, benchmarks in benchmarks_of_studies().items():
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
                 --gpus {resources.devices} \
-                -o {params.folder:q} 2>&1 | tee -i {log:q}
+                {params.limit} \
+                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
             """
 
 

@@ -1,12 +1,13 @@
 """Training runs and their exports.
 
 REQUIRED INPUTS: resolved train configurations, prepared models and problems
-OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/
+OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/;
+    of a run that failed for good, run.json says why, and the jobs that follow make empty files of it
 """
 
 
 rule train_run:
-    """Train one run with DAPO; continues from its last checkpoint."""
+    """Train one run with DAPO; continues from its last checkpoint. A failure that is final is a result."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -24,10 +25,13 @@ rule train_run:
     threads: planned("train", "threads")
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+        attempts_left=attempts_left,
         gpu=gpus_of("train"),
-        devices=planned("train", "gpus"),
+        devices=planned("train", "gpus"),  # no parameter: their number is no reason to run a job again
         mem_mb=planned("train", "memory_mb"),
         runtime=planned("train", "minutes"),
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -37,7 +41,10 @@ rule train_run:
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
             --gpus {resources.devices} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            {params.limit} \
+            --failure-log {log:q} \
+            --attempts-left {resources.attempts_left} \
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """
 
 
