@@ -136,7 +136,8 @@ class Costs:
             return self._unknown(config.run, config.method)
         method = make_method(config.trains_as, config.parameters, config.run)
         trained = method.expected_parameters(shape)
-        memory = memories.trained_memory(config, method, trained, shape, self.device)
+        devices = max(1, self.compute.gpus or 1)
+        memory = memories.trained_memory(config, method, trained, shape, self.device, devices)
         size = BYTES[config.training.dtype]
         main = memories.main_memory(memory, shape, trained, size, self.device)
         work = training_work(config, method, trained, shape, self.device, self.compute)
@@ -181,8 +182,12 @@ class Costs:
             main = memories.LIBRARIES["gpu"] + shape.parameters * 4
         unknown = self._unknown(f"{model}--{BASE}", BASE)
         minutes = self.compute.generate_minutes or (work.minutes if pairs else UNKNOWN_MINUTES)
+        needs = self._needs(main, minutes)
         return replace(
-            unknown, generation_bytes=peak or None, evaluation=work, generate=self._needs(main, minutes)
+            unknown,
+            generation_bytes=peak or None,
+            evaluation=work,
+            generate=replace(needs, gpus=min(1, needs.gpus)),  # one engine
         )
 
     def _unknown(self, run: str, method: str) -> RunCost:

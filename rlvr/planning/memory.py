@@ -4,6 +4,7 @@ Symbols: p parameters, t trained ones, D width, L blocks, V vocabulary, N tokens
 number in the precision of the run. Everything is in bytes.
 """
 
+import math
 from dataclasses import dataclass
 
 from rlvr.config.choices import DType
@@ -27,11 +28,11 @@ VLLM_SHARE = 0.8
 """Part of the free memory that vLLM takes for weights and cache (`rlvr.rollout.engines.vllm_start.SHARE`)."""
 LORA_BYTES = (2.5, 0.4)
 ADAPTER_BYTES = {
-    "bitfit": (0.0, 0.0), "dora": (5.7, 8.1), "ia3": (3.1, 2.8), "ln_tuning": (0.0, 0.0), "lora_fa": (2.0, 0.4),
-    "miss": (1.5, 0.4), "rank1_lora": (2.3, 0.4), "vera": (3.1, 0.4),
+    "bitfit": (0.0, 0.0), "dora": (5.7, 8.1), "ia3": (3.1, 2.8), "ln_tuning": (0.0, 0.0),
+    "lora_fa": (2.0, 0.4), "miss": (1.5, 0.4), "rank1_lora": (2.3, 0.4), "vera": (3.1, 0.4),
 }  # fmt: skip
-"""Bytes for each token and each input and output of an adapted layer: in 16 bits, where what a layer saves is a
-copy in its precision, and in float32, where it mostly is not. Measured; the methods left out have LoRA's."""
+"""Bytes for each token and each input and output of an adapted layer: in 16 bits, where what a layer saves is
+a copy in its precision, and in float32, where it mostly is not. Measured; methods left out have LoRA's."""
 WHOLE = frozenset({"full"})
 """Methods that train the base's own matrices, which are then float32 and cast in every pass."""
 
@@ -63,20 +64,35 @@ class Memory:
 
 
 def trained_memory(
-    config: TrainConfig, method: Method, trained: int, shape: ModelShape, device: Device
+    config: TrainConfig, method: Method, trained: int, shape: ModelShape, device: Device, devices: int = 1
 ) -> Memory:
-    """Return the memory of a training job; ``trained`` is the number of trained parameters."""
+    """Return the memory of a training job on each of its devices.
+
+    Args:
+        config: the run.
+        method: what it trains.
+        trained: number of trained parameters.
+        shape: the shape of its model.
+        device: kind of the devices.
+        devices: how many train together, each on a part of the completions; they divide the blocks of a
+            sharded policy (docs/several-devices.md).
+    """
+    share = 1.0
+    if method.sharded and config.training.sync != "live":
+        outside = (1 if shape.tied else 2) * shape.vocabulary * shape.width / shape.parameters
+        share = outside + (1 - outside) / devices
     training = config.training
     size = BYTES[training.dtype]
     whole = method.name in WHOLE
-    weights = 4 * trained if whole else shape.parameters * size + 4 * trained
-    rows = min(training.rollout_batch_size, training.prompts_per_step * training.group_size)
+    weights = (4 * trained if whole else shape.parameters * size + 4 * trained) * share
+    completions = math.ceil(training.prompts_per_step * training.group_size / devices)
+    rows = min(training.rollout_batch_size, completions)
     cache = cache_bytes(shape, rows, longest(training), training.rollout_dtype)
     engine = 0.0
     if training.sync != "live":
         engine = shape.parameters * BYTES[training.rollout_compute_dtype or training.rollout_dtype]
     sleeps = training.engine == "vllm" and device.kind == "gpu"
-    optimizer = 12.0 * trained
+    optimizer = 12.0 * trained * share
     if sleeps:
         free = (device.memory_gib or 0) * GIB - weights - optimizer - ALLOCATOR["gpu"]
         cache = min(cache, max(0.0, VLLM_SHARE * free - engine))

@@ -63,7 +63,7 @@ class Work:
 def training_work(
     config: TrainConfig, method: Method, trained: int, shape: ModelShape, device: Device, compute: Compute
 ) -> Work:
-    """Return the tokens and the time of a training run."""
+    """Return the tokens and the time of a training run; devices together divide its completions."""
     training = config.training
     length = max(1.0, compute.mean_length * training.sampling.max_new_tokens)
     completions = training.prompts_per_step * training.group_size
@@ -86,7 +86,8 @@ def training_work(
         device,
         compute,
     )
-    seconds = training.steps * (update + rollouts + STEP_SECONDS[device.kind])
+    together = max(1, compute.gpus or 1)
+    seconds = training.steps * ((update + rollouts) / together + STEP_SECONDS[device.kind])
     return Work(
         rollout_tokens=training.steps * rounds * completions * length,
         update_tokens=training.steps * update_tokens,

@@ -43,7 +43,7 @@ def test_updates_at_full_length_take_the_memory_that_was_measured(costs):
 
 
 MEASURED_ON_CPU = {"lora": 2.780, "full": 4.128, "dora": 5.298, "ia3": 2.924, "ln_tuning": 2.732}
-"""Peak of a process in GB: SmolLM2-135M, one microbatch of 1024 tokens, float32 (benchmarks/planned_memory.py)."""
+"""Peak of a process in GB: SmolLM2-135M, 1024 tokens in float32 (benchmarks/planned_memory.py)."""
 SMOLLM2 = Architecture(
     model_type="llama", hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
     intermediate_size=1536, vocab_size=49152, tie_word_embeddings=True,
@@ -113,6 +113,19 @@ def test_jobs_ask_for_what_the_study_says_and_otherwise_for_what_is_planned(pape
     assert full.memory_mb > planned.memory_mb + 20_000, "a checkpoint of the optimizer is in main memory"
     write_needs(tmp_path / "needs.json", needs_of_runs(costs))
     assert read_needs(tmp_path / "needs.json") == needs_of_runs(costs)
+
+
+def test_devices_together_divide_the_time_and_the_policy_of_full_fine_tuning(paper, costs):
+    two = Costs(paper, compute=paper.study.compute.model_copy(update={"gpus": 2}))
+    name = "deepseek-r1-distill-qwen-1.5b--{}--paper--main--s42"
+    outside = 2 * 151936 * 1536 / 1_777_088_000  # embedding and output layer are whole on each
+    for method, share in (("full", outside + (1 - outside) / 2), ("lora", 1.0)):
+        one, both = costs.runs[name.format(method)], two.runs[name.format(method)]
+        assert one.memory is not None
+        assert both.memory is not None
+        assert both.memory.optimizer == pytest.approx(one.memory.optimizer * share)
+        assert both.training.seconds == pytest.approx(one.training.seconds / 2, rel=0.01)
+        assert (both.train.gpus, both.generate.gpus) == (2, 1)
 
 
 def test_what_exceeds_the_memory_of_a_device_is_told(paper):
