@@ -138,7 +138,7 @@ Gpus = Annotated[
     typer.Option(
         "--gpus",
         min=0,
-        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one, if any.",
+        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one if any.",
     ),
 ]
 MaxMinutes = Annotated[
@@ -154,15 +154,27 @@ CONFIGS = "results/demo/configs"
 RUN = "tiny--lora--recommended--main--s0"
 
 
-@verb("rlvr plan demo")
+@verb("rlvr plan demo", "rlvr plan paper-1.5b --device h200 --price 3.5")
 def plan(
     study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    device: Annotated[
+        str | None, typer.Option("--device", help="Device of config/devices.yaml, instead of the study's.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option("--price", min=0, help="Price of a device-hour, in any currency.")
+    ] = None,
     config: ConfigFolder = Path("config"),
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
-    """Show the runs and benchmarks of a study, after checking that it can work."""
+    """Show the runs and benchmarks of a study, after checking that it can work, and what they cost.
+
+    Memory, tokens and time are estimates (docs/planning.md), from which the workflow takes the resources of
+    its jobs. Lengths, measured rates and what the study overrides are keys of its block `compute`.
+    """
     with importing():
         from rlvr.planning.checks import check_plan
+        from rlvr.planning.cost_table import print_costs
+        from rlvr.planning.costs import costs_on
         from rlvr.planning.notices import notices
         from rlvr.planning.plan import load_plan
         from rlvr.planning.table import print_plan
@@ -170,6 +182,8 @@ def plan(
     plan = load_plan(study, config)
     check_plan(plan, resources)
     print_plan(plan)
+    costs = costs_on(plan, device, resources)
+    print_costs(costs, price)
     for notice in notices(plan):
         logger.warning(notice)
 

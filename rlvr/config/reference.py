@@ -19,6 +19,7 @@ from rlvr.config.catalogue import (
     ModelCatalogue,
     PromptCatalogue,
 )
+from rlvr.config.devices import DeviceCatalogue
 from rlvr.config.presets import MethodFile
 from rlvr.config.schema import Selection, Study, Training
 from rlvr.files import write_text
@@ -31,6 +32,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "prompts": (PromptCatalogue, "config/prompts.yaml"),
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
     "method_sets": (MethodSets, "config/method_sets.yaml"),
+    "devices": (DeviceCatalogue, "config/devices.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
@@ -44,7 +46,7 @@ INTRODUCTION = """\
 `config.yaml` names the studies of `snakemake all`. Each file in `studies/` is a grid of model x method x
 setting x training seed with its benchmarks. `models.yaml` and `datasets.yaml` are the catalogues of models
 and data sets, `prompts.yaml` of prompts, `evaluations.yaml` of evaluation presets, `method_sets.yaml` of
-lists of methods; `methods/` holds the presets of each method.
+lists of methods, `devices.yaml` of devices to plan for; `methods/` holds the presets of each method.
 
 - Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid without running it: `rlvr
   plan smollm2`.

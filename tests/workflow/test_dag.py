@@ -83,7 +83,7 @@ PROBE = """
 from snakemake.iocontainers import InputFiles, Wildcards
 
 for name in ("train_run", "generate_STUDY"):
-    names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
+    names = Wildcards(fromdict={"study": "STUDY", "run": trained_runs("STUDY")[0]})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
     print(name, found.get("gpu"), found.get("checkpoints"))
 """
@@ -126,6 +126,23 @@ def test_only_a_job_of_this_machine_has_no_more_threads_than_it_has_cores(checko
     probe.unlink()
     study.unlink()
     assert f"train_run {threads} " in done.stdout + done.stderr
+
+
+def test_jobs_that_fit_no_partition_stop_before_any_is_submitted(checkout):
+    study = checkout.folder / "config" / "studies" / "large.yaml"
+    study.write_text("extends: demo\ntitle: Large\ncompute: {gpus: 9, train_minutes: 4000}\n")
+    asked = ("-n", "data", "--config", "studies=[large]")
+    done = checkout.snakemake("--profile", "slurm", *asked, check=False)
+    elsewhere = checkout.snakemake(*asked)
+    study.unlink()
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert re.search(
+        r"training of full, lora.* runtime 4000.* fits no partition of slurm/partitions.yaml", shown
+    )
+    assert "gpu has max_gpu 8, max_runtime 2880; set compute.gpus of the study lower" in shown
+    assert re.search(r"generation of base.* fits no partition", shown) is None, "one engine, one GPU"
+    assert "partition" not in elsewhere.stdout + elsewhere.stderr
 
 
 JOB = ("--mode", "remote", "--executor", "dryrun", "--nolock", "--cores", "all", "--target-jobs")

@@ -19,7 +19,7 @@ from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.planning import checks, notices, plan
+from rlvr.planning import checks, costs, notices, partitions, plan
 from rlvr.verify.graders.registry import grader_version
 
 
@@ -108,13 +108,36 @@ def repeated(option, values):
     return [part for value in values for part in (option, str(value))]
 
 
-def compute_of(wildcards):
-    return plan_of(wildcards.study).study.compute
+@cache
+def costs_of(study):
+    return checked(costs.Costs, plan_of(study))
 
 
-def gpus_of(wildcards):
-    """Return the devices of a job, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
-    return compute_of(wildcards).gpus or None
+@cache
+def needs_of(study):
+    """Return what the jobs of a study ask for: planned where the run starts, and read in its jobs."""
+    written = FROZEN.parent / "needs" / f"{study}.json"
+    if not workflow.is_main_process and written.exists():
+        return costs.read_needs(written)
+    needs = costs.needs_of_runs(costs_of(study))
+    if workflow.is_main_process:
+        costs.write_needs(written, needs)
+    return needs
+
+
+def planned(kind, need):
+    """Return a function: what a job of a kind (`train`, `export`, `generate`) needs, from the plan or the study."""
+
+    def of(wildcards):
+        runs = needs_of(wildcards.study)
+        return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
+
+    return of
+
+
+def gpus_of(kind):
+    """Return the same for GPUs, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
+    return lambda wildcards: planned(kind, "gpus")(wildcards) or None
 
 
 def time_limit(wildcards, resources):
@@ -255,6 +278,10 @@ for study in STUDIES:
         checked(checks.check_plan, plan_of(study))
         for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
+        for misfit in dict.fromkeys(costs.misfits(costs_of(study))):
+            logger.warning(misfit)
+        if PARTITIONS:
+            checked(partitions.check_partitions, costs_of(study), Path(PARTITIONS))
 
 
 if workflow.resource_settings.nodes is not None:

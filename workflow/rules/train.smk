@@ -22,14 +22,14 @@ rule train_run:
         "logs/benchmarks/{study}/train/{run}.tsv"
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: compute_of(wildcards).threads
+    threads: planned("train", "threads")
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         attempts_left=attempts_left,
-        gpu=gpus_of,
-        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+        gpu=gpus_of("train"),
+        devices=planned("train", "gpus"),  # no parameter: their number is no reason to run a job again
+        mem_mb=planned("train", "memory_mb"),
+        runtime=planned("train", "minutes"),
     params:
         limit=time_limit,
     message:
@@ -64,8 +64,8 @@ rule export_run:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=LIGHT["runtime"],
+        mem_mb=planned("export", "memory_mb"),
+        runtime=planned("export", "minutes"),
     message:
         "Exporting {wildcards.run}"
     shell:
