@@ -135,7 +135,8 @@ def test_after_snakemake_was_killed_a_second_trainer_waits_for_the_first(cluster
     workflow.snakemake("--unlock").ends()
     restarted = workflow.snakemake(TRAINED)
     workflow.wait("a second trainer", lambda: "locked by process" in workflow.train_log)
-    assert len(workflow.trainers()) == 1
+    assert "(Slurm job" in workflow.train_log
+    workflow.wait("the second trainer to end", lambda: len(workflow.trainers()) == 1)
     workflow.thaw()
     restarted.ends()
     workflow.as_if_undisturbed()
