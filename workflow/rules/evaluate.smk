@@ -30,6 +30,7 @@ for study, benchmarks in benchmarks_of_studies().items():
         resources:
             checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
             gpu=gpus_of,
+            devices=lambda wildcards: compute_of(wildcards).gpus,
             mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
             runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
         params:
@@ -46,6 +47,7 @@ for study, benchmarks in benchmarks_of_studies().items():
                 {params.data:q} \
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
+                --gpus {resources.devices} \
                 {params.limit} \
                 -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
             """

@@ -30,6 +30,7 @@ rule resolve_config:
         """
         rlvr resolve {wildcards.name} \
             --study {wildcards.study} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -53,6 +54,7 @@ rule resolve_entry:
     shell:
         """
         rlvr resolve {wildcards.kind}/{wildcards.name} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -139,5 +141,6 @@ rule pretrain_model:
         rlvr prepare-model {input.entry:q} \
             {params.data:q} \
             {params.validation:q} \
+            --gpus 0 \
             -o {output:q} 2>&1 | tee {log:q}
         """
