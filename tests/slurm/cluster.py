@@ -41,7 +41,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
 KillWait={kill_wait}
-OverTimeLimit=0
+MinJobAge=86400
 SchedulerParameters=sched_interval=2,bf_interval=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
@@ -87,6 +87,7 @@ class Job:
 
     number: int
     state: str
+    partition: str
     comment: str
     """The rule, and its wildcards."""
 
@@ -169,8 +170,8 @@ class Cluster:
 
     def jobs(self) -> list[Job]:
         """Return all jobs that the controller remembers, in the order of their submission."""
-        lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%k'").splitlines()
-        jobs = [Job(int(number), state, comment) for number, state, comment in (x.split("|") for x in lines)]
+        lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%P|%k'").splitlines()
+        jobs = [Job(int(number), *rest) for number, *rest in (line.split("|", 3) for line in lines)]
         return sorted(jobs, key=lambda job: job.number)
 
     def wait(self, what: str, reached: Callable[[], object], seconds: float = 600) -> None:
