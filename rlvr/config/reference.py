@@ -86,8 +86,13 @@ lists of methods, `devices.yaml` of devices to plan for; `methods/` holds the pr
   first job; the message names file, line, key, value and the way out. `rlvr plan` and the workflow warn of
   values that work and are rarely meant.
 - A run of which the first steps (`training.stop_after_uninformative_steps`, 5) train on no group whose
-  completions differ cannot learn: it stops with exit code 1 and what the verifier said of the completions
-  (truncated, no answer, gold not readable, incorrect, correct), each with its share and an example.
+  completions differ cannot learn: it fails with what the verifier said of the completions (truncated, no
+  answer, gold not readable, incorrect, correct), each with its share and an example.
+- A training run that fails for good (it cannot be trained as configured, diverges, or cannot learn) is not
+  tried again, and the study goes on without it: tables and report are made of the other runs, name it with
+  its reason, and the exit code of `snakemake` says so at the end. To train it again, change its
+  configuration, or delete its `results/<study>/runs/<run>/run.json`. Any other error, such as too little
+  memory, counts as such only in the last attempt that the profile allows (`retries`); a full disk never.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.

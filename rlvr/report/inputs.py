@@ -140,7 +140,7 @@ class Inputs:
     @cached_property
     def ended(self) -> dict[str, RunRecord | FailedRun]:
         """The records of all runs that have ended, in the order of the study."""
-        found = {**self.records, **self.failed}
+        found: dict[str, RunRecord | FailedRun] = {**self.records, **self.failed}
         return {run.run: found[run.run] for run in self.study.runs if run.run in found}
 
     @cached_property

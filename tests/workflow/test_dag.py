@@ -36,6 +36,7 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "aggregate_study": 1,
         "find_contamination": 1,
         "render_report": 1,
+        "check_runs": 1,
     }
 
 
@@ -70,6 +71,7 @@ def test_named_targets_stop_where_they_say(checkout):
     trained = checkout.planned("train")
     assert trained["export_run"] == 14
     assert "generate_demo" not in trained
+    assert trained["check_runs"] == 1
     assert "aggregate_study" not in checkout.planned("evaluate")
     assert "render_report" not in checkout.planned("tables")
     assert "export_run" in checkout.planned("report")
