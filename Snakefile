@@ -29,6 +29,7 @@ rule all:
         adapters(STUDIES),
         graded_samples(STUDIES),
         tables(STUDIES),
+        claims(STUDIES),
         reports(STUDIES),
     localrule: True
 
@@ -61,8 +62,29 @@ rule tables:
     localrule: True
 
 
+rule claims:
+    """The claims of the paper, answered by the selected studies, or by all that they name."""
+    input:
+        claims(testing_claims()),
+        reports(testing_claims()),
+    localrule: True
+
+
 rule report:
     """The reports."""
     input:
         reports(STUDIES),
     localrule: True
+
+
+# The tables and figures of the paper: the studies that make them (`shows`), among those selected or at their own scale.
+for item in get_args(PaperItem):
+
+    rule:
+        name:
+            item
+        input:
+            tables(showing(item)),
+            claims(showing(item)),
+            reports(showing(item)),
+        localrule: True

@@ -19,6 +19,7 @@ from rlvr.config.catalogue import (
     ModelCatalogue,
     PromptCatalogue,
 )
+from rlvr.config.claims import ClaimsFile, RelatedFile
 from rlvr.config.presets import MethodFile
 from rlvr.config.schema import Selection, Study, Training
 from rlvr.files import write_text
@@ -32,6 +33,8 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
     "method_sets": (MethodSets, "config/method_sets.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
+    "claims": (ClaimsFile, "config/claims/paper.yaml"),
+    "related": (RelatedFile, "config/claims/related.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
 

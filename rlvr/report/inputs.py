@@ -10,6 +10,7 @@ import pandas as pd
 
 from rlvr.artifacts import (
     BudgetRow,
+    ClaimRecord,
     ComparisonRow,
     ContaminationRow,
     Row,
@@ -17,6 +18,7 @@ from rlvr.artifacts import (
     StudyFolder,
     SummaryRow,
     read_record,
+    read_records,
     read_rows,
     read_train_log,
 )
@@ -53,6 +55,7 @@ class Inputs:
         train_logs: by run.
         pretraining: by model; only built-in models have one.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
+        claims: the answers to the claims of the paper; empty where they have not been given.
     """
 
     study: StudyManifest
@@ -67,6 +70,7 @@ class Inputs:
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
     generation: list[GenerateConfig]
+    claims: list[ClaimRecord]
 
     def data(self, dataset: str) -> Path:
         """Return the prepared problems of a data set."""
@@ -180,6 +184,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             for entry in study.benchmarks
             if (path := folder.config(f"generate/{entry.benchmark}")).exists()
         ],
+        claims=read_records(folder.claims, ClaimRecord) if folder.claims.exists() else [],
     )
 
 
