@@ -73,7 +73,8 @@ def find_row(claim: Claim, study: StudyManifest, comparisons: pd.DataFrame) -> R
         return None
     wanted = _key(claim.contrast)
     found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    return found.iloc[0].to_dict() if len(found) == 1 else None
+    records: list[dict[str, Any]] = [dict(one) for one in found.to_dict("records")]
+    return records[0] if len(records) == 1 else None
 
 
 def _key(pair: Pair) -> dict[str, str]:
@@ -95,7 +96,7 @@ def _corrected(claims: PaperClaims, tested: Mapping[str, Row]) -> dict[str, floa
     for claim in claims.claims:
         if claim.id in tested:
             families.setdefault(claim.family, []).append(claim)
-    corrected = {}
+    corrected: dict[str, float] = {}
     for members in families.values():
         p_values = [_p(claim, tested[claim.id], claims) for claim in members]
         corrected.update(zip((claim.id for claim in members), holm(p_values), strict=True))
