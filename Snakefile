@@ -65,8 +65,7 @@ rule tables:
 rule claims:
     """The claims of the paper, answered by the selected studies, or by all that they name."""
     input:
-        claims(testing_claims()),
-        reports(testing_claims()),
+        claims_and_reports,
     localrule: True
 
 
@@ -84,7 +83,5 @@ for item in get_args(PaperItem):
         name:
             item
         input:
-            tables(showing(item)),
-            claims(showing(item)),
-            reports(showing(item)),
+            of_paper(item),
         localrule: True

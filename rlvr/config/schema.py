@@ -380,7 +380,8 @@ class Contrasts(Settings):
     the study lists for the method, `[]`: none."""
     settings: list[Name] | None = None
     """Settings that the other settings of a method are compared with; `null`: its first, `[]`: none. A
-    setting with fewer `steps` is a checkpoint of a longer one: the same seed gives the same steps."""
+    setting with fewer `steps` is a checkpoint of a longer one, because a seed gives the same steps; not for
+    AdaLoRA, whose schedule depends on their number."""
 
 
 class Study(Settings):

@@ -171,19 +171,25 @@ def claims(studies):
     return [folder_of(study).claims for study in studies]
 
 
-def showing(item):
-    """Return the selected studies that make a table or figure of the paper, or all at the paper's scale."""
-    chosen = [study for study in STUDIES if item in plan_of(study).study.shows]
-    return chosen or [
-        name for name, study in studies_by_name().items() if item in study.shows and not study.scale
-    ]
+def of_paper(item):
+    """Return an input function: what the selected studies make of a table or figure, or all at the paper's scale."""
+
+    def of(wildcards):
+        chosen = [study for study in STUDIES if item in plan_of(study).study.shows]
+        made = chosen or [
+            name for name, study in studies_by_name().items() if item in study.shows and not study.scale
+        ]
+        return tables(made) + claims(made) + reports(made)
+
+    return of
 
 
-def testing_claims():
-    """Return the selected studies that claims of the paper name, at any scale, or all that they name."""
+def claims_and_reports(wildcards):
+    """Return those of the selected studies that claims name, at any scale, or of all that they name."""
     named = {claim.study for claim in checked(load_claims).claims}
     chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
-    return chosen or sorted(named)
+    answering = chosen or sorted(named)
+    return claims(answering) + reports(answering)
 
 
 def reports(studies):
