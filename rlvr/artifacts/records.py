@@ -114,9 +114,24 @@ class RunRecord(Settings):
     """Provenance."""
 
 
+class PaperAccuracy(Settings):
+    """An accuracy that the paper reports."""
+
+    key: str
+    """Its row of `config/claims/numbers.csv`, `TABLE/METHOD/SETTING`."""
+    value: float
+    """The accuracy, a fraction."""
+    sampling_se: float
+    """Standard error that the sampling of completions alone must give it."""
+
+
 class PaperNumbers(Settings):
     """The difference that the paper reports for a claim."""
 
+    method: PaperAccuracy
+    """Number of the method."""
+    baseline: PaperAccuracy
+    """Number of the baseline."""
     difference: float
     """Difference of its two accuracies, a fraction."""
     sampling_se: float
