@@ -11,7 +11,7 @@ min_version("9.27")
 include: "workflow/rules/selection.smk"
 
 
-configfile: "config/config.yaml"
+configfile: str(CONFIG / "config.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -31,6 +31,7 @@ rule all:
         tables(STUDIES),
         claims(STUDIES),
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True
 
 
@@ -45,6 +46,7 @@ rule train:
     """Trained and exported runs."""
     input:
         adapters(STUDIES),
+        complete(STUDIES, "train"),
     localrule: True
 
 
@@ -52,6 +54,7 @@ rule evaluate:
     """Samples of every run on every benchmark, and their grades."""
     input:
         graded_samples(STUDIES),
+        complete(STUDIES, "evaluate"),
     localrule: True
 
 
@@ -59,6 +62,7 @@ rule tables:
     """Tables with uncertainty."""
     input:
         tables(STUDIES),
+        complete(STUDIES, "tables"),
     localrule: True
 
 
@@ -73,6 +77,7 @@ rule report:
     """The reports."""
     input:
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True
 
 

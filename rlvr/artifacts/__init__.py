@@ -10,6 +10,7 @@ from rlvr.artifacts.reading import (
     read_record,
     read_records,
     read_rows,
+    read_run,
     read_train_log,
     write_record,
     write_records,
@@ -19,6 +20,8 @@ from rlvr.artifacts.reading import (
 from rlvr.artifacts.records import (
     ClaimRecord,
     Environment,
+    FailedRun,
+    Failure,
     Hardware,
     MetaInfo,
     PaperAccuracy,
@@ -40,10 +43,12 @@ from rlvr.artifacts.tables import (
     ContaminationRow,
     Grade,
     Row,
+    RunRow,
     Sample,
     SummaryRow,
 )
 from rlvr.config.choices import FinishReason, Status
+from rlvr.errors import RunStatus
 
 __all__ = [
     "MEANS",
@@ -60,6 +65,8 @@ __all__ = [
     "ContaminatedProblem",
     "ContaminationRow",
     "Environment",
+    "FailedRun",
+    "Failure",
     "FinishReason",
     "Grade",
     "Hardware",
@@ -71,6 +78,8 @@ __all__ = [
     "RunFolder",
     "RunInfo",
     "RunRecord",
+    "RunRow",
+    "RunStatus",
     "Sample",
     "Status",
     "StudyFolder",
@@ -79,6 +88,7 @@ __all__ = [
     "read_record",
     "read_records",
     "read_rows",
+    "read_run",
     "read_train_log",
     "write_record",
     "write_records",

@@ -45,7 +45,7 @@ def test_each_tested_claim_has_its_verdict_and_leads_to_its_row_and_samples(answ
 
 
 def test_the_papers_numbers_are_beside_those_of_the_study(answered):
-    tree, records = answered
+    tree, _ = answered
     rows = {(row[0], row[1]): row for row in Page(build(tree)).table("Accuracies in %, with 95 % intervals")}
     assert rows["Table 3", "DoRA"][2:5] == ["Overall", "46.6 45.4 to 47.8", "dora"]
     summary = pd.read_csv(tree.folder.table("summary"))
