@@ -291,6 +291,8 @@ for study in STUDIES:
 onstart:
     for study in {job.wildcards_dict.get("study") for job in workflow.dag.jobs} - {None}:
         checked(register_claims, folder_of(study).root)
+
+
 if workflow.resource_settings.nodes is not None:
     # With `--jobs`, jobs run elsewhere: `cores: all` of the profile `default` would cut their threads to those of this
     # machine.

@@ -82,8 +82,7 @@ def find_row(claim: Claim, study: StudyManifest, comparisons: pd.DataFrame) -> R
         return None
     wanted = _key(claim.contrast)
     found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    records: list[dict[str, Any]] = [dict(one) for one in found.to_dict("records")]
-    return records[0] if len(records) == 1 else None
+    return dict(zip(found.columns, found.iloc[0], strict=True)) if len(found) == 1 else None
 
 
 def _key(pair: Pair) -> dict[str, str]:
