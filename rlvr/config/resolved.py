@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
+from rlvr.config.schema import Batching, Contrasts, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import read_json
 
@@ -187,6 +187,10 @@ class StudyManifest(Settings):
     """Title in tables and figures."""
     description: str
     """Purpose of the study."""
+    scaled_from: str | None = None
+    """Study that this one is at another scale; null: it is at its own."""
+    scale: str | None = None
+    """The scale, a file of `config/scales/`."""
     train_dataset: str
     """Entry of `config/datasets.yaml`."""
     grader: Grader = "rlvr"
@@ -197,6 +201,8 @@ class StudyManifest(Settings):
     """All runs, the untrained models first."""
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
     """All benchmarks."""
+    contrasts: Contrasts = Contrasts()
+    """Pairs to compare."""
 
     @property
     def variants(self) -> list[Variant]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rlvr.artifacts import (
     BudgetRow,
+    ClaimRecord,
     ComparisonRow,
     ContaminationRow,
     FailedRun,
@@ -17,6 +18,7 @@ from rlvr.artifacts import (
     RunRecord,
     StudyFolder,
     SummaryRow,
+    read_records,
     read_rows,
     read_run,
     read_train_log,
@@ -55,6 +57,7 @@ class Inputs:
         train_logs: by run, those of failed runs included.
         pretraining: by model; only built-in models have one.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
+        claims: the answers to the claims of the paper; empty where they have not been given.
     """
 
     study: StudyManifest
@@ -70,6 +73,7 @@ class Inputs:
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
     generation: list[GenerateConfig]
+    claims: list[ClaimRecord]
 
     def data(self, dataset: str) -> Path:
         """Return the prepared problems of a data set."""
@@ -192,6 +196,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             for entry in study.benchmarks
             if (path := folder.config(f"generate/{entry.benchmark}")).exists()
         ],
+        claims=read_records(folder.claims, ClaimRecord) if folder.claims.exists() else [],
     )
 
 
