@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from rlvr.errors import UserError
+from rlvr.models.muon import Muon
 from rlvr.progress import Steps
 from rlvr.seeds import derive_seed
 
@@ -123,7 +124,7 @@ def _muon(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     chosen = set(matrices)
     rest = [weight for weight in model.parameters() if weight not in chosen]
-    return [torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"), _adamw(rest)]
+    return [Muon(matrices), _adamw(rest)]
 
 
 def _adamw(weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
