@@ -239,7 +239,7 @@ def train(
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
 ) -> None:
-    """Train one run with DAPO.
+    """Train one run with DAPO, and write its adapter as `rlvr export` does.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
     budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
@@ -248,9 +248,13 @@ def train(
     one exits with 75.
     """
     with importing():
+        from rlvr.artifacts import RunFolder
         from rlvr.dapo.train import train
+        from rlvr.methods.export import export
 
     train(config, model, data, checkpoints, output, max_minutes=max_minutes)
+    run = RunFolder(output)
+    export(config, model, run.trained, run.adapter)
 
 
 @verb(
@@ -272,7 +276,7 @@ def export(
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
-    """Write the adapter of a trained run, or its whole model, with a model card."""
+    """Write the adapter of a trained run again, or its whole model, with a model card."""
     with importing():
         from rlvr.methods.export import export
 

@@ -34,7 +34,6 @@ rule resolve_config:
 
 
 rule resolve_entry:
-    """Write one entry of a catalogue, again exactly when it has changed."""
     output:
         "resources/entries/{kind}/{name}.json",
     log:
@@ -42,6 +41,8 @@ rule resolve_entry:
     wildcard_constraints:
         kind="models|data",
         name="[^/]+",
+    """Write one entry of a catalogue, again exactly when it has changed."""
+    priority: 2
     localrule: True
     conda:
         "../../environment.yml"
@@ -57,7 +58,6 @@ rule resolve_entry:
 
 
 rule prepare_data:
-    """Check a data set row by row and write it as Parquet."""
     input:
         entry="resources/entries/data/{dataset}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("data", wildcards.dataset)),
@@ -70,6 +70,8 @@ rule prepare_data:
         "logs/resources/data/{dataset}.log",
     benchmark:
         "logs/benchmarks/resources/data/{dataset}.tsv"
+    """Check a data set row by row and write it as Parquet."""
+    priority: 2
     conda:
         "../../environment.yml"
     threads: 1
@@ -85,7 +87,6 @@ rule prepare_data:
 
 
 rule prepare_model:
-    """Download, convert, copy or pretrain a model."""
     input:
         entry="resources/entries/models/{model}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("models", wildcards.model)),
@@ -97,6 +98,10 @@ rule prepare_model:
         "logs/resources/models/{model}.log",
     benchmark:
         "logs/benchmarks/resources/models/{model}.tsv"
+    """Download, convert, copy or pretrain a model."""
+
+    # Every run waits for its model, and for what the model is pretrained on.
+    priority: 2
     conda:
         "../../environment.yml"
     threads: 1

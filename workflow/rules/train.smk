@@ -1,4 +1,4 @@
-"""Training runs and their exports.
+"""Training runs, each exported by the process that trained it.
 
 REQUIRED INPUTS: resolved train configurations, prepared models and problems
 OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/
@@ -6,7 +6,6 @@ OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet
 
 
 rule train_run:
-    """Train one run with DAPO; continues from its last checkpoint."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -15,10 +14,15 @@ rule train_run:
         trained=STUDY.run("{run}").trained,
         train_log=STUDY.run("{run}").train_log,
         record=STUDY.run("{run}").record,
+        adapter=directory(STUDY.run("{run}").adapter),
     log:
         "logs/{study}/train/{run}.log",
     benchmark:
         "logs/benchmarks/{study}/train/{run}.tsv"
+    """Train one run with DAPO, from its last checkpoint if there is one, and export it."""
+
+    # Before all evaluation, whose short jobs fill the cores at the end.
+    priority: 1
     conda:
         "../../environment.yml"
     threads: lambda wildcards: compute_of(wildcards).threads
@@ -36,33 +40,4 @@ rule train_run:
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
             -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
-        """
-
-
-rule export_run:
-    """Write the adapter in PEFT's format, or merged weights if PEFT cannot express the method."""
-    input:
-        config=STUDY.config("train/{run}"),
-        model=model_of,
-        trained=STUDY.run("{run}").trained,
-    output:
-        directory(STUDY.run("{run}").adapter),
-    log:
-        "logs/{study}/export/{run}.log",
-    benchmark:
-        "logs/benchmarks/{study}/export/{run}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=LIGHT["runtime"],
-    message:
-        "Exporting {wildcards.run}"
-    shell:
-        """
-        rlvr export {input.config:q} \
-            --model {input.model:q} \
-            --trained {input.trained:q} \
-            -o {output:q} >{log:q} 2>&1
         """
