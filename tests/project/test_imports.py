@@ -20,8 +20,7 @@ NEEDED = {
     ("verify",): {"rich"},
     ("resolve",): CONFIGURATION,
     ("methods", "plan"): CONFIGURATION | {"rich"},
-    ("agreement", "contamination", "copy-floor", "grade", "prepare-data"): TABLES,
-    ("aggregate",): TABLES | {"scipy"},
+    ("aggregate", "agreement", "contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("report",): TABLES | {"jinja2"},
     ("export", "generate", "prepare-model", "train"): MODELS,
 }
