@@ -11,7 +11,7 @@ min_version("9.27")
 include: "workflow/rules/selection.smk"
 
 
-configfile: "config/config.yaml"
+configfile: str(CONFIG / "config.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -30,6 +30,7 @@ rule all:
         graded_samples(STUDIES),
         tables(STUDIES),
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True
 
 
@@ -44,6 +45,7 @@ rule train:
     """Trained and exported runs."""
     input:
         adapters(STUDIES),
+        complete(STUDIES, "train"),
     localrule: True
 
 
@@ -51,6 +53,7 @@ rule evaluate:
     """Samples of every run on every benchmark, and their grades."""
     input:
         graded_samples(STUDIES),
+        complete(STUDIES, "evaluate"),
     localrule: True
 
 
@@ -58,6 +61,7 @@ rule tables:
     """Tables with uncertainty."""
     input:
         tables(STUDIES),
+        complete(STUDIES, "tables"),
     localrule: True
 
 
@@ -65,4 +69,5 @@ rule report:
     """The reports."""
     input:
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True

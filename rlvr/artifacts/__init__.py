@@ -9,12 +9,22 @@ from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
     read_rows,
+    read_run,
     read_train_log,
     write_record,
     write_rows,
     write_train_log,
 )
-from rlvr.artifacts.records import Environment, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
+from rlvr.artifacts.records import (
+    Environment,
+    FailedRun,
+    Failure,
+    Hardware,
+    MetaInfo,
+    RunInfo,
+    RunRecord,
+    TrainInfo,
+)
 from rlvr.artifacts.tables import (
     MEANS,
     OVERALL,
@@ -27,10 +37,12 @@ from rlvr.artifacts.tables import (
     ContaminationRow,
     Grade,
     Row,
+    RunRow,
     Sample,
     SummaryRow,
 )
 from rlvr.config.choices import FinishReason, Status
+from rlvr.errors import RunStatus
 
 __all__ = [
     "MEANS",
@@ -46,6 +58,8 @@ __all__ = [
     "ContaminatedProblem",
     "ContaminationRow",
     "Environment",
+    "FailedRun",
+    "Failure",
     "FinishReason",
     "Grade",
     "Hardware",
@@ -54,6 +68,8 @@ __all__ = [
     "RunFolder",
     "RunInfo",
     "RunRecord",
+    "RunRow",
+    "RunStatus",
     "Sample",
     "Status",
     "StudyFolder",
@@ -61,6 +77,7 @@ __all__ = [
     "TrainInfo",
     "read_record",
     "read_rows",
+    "read_run",
     "read_train_log",
     "write_record",
     "write_rows",

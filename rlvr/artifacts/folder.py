@@ -62,6 +62,10 @@ class StudyFolder:
         """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
+    def complete(self, stage: str) -> Path:
+        """Return the mark that a stage of the workflow is complete, without failed runs."""
+        return self.root / "complete" / stage
+
     def table(self, name: str) -> Path:
         """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"

@@ -5,6 +5,7 @@ from typing import Literal
 from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.values import Settings
+from rlvr.errors import RunStatus
 
 
 class RunInfo(Settings):
@@ -32,8 +33,12 @@ class RunInfo(Settings):
     """The resolved configuration."""
     config_sha256: str
     """Hash of the resolved configuration."""
-    status: Literal["finished"]
-    """How the run ended."""
+    status: RunStatus
+    """How the run ended. `finished`; or `exhausted`: complete before its last step, because there was no more
+    to learn. Or failed: `refused`, it cannot be trained as configured; `diverged`, its reward collapsed, its
+    loss or gradient is not finite, or the policy that samples is not the one that is trained;
+    `uninformative`, none of its first groups had anything to learn from; `crashed`, another error in every
+    attempt that was allowed."""
     seconds: float
     """Wall time over all attempts, in seconds; of an interrupted attempt, up to its last checkpoint."""
     devices: int
@@ -41,7 +46,7 @@ class RunInfo(Settings):
     device_seconds: float
     """`seconds` x `devices`."""
     attempts: int
-    """Attempts, including the successful one."""
+    """Attempts, including the last one."""
 
 
 class TrainInfo(Settings):
@@ -109,5 +114,35 @@ class RunRecord(Settings):
     """Name, configuration and cost."""
     train_info: TrainInfo
     """Outcome."""
+    meta_info: MetaInfo
+    """Provenance."""
+
+
+class Failure(Settings):
+    """Why and where a run failed."""
+
+    reason: str
+    """The error, with its way out."""
+    steps: int
+    """Finished training steps."""
+    reward_first: float | None
+    """Mean reward of the first step that sampled; null if none did."""
+    reward_last: float | None
+    """Mean reward of the last step that sampled; null if none did."""
+    log: str
+    """Log file of the last attempt."""
+    last_lines: list[str]
+    """What it ends with."""
+
+
+class FailedRun(Settings):
+    """Configuration, failure and provenance of a training run that cannot be finished."""
+
+    format_version: Literal[2] = 2
+    """Version of this format."""
+    run_info: RunInfo
+    """Name, configuration and cost."""
+    failure: Failure
+    """Why and where it failed."""
     meta_info: MetaInfo
     """Provenance."""

@@ -184,9 +184,9 @@ class Training(Settings):
     only weights that are sent can have that, and with `engine: vllm`; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
-    tokens_per_microbatch: PositiveInt = 1024
+    tokens_per_microbatch: PositiveInt = 512
     """Tokens of a forward and backward pass, a prompt once for all its completions. It changes no result but
-    memory: on SmolLM2 (135M, LoRA, float32), 3 MB for each. A longer sequence is a pass of its own."""
+    memory: on SmolLM2 (135M, LoRA, float32), 2 MB for each. A longer sequence is a pass of its own."""
     rollout_batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     batching: Batching = "static"
@@ -198,8 +198,10 @@ class Training(Settings):
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
     stop_after_uninformative_steps: PositiveInt | None = 5
-    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) trains
-    on a group whose completions differ in correctness or in length punishment; `null`: never."""
+    """End a run after so many steps in a row (or all, if there are fewer) that train on no group whose
+    completions differ in correctness or in length punishment. At the start it fails, with the verifier's
+    reasons; later it fails if the share of correct completions is less than half of that in the first step (a
+    collapse), and otherwise is complete: there is no more to learn. `null`: never."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -341,7 +343,8 @@ class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
 
     gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job; Kubernetes also wants a resource `gpu_manufacturer`."""
+    """Devices per training or generation job; training uses several together, generation one.
+    Kubernetes also wants a resource `gpu_manufacturer`."""
     threads: PositiveInt = 1
     """CPU threads per job; with 1, two small jobs share two cores."""
     memory_mb: PositiveInt = 4000

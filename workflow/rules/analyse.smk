@@ -1,7 +1,8 @@
 """Tables with uncertainty.
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv,
+    contamination.csv, contaminated_problems.csv
 """
 
 
@@ -16,6 +17,7 @@ rule aggregate_study:
         summary=STUDY.table("summary"),
         comparisons=STUDY.table("comparisons"),
         budget=STUDY.table("budget"),
+        runs=STUDY.table("runs"),
     log:
         "logs/{study}/aggregate.log",
     benchmark:
@@ -34,7 +36,8 @@ rule aggregate_study:
             --contaminated-problems {input.contaminated:q} \
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
-            --budget {output.budget:q} >{log:q} 2>&1
+            --budget {output.budget:q} \
+            --runs {output.runs:q} >{log:q} 2>&1
         """
 
 

@@ -1,6 +1,7 @@
 """Models and problems, from any origin to one checked form, shared by all studies.
 
 REQUIRED INPUTS: a study; entries of config/models.yaml and config/datasets.yaml
+Jobs that may download run on the submitting host, once, since nodes of a cluster may have no internet.
 OUTPUTS: results/{study}/configs/{name}.json, one resolved configuration per job,
     resources/entries/{kind}/{name}.json, one catalogue entry,
     resources/models/{model}/ (Hugging Face layout, provenance.json),
@@ -29,6 +30,7 @@ rule resolve_config:
         """
         rlvr resolve {wildcards.name} \
             --study {wildcards.study} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -53,6 +55,7 @@ rule resolve_entry:
     shell:
         """
         rlvr resolve {wildcards.kind}/{wildcards.name} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -72,11 +75,10 @@ rule prepare_data:
         "logs/benchmarks/resources/data/{dataset}.tsv"
     """Check a data set row by row and write it as Parquet."""
     priority: 2
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
-    resources:
-        **LIGHT,
     message:
         "Preparing data set {wildcards.dataset}"
     shell:
@@ -87,9 +89,34 @@ rule prepare_data:
 
 
 rule prepare_model:
+    """Download, convert or copy a model."""
     input:
         entry="resources/entries/models/{model}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("models", wildcards.model)),
+    output:
+        directory("resources/models/{model}"),
+    log:
+        "logs/resources/models/{model}.log",
+    benchmark:
+        "logs/benchmarks/resources/models/{model}.tsv"
+    wildcard_constraints:
+        model=f"(?!({built_in_models()})$)[^/]+",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    message:
+        "Preparing model {wildcards.model}"
+    shell:
+        """
+        rlvr prepare-model {input.entry:q} \
+            -o {output:q} 2>&1 | tee {log:q}
+        """
+
+
+rule pretrain_model:
+    input:
+        entry="resources/entries/models/{model}.json",
         data=pretraining_data("datasets"),
         validation=pretraining_data("validation_datasets"),
     output:
@@ -98,9 +125,11 @@ rule prepare_model:
         "logs/resources/models/{model}.log",
     benchmark:
         "logs/benchmarks/resources/models/{model}.tsv"
-    """Download, convert, copy or pretrain a model."""
+    wildcard_constraints:
+        model=built_in_models(),
+    """Pretrain a built-in model."""
 
-    # Every run waits for its model, and for what the model is pretrained on.
+    # Every run waits for it, and for the data that it is pretrained on.
     priority: 2
     conda:
         "../../environment.yml"
@@ -111,11 +140,12 @@ rule prepare_model:
         data=lambda wildcards, input: repeated("--data", input.data),
         validation=lambda wildcards, input: repeated("--validation", input.validation),
     message:
-        "Preparing model {wildcards.model}"
+        "Pretraining model {wildcards.model}"
     shell:
         """
         rlvr prepare-model {input.entry:q} \
             {params.data:q} \
             {params.validation:q} \
+            --gpus 0 \
             -o {output:q} 2>&1 | tee {log:q}
         """

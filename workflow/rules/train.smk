@@ -1,11 +1,13 @@
 """Training runs, each exported by the process that trained it.
 
 REQUIRED INPUTS: resolved train configurations, prepared models and problems
-OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/
+OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/;
+    of a run that failed for good, run.json says why, and the jobs that follow make empty files of it
 """
 
 
 rule train_run:
+    """Train one run, from its last checkpoint if there is one, and export it. A failure that is final is a result."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -19,8 +21,6 @@ rule train_run:
         "logs/{study}/train/{run}.log",
     benchmark:
         "logs/benchmarks/{study}/train/{run}.tsv"
-    """Train one run with DAPO, from its last checkpoint if there is one, and export it."""
-
     # Before all evaluation, whose short jobs fill the cores at the end.
     priority: 1
     conda:
@@ -28,9 +28,13 @@ rule train_run:
     threads: lambda wildcards: compute_of(wildcards).threads
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+        attempts_left=attempts_left,
         gpu=gpus_of,
+        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -39,5 +43,9 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            --gpus {resources.devices} \
+            {params.limit} \
+            --failure-log {log:q} \
+            --attempts-left {resources.attempts_left} \
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from rlvr.analysis.stats.resampling import (
     stratified_bootstrap,
 )
 from rlvr.artifacts import OVERALL, UNCONTAMINATED, ComparisonRow
-from rlvr.config.resolved import BASE, StudyManifest
+from rlvr.config.resolved import BASE, StudyManifest, Variant
 from rlvr.seeds import derive_seed
 
 BASELINES = (BASE, "full", "lora")
@@ -73,7 +73,7 @@ def comparison_rows(
     pairs = [
         pair
         for group in groups
-        for baseline in baselines_of(group, groups)
+        for baseline in baselines_of(group, groups, study.variants)
         for pair in _pairs(group, baseline, study, contamination)
     ]
     return [
@@ -87,6 +87,7 @@ def comparison_rows(
             p_holm=p_holm,
             n_samples=pair.n_samples,
             train_seeds=pair.train_seeds,
+            missing_seeds=pair.method.missing_seeds + pair.baseline.missing_seeds,
             compares="methods" if pair.train_seeds > 1 else "runs",
             **asdict(pair.improvement),
         )
@@ -94,43 +95,44 @@ def comparison_rows(
     ]
 
 
-def baselines_of(group: Group, groups: list[Group]) -> list[Group]:
-    """Return what a method is compared with: the baselines, and its own first setting in the study."""
-    baselines = [find_baseline(group, method, groups) for method in BASELINES]
-    return [baseline for baseline in [*baselines, first_setting(group, groups)] if baseline is not None]
+def baselines_of(group: Group, groups: list[Group], planned: list[Variant]) -> list[Group]:
+    """Return what a method is compared with: the baselines, and its own first setting in the study.
 
-
-def find_baseline(group: Group, method: str, groups: list[Group]) -> Group | None:
-    """Return the baseline of a group: same model and setting, and the same preset where it has several.
-
-    None where the study has no such baseline, where the group is the untrained model or uses the baseline's
-    own method, and where the baseline has several presets but not the group's: no comparable baseline then.
+    They are chosen among all that the study plans, so that a method is never compared with another baseline
+    because its own has failed.
     """
-    if group.method in (BASE, method):
+    found = {other.variant: other for other in groups}
+    chosen = [find_baseline(group.variant, method, planned) for method in BASELINES]
+    return [found[other] for other in [*chosen, first_setting(group.variant, planned)] if other in found]
+
+
+def find_baseline(variant: Variant, method: str, planned: list[Variant]) -> Variant | None:
+    """Return the baseline of a variant: same model and setting, and the same preset where it has several.
+
+    None where the study has no such baseline, where the variant is the untrained model or uses the baseline's
+    own method, and where the baseline has several presets but not the variant's: no comparable baseline then.
+    """
+    if variant.method in (BASE, method):
         return None
     candidates = [
         other
-        for other in groups
+        for other in planned
         if other.method == method
-        and other.model == group.model
-        and (method == BASE or other.setting == group.setting)
+        and other.model == variant.model
+        and (method == BASE or other.setting == variant.setting)
     ]
-    same_preset = [other for other in candidates if other.preset == group.preset]
+    same_preset = [other for other in candidates if other.preset == variant.preset]
     matches = same_preset or candidates
     return matches[0] if len(matches) == 1 else None
 
 
-def first_setting(group: Group, groups: list[Group]) -> Group | None:
-    """Return the group's method, with the same model and preset, in its first setting in the study.
+def first_setting(variant: Variant, planned: list[Variant]) -> Variant | None:
+    """Return the same method, with the same model and preset, in its first setting in the study.
 
     None for the first setting itself and for the untrained model.
     """
-    first = next(
-        other
-        for other in groups
-        if (other.model, other.method, other.preset) == (group.model, group.method, group.preset)
-    )
-    return None if first is group else first
+    first = next(other for other in planned if replace(other, setting=variant.setting) == variant)
+    return None if first == variant else first
 
 
 def _pairs(

@@ -120,7 +120,9 @@ def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
         if mine:
             rows.append(_row(inputs, variant, mine[0], scale))
         elif variant.method != baseline and not settings:
-            note = "no comparable baseline run" if (variant, benchmark) in measured else "not run"
+            note = (
+                "no comparable baseline run" if (variant, benchmark) in measured else inputs.absence(variant)
+            )
             rows.append(ForestRow(label=inputs.label(variant), note=note, difference=None))
     return Forest(
         model=model,
