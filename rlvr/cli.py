@@ -315,7 +315,7 @@ def train(
         typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
     ] = 1,
 ) -> None:
-    """Train one run with DAPO.
+    """Train one run with DAPO, and write its adapter as `rlvr export` does.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
     limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
@@ -334,9 +334,11 @@ def train(
             if not is_rank(processes):
                 raise typer.Exit(launch(context.obj, processes))
         with importing():
+            from rlvr.artifacts import RunFolder
             from rlvr.dapo.train import train
+            from rlvr.methods.export import export
 
-        train(
+        leads = train(
             config,
             model,
             data,
@@ -346,6 +348,9 @@ def train(
             failure_log=failure_log,
             attempts_left=attempts_left,
         )
+        if leads:
+            run = RunFolder(output)
+            export(config, model, run.trained, run.adapter)
 
 
 @verb(
@@ -368,7 +373,7 @@ def export(
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
-    """Write the adapter of a trained run, or its whole model, with a model card."""
+    """Write the adapter of a trained run again, or its whole model, with a model card."""
     if dtype and not merged:
         raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
     with leased_devices(gpus):

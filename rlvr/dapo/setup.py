@@ -272,10 +272,10 @@ def training_problems(
     """
     limit = config.training.max_prompt_tokens
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
+    prompts = prompt_ids(tokenizer, config.prompt, rows["problem"])
     alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
     fitting, overlong = [], []
-    for origin, name, text, answer, others in zip(*columns, alternates, strict=True):
-        tokens = prompt_ids(tokenizer, config.prompt, text)
+    for origin, name, text, answer, others, tokens in zip(*columns, alternates, prompts, strict=True):
         problem = TrainingProblem(name, tokens, answer, tuple(others), text)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from rlvr.errors import UserError
+from rlvr.models.muon import Muon
 from rlvr.progress import Steps
 from rlvr.seeds import derive_seed
 
@@ -86,18 +87,21 @@ def pretrain(
 
 def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[Mapping[str, Any]]) -> Encoded:
     """Return the problems rendered by the chat template, each with its answer and the end token."""
-    ids, labels = [], []
-    for row in problems:
-        chat = [{"role": "user", "content": row["problem"]}]
-        answered = [*chat, {"role": "assistant", "content": row["answer"]}]
-        prompt = cast(
-            list[int], tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-        )
-        whole = cast(list[int], tokenizer.apply_chat_template(answered, return_dict=False))
-        ids.append(torch.tensor(whole))
-        labels.append(torch.tensor([IGNORED] * len(prompt) + whole[len(prompt) :]))
+    asked = [[{"role": "user", "content": row["problem"]}] for row in problems]
+    answered = [
+        [*chat, {"role": "assistant", "content": row["answer"]}]
+        for chat, row in zip(asked, problems, strict=True)
+    ]
+    prompts = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    wholes = cast(list[list[int]], tokenizer.apply_chat_template(answered, return_dict=False))
+    labels = [
+        torch.tensor([IGNORED] * len(prompt) + whole[len(prompt) :])
+        for prompt, whole in zip(prompts, wholes, strict=True)
+    ]
     return Encoded(
-        pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
+        pad_sequence(
+            [torch.tensor(ids) for ids in wholes], batch_first=True, padding_value=tokenizer.pad_token_id
+        ),
         pad_sequence(labels, batch_first=True, padding_value=IGNORED),
     )
 
@@ -123,7 +127,7 @@ def _muon(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     chosen = set(matrices)
     rest = [weight for weight in model.parameters() if weight not in chosen]
-    return [torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"), _adamw(rest)]
+    return [Muon(matrices), _adamw(rest)]
 
 
 def _adamw(weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:

@@ -34,7 +34,6 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "pretrain_model" if study in BUILT_IN else "prepare_model": 1,
         "prepare_data": data,
         "train_run": runs,
-        "export_run": runs,
         f"generate_{study}": evaluated,
         "grade_samples": evaluated * benchmarks,
         "aggregate_study": 1,
@@ -75,12 +74,11 @@ def test_the_slurm_profile_plans_the_paper_without_slurm(checkout):
 def test_named_targets_stop_where_they_say(checkout):
     assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "pretrain_model", "data"}
     trained = checkout.planned("train")
-    assert trained["export_run"] == 14
+    assert trained["train_run"] == 14
     assert "generate_demo" not in trained
     assert trained["check_runs"] == 1
     assert "aggregate_study" not in checkout.planned("evaluate")
     assert "render_report" not in checkout.planned("tables")
-    assert "export_run" in checkout.planned("report")
 
 
 ITEMS = {
