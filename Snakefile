@@ -19,6 +19,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/spectra.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -65,4 +66,11 @@ rule report:
     """The reports."""
     input:
         reports(STUDIES),
+    localrule: True
+
+
+rule figure3:
+    """Figure 3 of the paper: the updates against the singular components of their bases."""
+    input:
+        figure3_of,
     localrule: True

@@ -404,6 +404,26 @@ def aggregate(
     aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
 
 
+@verb(f"rlvr spectra results/demo/runs/{RUN} --checkpoints checkpoints/demo -o spectra.parquet")
+def spectra(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    output: Annotated[Path, output("Parquet file to write: one row per measure.")],
+    resources: ResourcesFolder = Path("resources"),
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder for the singular vectors of base weights.")
+    ] = Path("resources/singular-vectors"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Checkpoints of the study: measure those that are there too."),
+    ] = None,
+) -> None:
+    """Measure the updates of runs against the singular vectors of their base."""
+    with importing():
+        from rlvr.evaluate.spectra.write import write_spectra
+
+    write_spectra(runs, output, resources, cache, checkpoints)
+
+
 @verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")
 def report(
     manifest: Manifest,

@@ -5,7 +5,7 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 """
 
 from rlvr.artifacts.folder import RunFolder, StudyFolder
-from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
+from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
     read_rows,
@@ -28,6 +28,7 @@ from rlvr.artifacts.tables import (
     Grade,
     Row,
     Sample,
+    SpectrumRow,
     SummaryRow,
 )
 from rlvr.config.choices import FinishReason, Status
@@ -37,6 +38,7 @@ __all__ = [
     "METRICS",
     "OVERALL",
     "SAMPLE_WEIGHTED",
+    "SPECTRA",
     "TABLES",
     "TRAIN_LOG",
     "TRAIN_LOG_VERSION",
@@ -55,6 +57,7 @@ __all__ = [
     "RunInfo",
     "RunRecord",
     "Sample",
+    "SpectrumRow",
     "Status",
     "StudyFolder",
     "SummaryRow",

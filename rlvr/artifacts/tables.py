@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from rlvr.artifacts.metrics import documented
+from rlvr.artifacts.metrics import documented, documented_measure
 from rlvr.config.choices import FinishReason, Status
 from rlvr.config.values import Settings
 
@@ -28,6 +28,7 @@ MEANS = {
 """Names of means over benchmarks in the column `benchmark` -> meaning."""
 
 Metric = Annotated[str, AfterValidator(documented)]
+Measure = Annotated[str, AfterValidator(documented_measure)]
 OptionalFloat = float | None
 """A number that may be unknown: NaN in a data frame, an empty cell in CSV."""
 
@@ -228,6 +229,25 @@ class ContaminatedProblem(Row):
     """Whether the two gold answers agree."""
 
 
+class SpectrumRow(Row):
+    """One measure of the update of one weight (`docs/spectra.md`)."""
+
+    run: str
+    """Name of the run; `MODEL--base` in rows about the untrained weights themselves."""
+    step: int
+    """Training step after which the weights were saved; 0 in rows about the untrained weights."""
+    layer: str
+    """Name of the linear layer in the plain model; of other weights, the name of the weight itself."""
+    other: str | None
+    """Second run of a comparison of two; empty in other rows."""
+    measure: Measure
+    """Name of the measure."""
+    components: OptionalFloat
+    """Share of the singular components, largest first, up to which a cumulative energy counts; else empty."""
+    value: OptionalFloat
+    """The measure; empty where it is undefined, as for a weight that training did not change."""
+
+
 TABLES: tuple[type[Row], ...] = (
     Sample,
     Grade,
@@ -236,4 +256,5 @@ TABLES: tuple[type[Row], ...] = (
     BudgetRow,
     ContaminationRow,
     ContaminatedProblem,
+    SpectrumRow,
 )

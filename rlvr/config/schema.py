@@ -397,6 +397,9 @@ class Study(Settings):
     """The evaluation."""
     compute: Compute = Compute()
     """Resources of a job."""
+    spectra: bool = False
+    """Whether to measure the update of every layer against the singular vectors of its base (docs/spectra.md)
+    and to show it in the report."""
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> "Study":

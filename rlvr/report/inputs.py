@@ -14,6 +14,7 @@ from rlvr.artifacts import (
     ContaminationRow,
     Row,
     RunRecord,
+    SpectrumRow,
     StudyFolder,
     SummaryRow,
     read_record,
@@ -52,6 +53,7 @@ class Inputs:
         records: by run; a run that has not finished is absent.
         train_logs: by run.
         pretraining: by model; only built-in models have one.
+        spectra: `SpectrumRow`; empty where the study has not measured them.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
     """
 
@@ -66,6 +68,7 @@ class Inputs:
     records: Mapping[str, RunRecord]
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
+    spectra: pd.DataFrame
     generation: list[GenerateConfig]
 
     def data(self, dataset: str) -> Path:
@@ -175,6 +178,11 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             if folder.run(run).train_log.exists()
         },
         pretraining=_read_pretraining(study.models, resources),
+        spectra=(
+            read_rows(folder.spectra, SpectrumRow)
+            if folder.spectra.exists()
+            else pd.DataFrame(columns=SpectrumRow.columns())
+        ),
         generation=[
             read_config(path, GenerateConfig)
             for entry in study.benchmarks

@@ -162,6 +162,22 @@ def tables(studies):
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
+def spectra(studies):
+    """Return the spectra of the studies that ask for them."""
+    return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
+
+
+def figure3_of(wildcards):
+    """Return the spectra of the selected studies with the reports that show them."""
+    asking = [study for study in STUDIES if spectra([study])]
+    if not asking:
+        raise WorkflowError(
+            f"figure3: none of the studies {', '.join(STUDIES)} measures spectra; set `spectra: true` in one, or "
+            "select one that has it: --config 'studies=[spectra-mini]'"
+        )
+    return spectra(asking) + reports(asking)
+
+
 def reports(studies):
     return [f"reports/{study}.html" for study in studies]
 
@@ -194,6 +210,10 @@ def learned_data_of(wildcards):
 
 def graded_samples_of(wildcards):
     return graded_samples([wildcards.study])
+
+
+def trained_of(wildcards):
+    return [folder_of(wildcards.study).run(run).trained for run in trained_runs(wildcards.study)]
 
 
 def records_of(wildcards):
