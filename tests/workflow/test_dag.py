@@ -51,6 +51,13 @@ def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, dat
     assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(study, runs, benchmarks, data)
 
 
+def test_figure_3_measures_the_spectra_of_studies_that_ask_for_them(checkout):
+    figure = checkout.planned("figure3", "--config", "studies=[spectra-mini]")
+    assert figure["measure_spectra"] == figure["render_report"] == 1 and figure["train_run"] == 6
+    refused = checkout.snakemake("-n", "figure3", check=False)
+    assert refused.returncode and "set `spectra: true` in one" in refused.stdout + refused.stderr
+
+
 def test_all_is_the_default_target_and_the_demo_the_default_study(checkout):
     assert checkout.planned() == checkout.planned("all", "--config", "studies=[demo]")
 

@@ -69,7 +69,10 @@ class TrainedRun:
 
     @torch.no_grad()
     def updates(self, trained: Path) -> Iterator[WeightUpdate]:
-        """Yield every weight that the tensors in ``trained`` may change.
+        """Yield every weight of the layers that the run adapted.
+
+        A bias, a norm or an embedding that is its base to the last bit is left out: an adapter of a linear
+        layer does not train its bias.
 
         Raises:
             UserError: the tensors do not belong to this run.
@@ -90,7 +93,9 @@ class TrainedRun:
         method = make_method(self.config.trains_as, self.config.parameters, self.config.run)
         for layer_name, layer in method.adapted_layers(self.policy):
             for key, weight in method.merged(layer).items():
-                yield self._update(f"{layer_name}.{key}", weight, _factors(method, layer, key))
+                update = self._update(f"{layer_name}.{key}", weight, _factors(method, layer, key))
+                if update.layer or not torch.equal(update.trained, update.base):
+                    yield update
 
     def _update(
         self, name: str, trained: Tensor, factors: tuple[Tensor, Tensor] | None = None

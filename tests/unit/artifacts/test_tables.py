@@ -16,6 +16,7 @@ from rlvr.artifacts import (
     Grade,
     Row,
     Sample,
+    SpectrumRow,
     SummaryRow,
     read_rows,
     write_rows,
@@ -42,6 +43,8 @@ COMPARISON = {
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
+RUN = "tiny--lora--recommended--main--s0"
+SPECTRUM = {"run": RUN, "step": 40, "layer": "model.layers.0.self_attn.q_proj"}
 
 ROWS: dict[type[Row], list[Row]] = {
     Sample: [Sample(**SAMPLE, sample_index=index) for index in range(2)],
@@ -67,8 +70,12 @@ ROWS: dict[type[Row], list[Row]] = {
         )
         for same in (True, False)
     ],
+    SpectrumRow: [
+        SpectrumRow(**SPECTRUM, other=RUN, measure="overlap/right", components=NAN, value=NAN),
+        SpectrumRow(**SPECTRUM, other=None, measure="energy/right", components=0.5, value=0.75),
+    ],
 }
-PARQUET = (Sample, Grade)
+PARQUET = (Sample, Grade, SpectrumRow)
 
 
 def file_of(folder: Path, kind: type[Row]) -> Path:
