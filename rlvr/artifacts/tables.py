@@ -135,13 +135,17 @@ class SummaryRow(_Variant):
 class ComparisonRow(_Variant):
     """The paired difference of one method and one baseline on one benchmark.
 
-    Baselines are the untrained model (`base`), `full` and `lora`, with the same model and setting, and for a
-    method with several settings the method itself in its first setting of the study (`method` and `baseline`
-    are then equal).
+    `contrasts` of a study says which pairs it has. The two sides have the same model and differ in their
+    methods, their presets or their settings (column `contrast`); where they differ in presets or settings,
+    `method` and `baseline` are equal.
     """
 
+    contrast: Literal["methods", "presets", "settings"]
+    """What the two sides differ in."""
     baseline: str
-    """Method compared with: `base`, `full`, `lora`, or the method itself."""
+    """Method compared with; `base` is the untrained model."""
+    baseline_preset: str
+    """Preset of the baseline; `-` for the untrained model."""
     baseline_setting: str
     """Setting of the baseline; `-` for the untrained model."""
     benchmark: str
@@ -158,8 +162,9 @@ class ComparisonRow(_Variant):
     """Two-sided p, of the same question as the interval (column `compares`). `runs`: sign-flip permutation
     test over problems; `methods`, or several training seeds on one side: the t test of the interval."""
     p_holm: float
-    """`p_value` corrected (Holm 1979) for all methods and presets compared with the same baseline on this
-    benchmark in the same setting, or for all settings compared with the first setting of the same method."""
+    """`p_value` corrected (Holm 1979) within its family on this benchmark. `methods`: all methods and presets
+    of a setting that are compared with one method; `presets`: all methods of a setting compared with one
+    preset; `settings`: all settings of a method compared with one setting."""
     minimum_detectable: OptionalFloat
     """2.8 standard errors: the difference detected with 80 % power at the 5 % level."""
     n_problems: int
@@ -168,6 +173,11 @@ class ComparisonRow(_Variant):
     """Samples of both sides."""
     train_seeds: int
     """Training seeds; the smaller number of the two sides, not counting the untrained model."""
+    se_seeds: OptionalFloat
+    """Standard error of the difference over training seeds alone, the problems taken as they are; only where
+    every trained side has several."""
+    p_seeds: OptionalFloat
+    """Two-sided p of the same: Welch's t test of the accuracies of single training runs, not corrected."""
     compares: Literal["runs", "methods"]
     """What interval and p tell apart. `runs`: a trained side has one training seed, and another seed could
     give another result; `methods`: every trained side has several, and their variation is included."""

@@ -61,7 +61,8 @@ lists of methods; `methods/` holds the presets of each method.
   ```
 
   Tables and figures show settings side by side, and `comparisons.csv` has the paired difference of each
-  setting to the first one, on the same problems and samples, with its interval. `studies/grid.yaml` holds
+  setting to the first one, on the same problems and samples, with its interval. `contrasts` compares with
+  others: `contrasts: {methods: [base, dora], presets: [paper], settings: [rank4]}`. `studies/grid.yaml` holds
   LoRA at four ranks, three learning rates and three algorithms.
 - Take something out of the study that is extended: `null` removes a benchmark, a setting or a key, whose
   default then counts. Where `null` is itself a value (`soft_overlong`, `dynamic_sampling`, `importance_cap`),

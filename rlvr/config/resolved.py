@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
+from rlvr.config.schema import Batching, Contrasts, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import content_hash, read_json
 
@@ -205,6 +205,8 @@ class StudyManifest(Settings):
     """All runs, the untrained models first."""
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
     """All benchmarks."""
+    contrasts: Contrasts = Contrasts()
+    """Pairs to compare."""
 
     @property
     def variants(self) -> list[Variant]:

@@ -363,6 +363,20 @@ class Setting(Settings):
     """Keys of `training` to replace, such as `{algorithm: grpo}`."""
 
 
+class Contrasts(Settings):
+    """Which pairs a study compares: two sides that differ in one thing and are alike in all others."""
+
+    methods: list[Name] = ["base", "full", "lora"]
+    """Methods that all others are compared with, in the same setting and preset; `base` is the untrained
+    model. `[]`: none."""
+    presets: list[Name] | None = None
+    """Presets that the other presets of a method are compared with, such as `[paper]`; `null`: the first that
+    the study lists for the method, `[]`: none."""
+    settings: list[Name] | None = None
+    """Settings that the other settings of a method are compared with; `null`: its first, `[]`: none. A
+    setting with fewer `steps` is a checkpoint of a longer one: the same seed gives the same steps."""
+
+
 class Study(Settings):
     """`config/studies/<study>.yaml`: a grid of model x method x setting x seed, and its benchmarks."""
 
@@ -395,6 +409,8 @@ class Study(Settings):
     """The algorithm."""
     evaluation: Evaluation
     """The evaluation."""
+    contrasts: Contrasts = Contrasts()
+    """Pairs to compare."""
     compute: Compute = Compute()
     """Resources of a job."""
     spectra: bool = False

@@ -244,6 +244,7 @@ def study_manifest(plan: Plan) -> StudyManifest:
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,
         runs=untrained + trained,
+        contrasts=plan.study.contrasts,
         benchmarks=[
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
@@ -300,9 +301,25 @@ def _check_names(plan: Plan) -> None:
             if method not in methods:
                 where = place.at("settings", name, "methods", position, label="")
                 raise unknown_name(where, f"settings.{name}.methods", method, methods)
+    _check_contrasts(plan, methods)
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
+
+
+def _check_contrasts(plan: Plan, methods: set[str]) -> None:
+    """Refuse to compare with what the study lacks; the default compares with what there is."""
+    given = plan.study.contrasts
+    known = {
+        "methods": {BASE, *methods},
+        "presets": {planned.preset_name for planned in plan.methods},
+        "settings": set(plan.study.settings),
+    }
+    for key in sorted(given.model_fields_set):
+        for position, name in enumerate(getattr(given, key) or []):
+            if name not in known[key]:
+                where = plan.place.at("contrasts", key, position, label="")
+                raise unknown_name(where, f"contrasts.{key}", name, known[key])
 
 
 def data_places(plan: Plan) -> list[tuple[Place, str]]:

@@ -18,6 +18,7 @@ from rlvr.artifacts import (
     write_rows,
 )
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
+from rlvr.config.schema import Contrasts
 from rlvr.errors import UserError
 from rlvr.files import write_parquet
 from tests.helpers.records import run_record, train_config
@@ -34,6 +35,7 @@ class Results:
         self.runs: list[RunEntry] = []
         self.contaminated: Path | None = None
         self.shared_seed = False
+        self.contrasts = Contrasts()
 
     def add(
         self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
@@ -122,6 +124,7 @@ class Results:
             description="",
             train_dataset="sums-train",
             shared_seed=self.shared_seed,
+            contrasts=self.contrasts,
             runs=self.runs,
             benchmarks=[
                 BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name)

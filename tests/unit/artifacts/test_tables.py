@@ -39,6 +39,7 @@ SUMMARY = {
 }
 COMPARISON = {
     **{**VARIANT, **KNOWN, "baseline": "base", "baseline_setting": "-", "difference": 0.25, "p_value": 0.01},
+    **{"contrast": "methods", "baseline_preset": "-", "se_seeds": 0.1, "p_seeds": 0.03},
     **{"p_holm": 0.02, "minimum_detectable": 0.28, "n_problems": 10, "n_samples": 80, "train_seeds": 2},
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
