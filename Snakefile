@@ -74,3 +74,10 @@ rule figure3:
     input:
         figure3_of,
     localrule: True
+
+
+rule audit:
+    """What each difference between the paper and its released code changes."""
+    input:
+        audit_of,
+    localrule: True

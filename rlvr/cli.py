@@ -404,6 +404,20 @@ def aggregate(
     aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
 
 
+@verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
+def audit(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("CSV file to write: one row per difference and pair of runs.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show what each difference between the paper and its released code changes in a study."""
+    with importing():
+        from rlvr.analysis.audit import write_audit
+
+    write_audit(manifest, results, config, output)
+
+
 @verb(f"rlvr spectra results/demo/runs/{RUN} --checkpoints checkpoints/demo -o spectra.parquet")
 def spectra(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],

@@ -14,6 +14,7 @@ from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSIO
 from rlvr.artifacts.records import RunRecord
 from rlvr.artifacts.tables import (
     MEANS,
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminatedProblem,
@@ -47,6 +48,7 @@ TABLES: dict[Path, type[Row]] = {
     _STUDY.table("budget"): BudgetRow,
     _STUDY.table("contamination"): ContaminationRow,
     _STUDY.table("contaminated_problems"): ContaminatedProblem,
+    _STUDY.table("audit"): AuditRow,
     _STUDY.spectra: SpectrumRow,
 }
 """Parquet or CSV file -> its rows."""

@@ -239,6 +239,52 @@ class ContaminatedProblem(Row):
     """Whether the two gold answers agree."""
 
 
+class AuditRow(Row):
+    """A difference between the paper and its released code, and what a pair of runs measures of it.
+
+    A difference has one row per pair that measures it and model, or one row without a measurement.
+    """
+
+    id: str
+    """Number of the difference in `config/audit.yaml`."""
+    title: str
+    """What it is, in a few words."""
+    paper: str | None = None
+    """What the text states; empty where it states nothing."""
+    code: str
+    """What the code does."""
+    option: str
+    """What reproduces it."""
+    status: Literal["measured", "not run"]
+    """Whether the study has the pair of runs."""
+    study: str | None = None
+    """Study that has the pair; empty where no pair measures it."""
+    code_side: str | None = None
+    """Runs as the code did it: method, preset and, where it is not `main`, the setting."""
+    text_side: str | None = None
+    """Runs as the text describes it."""
+    note: str
+    """What of the difference the pair measures, where it is not all; or why no pair measures it."""
+    model: str | None = None
+    """Entry of `config/models.yaml`."""
+    benchmark: str | None = None
+    """Benchmark, or the mean over benchmarks."""
+    difference: OptionalFloat = float("nan")
+    """Accuracy as the code did it minus accuracy as the text describes it, paired by problem; a fraction."""
+    ci_low: OptionalFloat = float("nan")
+    """Lower end of its 95 % confidence interval."""
+    ci_high: OptionalFloat = float("nan")
+    """Upper end of its 95 % confidence interval."""
+    p_value: OptionalFloat = float("nan")
+    """Two-sided p of the comparison."""
+    p_holm: OptionalFloat = float("nan")
+    """The same, corrected within the family of the comparison."""
+    n_problems: OptionalFloat = float("nan")
+    """Problems compared."""
+    train_seeds: OptionalFloat = float("nan")
+    """Training seeds, the smaller number of the two sides."""
+
+
 class SpectrumRow(Row):
     """One measure of the update of one weight (`docs/spectra.md`)."""
 
@@ -266,5 +312,6 @@ TABLES: tuple[type[Row], ...] = (
     BudgetRow,
     ContaminationRow,
     ContaminatedProblem,
+    AuditRow,
     SpectrumRow,
 )

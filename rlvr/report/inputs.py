@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from rlvr.artifacts import (
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminationRow,
@@ -54,6 +55,7 @@ class Inputs:
         train_logs: by run.
         pretraining: by model; only built-in models have one.
         spectra: `SpectrumRow`; empty where the study has not measured them.
+        audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
     """
 
@@ -69,6 +71,7 @@ class Inputs:
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
     spectra: pd.DataFrame
+    audit: pd.DataFrame
     generation: list[GenerateConfig]
 
     def data(self, dataset: str) -> Path:
@@ -158,6 +161,9 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         _check_variants(folder.table(name), frame, study, study_manifest)
         return frame
 
+    def optional(path: Path, kind: type[Row]) -> pd.DataFrame:
+        return read_rows(path, kind) if path.exists() else pd.DataFrame(columns=kind.columns())
+
     return Inputs(
         study=study,
         study_manifest=study_manifest,
@@ -178,11 +184,8 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             if folder.run(run).train_log.exists()
         },
         pretraining=_read_pretraining(study.models, resources),
-        spectra=(
-            read_rows(folder.spectra, SpectrumRow)
-            if folder.spectra.exists()
-            else pd.DataFrame(columns=SpectrumRow.columns())
-        ),
+        spectra=optional(folder.spectra, SpectrumRow),
+        audit=optional(folder.table("audit"), AuditRow),
         generation=[
             read_config(path, GenerateConfig)
             for entry in study.benchmarks

@@ -1,7 +1,8 @@
 """Tables with uncertainty.
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv,
+    and audit.csv of the studies that config/audit.yaml names
 """
 
 
@@ -67,4 +68,31 @@ rule find_contamination:
             --similarity {params.similarity} \
             -o {output.counts:q} \
             --problems {output.problems:q} >{log:q} 2>&1
+        """
+
+
+rule audit_study:
+    """Show what each difference between the paper and its released code changes."""
+    input:
+        "config/audit.yaml",
+        STUDY.table("comparisons"),
+        manifest=STUDY.manifest,
+    output:
+        STUDY.table("audit"),
+    log:
+        "logs/{study}/audit.log",
+    benchmark:
+        "logs/benchmarks/{study}/audit.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **LIGHT,
+    message:
+        "Auditing study {wildcards.study}"
+    shell:
+        """
+        rlvr audit {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
         """

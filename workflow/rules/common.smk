@@ -14,6 +14,8 @@ from snakemake.exceptions import WorkflowError
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
+from rlvr.config.audit import Audit
+from rlvr.config.loading import load_yaml
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
@@ -165,6 +167,28 @@ def tables(studies):
 def spectra(studies):
     """Return the spectra of the studies that ask for them."""
     return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
+
+
+@cache
+def audited_studies():
+    """Return the studies that measure differences between the paper and its released code."""
+    audit = checked(load_yaml, Path("config/audit.yaml"), Audit)
+    return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
+
+
+def audits(studies):
+    return [folder_of(study).table("audit") for study in studies if study in audited_studies()]
+
+
+def audit_of(wildcards):
+    """Return the audits of the selected studies with the reports that show them."""
+    found = [study for study in STUDIES if audits([study])]
+    if not found:
+        raise WorkflowError(
+            f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
+            f"{', '.join(sorted(audited_studies()))}"
+        )
+    return audits(found) + reports(found)
 
 
 def figure3_of(wildcards):
