@@ -46,7 +46,7 @@ def audit_rows(audit: Audit, study: StudyManifest, comparisons: pd.DataFrame) ->
                 if (answer := answer_of(contrast, model, comparisons)) is not None
             ]
             sides = {"code_side": contrast.code.label, "text_side": contrast.text.label}
-            common = {"study": contrast.study, "note": contrast.measures, **sides}
+            common = {"study": contrast.study, "note": contrast.measures or None, **sides}
             for answer in found or [{}]:
                 yield _row(difference, **common, **answer)
 

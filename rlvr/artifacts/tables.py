@@ -263,7 +263,7 @@ class AuditRow(Row):
     """Runs as the code did it: method, preset and, where it is not `main`, the setting."""
     text_side: str | None = None
     """Runs as the text describes it."""
-    note: str
+    note: str | None = None
     """What of the difference the pair measures, where it is not all; or why no pair measures it."""
     model: str | None = None
     """Entry of `config/models.yaml`."""
