@@ -86,7 +86,8 @@ TRAIN_LOG = {
     ),
     "sync/update_norm": "Frobenius norm of the update over all weights.",
     "sync/canary_kl": (
-        "Lower bound of KL(engine || trainer) on fixed completions after the sync, in nats per token."
+        "Lower bound of KL(engine || trainer) on fixed completions after the sync, in nats per token; NaN "
+        "where the policy itself samples, which is compared at the start only."
     ),
     "time/rollout_seconds": "Time to sample, in seconds.",
     "time/reward_seconds": "Time to grade the completions, in seconds.",

@@ -184,9 +184,9 @@ class Training(Settings):
     only weights that are sent can have that, and with `engine: vllm`; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
-    tokens_per_microbatch: PositiveInt = 1024
+    tokens_per_microbatch: PositiveInt = 512
     """Tokens of a forward and backward pass, a prompt once for all its completions. It changes no result but
-    memory: on SmolLM2 (135M, LoRA, float32), 3 MB for each. A longer sequence is a pass of its own."""
+    memory: on SmolLM2 (135M, LoRA, float32), 2 MB for each. A longer sequence is a pass of its own."""
     rollout_batch_size: PositiveInt = 256
     """Sequences generated at once; on a CPU it changes no sample, on a GPU only by rounding."""
     batching: Batching = "static"

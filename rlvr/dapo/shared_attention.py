@@ -3,8 +3,9 @@
 The attention modules of Transformers call a function by its name, ``sdpa``, and pass on what the model's
 forward pass was called with. The function registered here under that name takes one more argument, the
 blocks of a :class:`rlvr.dapo.packing.Row`, and only rearranges: it gathers the queries and keys of each
-block, gives them to the original function, and puts the results back in the row. What the family asks for
-(scale, sliding window) reaches the original as always. A model that does not pass the argument on computes
+block, gives them to the original function (grouped heads share their keys there, see
+:mod:`rlvr.rollout.engines.attention`), and puts the results back in the row. What the family asks for
+(scale, sliding window) reaches it as always. A model that does not pass the argument on computes
 something else, which :mod:`rlvr.dapo.packing_check` finds.
 """
 
@@ -16,6 +17,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from rlvr.dapo.packing import Row
+from rlvr.rollout.engines.attention import grouped_attention_forward
 
 
 def shared_attention(
@@ -45,7 +47,7 @@ def shared_attention(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **usual)
     outputs = []
     for block in packed_row.blocks:
-        output, _ = sdpa_attention_forward(
+        output, _ = grouped_attention_forward(
             module,
             _gather(query, block.queries_BT),
             _gather(key, block.keys_BK),

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rlvr.dapo.head import Head
 
-CHUNK_LOGITS = {"cpu": 2**24, "cuda": 2**27}
+CHUNK_LOGITS = {"cpu": 2**23, "cuda": 2**27}
 """Logits in memory at once, by device; two tables of so many float32 numbers are needed."""
 
 
@@ -35,7 +35,7 @@ def token_logprobs(
             return cast(tuple[Tensor, Tensor], _FrozenHead.apply(states, targets, temperature, head))
         return _values(head(states), targets, temperature)
 
-    size = max(1, CHUNK_LOGITS.get(states_MD.device.type, 2**24) // head.vocabulary)
+    size = max(1, CHUNK_LOGITS.get(states_MD.device.type, 2**23) // head.vocabulary)
     parts = [
         checkpoint(values, *chunk, use_reentrant=False) if trained else values(*chunk)
         for chunk in zip(states_MD.split(size), targets_M.split(size), strict=True)

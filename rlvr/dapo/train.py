@@ -34,6 +34,7 @@ Shape suffixes: P prompt groups, G completions per group, S sequences (P x G), N
 """
 
 import logging
+import math
 from pathlib import Path
 
 import torch
@@ -187,10 +188,15 @@ def sample_groups(sampler: GroupSampler, step: int, timer: Timer) -> StepGroups:
 def sync_weights(run: Run, step: int) -> dict[str, float]:
     """Send the weights after ``step`` steps to the engine and return metrics of what it serves.
 
+    Where the policy itself samples, the canary is scored at the start only: nothing is sent later that it
+    could find, and the rollouts of every step are compared as well.
+
     Raises:
         UserError: the engine does not serve the policy that is trained.
     """
     metrics = run.sync(step)
+    if not run.sync.sends and step > len(run.log):
+        return {**metrics, "sync/canary_kl": math.nan}
     kl = canary_kl(run.learner, run.engine, run.canary)
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}

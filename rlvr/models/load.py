@@ -10,6 +10,7 @@ from transformers.utils import logging
 
 from rlvr.config.schema import DType
 from rlvr.errors import UserError
+from rlvr.models.allocator import keep_freed_memory
 
 logging.disable_progress_bar()  # progress bars are noise in a log
 
@@ -22,9 +23,12 @@ def best_device() -> torch.device:
 def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
     """Load the model of a prepared folder on the best device; code in the folder is never run.
 
+    From then on the process keeps the main memory that it frees (:mod:`rlvr.models.allocator`).
+
     Raises:
         UserError: the folder has no model, or its weights are not exactly those of the model.
     """
+    keep_freed_memory()
     model = _load(directory, dtype=getattr(torch, dtype))
     cast(nn.Module, model).to(best_device())  # in place; transformers' wrapper of `to` hides its type
     return model

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ from rlvr.seeds import derive_seed
 
 class Sync(ABC):
     """Makes the policy that samples the one that is trained, and measures what is lost."""
+
+    sends: ClassVar[bool] = True
+    """Whether the engine has weights of its own."""
 
     def __init__(self, method: Method, policy: nn.Module) -> None:
         """Store the untrained weights; call before anything is trained or resumed."""
@@ -65,12 +68,19 @@ class Sync(ABC):
 class LiveSync(Sync):
     """Sends nothing, because the policy itself samples; measures the update."""
 
+    sends = False
+
     def release(self) -> None:
         """Do nothing: there is no second model."""
 
+    @torch.no_grad()
     def _squares(self, step: int) -> Iterator[tuple[float, float]]:
-        for name, weight in merged_weights(self.method, self.policy):
-            yield 0.0, float((weight - self.untrained[name].to(weight)).square().sum())
+        for name, layer in self.method.adapted_layers(self.policy):
+            if factors := self.method.to_lora(layer):
+                yield 0.0, product_square(*factors)
+            else:
+                for key, weight in self.method.merged(layer).items():
+                    yield 0.0, float((weight - self.untrained[f"{name}.{key}"].to(weight)).square().sum())
 
 
 class WeightSync(Sync):
@@ -148,6 +158,16 @@ class WeightSync(Sync):
         generator = torch.Generator(weight.device)
         generator.manual_seed(derive_seed(self.seed, "rounding", step, *name))
         return stochastically_rounded(weight, self.engine.weight_dtype, generator)
+
+
+def product_square(down: Tensor, up: Tensor) -> float:
+    """Return ||B A||^2 (Frobenius) of A [r, in] and B [out, r], without the product.
+
+    It is the sum over all entries of (A A^T) * (B^T B). In float64, because the update of a method with a
+    frozen start (PiSSA) is a small difference of large products.
+    """
+    down, up = down.double(), up.double()
+    return max(float(((down @ down.T) * (up.T @ up)).sum()), 0.0)
 
 
 def _squares_of(served: Tensor, trained: Tensor, untrained: Tensor) -> tuple[float, float]:

@@ -56,6 +56,16 @@ class Lora(PeftMethod):
             target_modules=list(self.parameters.target_modules),
         )
 
+    def seeded_config(self, seed: int) -> "LoraConfig":
+        """Return the configuration with the layer that adds the update as it multiplies."""
+        from torch import nn
+
+        from rlvr.methods.layers.fused_lora import FusedLoraLinear
+
+        config = cast("LoraConfig", super().seeded_config(seed))
+        config._register_custom_module({nn.Linear: FusedLoraLinear})
+        return config
+
     def expected_parameters(self, shape: ModelShape) -> int:
         """Return r (in + out), summed over the adapted layers."""
         return total_sides(shape, self.parameters.target_modules) * self.parameters.rank

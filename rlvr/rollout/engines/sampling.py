@@ -46,7 +46,8 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> Sampl
     Returns:
         The tokens and their log-probabilities at the temperature (1 if it is 0), before top-p.
     """
-    scaled = logits.float() / sampling.logit_divisor
+    divisor = sampling.logit_divisor
+    scaled = logits.float() if divisor == 1 else logits.float() / divisor
     probabilities = scaled.softmax(dim=-1)
     if sampling.greedy:
         tokens = scaled.argmax(dim=-1)
@@ -63,8 +64,9 @@ def _in_vocabulary(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     A float32 sum over the vocabulary would lose the tokens that are less probable than its rounding error, in
     a large vocabulary a measurable share of all; a float64 sum over it costs more than the softmax.
     """
-    vocabulary = probabilities.shape[-1]
-    blocks = functional.pad(probabilities, (0, -vocabulary % BLOCK)).unflatten(1, (-1, BLOCK))
+    missing = -probabilities.shape[-1] % BLOCK
+    whole = functional.pad(probabilities, (0, missing)) if missing else probabilities  # padding by 0 copies
+    blocks = whole.unflatten(1, (-1, BLOCK))
     block, within = _inverted(blocks.sum(dim=-1), uniforms)
     token, _ = _inverted(blocks[torch.arange(len(block), device=block.device), block], within)
     return block * BLOCK + token

@@ -272,7 +272,7 @@ def test_a_model_that_changes_its_logits_trains(family, tmp_path, data):
     causal_model(family).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)
     write_json(folder / "provenance.json", {"sha256": "test"})
-    log = trained(tmp_path, "lora", folder, data, steps=3)
+    log = trained(tmp_path, "lora", folder, data, steps=3, sync="merged")
     assert log["rollout/mismatch_kl"].max() < 1e-8
     assert log["sync/canary_kl"].max() < 1e-8
     assert (log["sync/update_norm"] > 0).all()
@@ -441,4 +441,5 @@ def test_a_policy_that_samples_itself_is_served_exactly(method, dtype, tmp_path,
     log = trained(tmp_path, method, folder, data, steps=3, dtype=dtype, sync="live")
     assert (log["sync/noise_to_signal"].dropna() == 0).all()
     assert (log["sync/update_norm"] > 0).all()
+    assert log["sync/canary_kl"].isna().all()
     assert log["rollout/mismatch_kl"].max() < (1e-8 if dtype == "float32" else 1e-2)

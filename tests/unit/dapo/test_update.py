@@ -124,6 +124,39 @@ def test_log_probabilities_are_the_models_own(tiny_folder):
     assert (entropy > 0).all()
 
 
+def carried_and_fresh(folder) -> list[Group]:
+    """Four groups, each of two optimizer steps on two of them; the first of each was sampled earlier."""
+    earlier = shifted(learner_on(folder), some_truncated())
+    return [earlier[0], groups()[0], earlier[1], groups()[1]]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_several_packed_updates_on_carried_groups_are_the_padded_ones(tiny_folder, method, algorithm):
+    """By plain gradient descent: AdamW would divide rounding errors by their own size."""
+    results = []
+    for packed in (True, False):
+        learner = learner_on(tiny_folder, method, packed=packed, updates_per_step=2, algorithm=algorithm)
+        start = {name: p.detach().clone() for name, p in learner.policy.named_parameters()}
+        trained = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
+        learner.optimizer = torch.optim.SGD(trained, lr=0.5)
+        learner.scheduler = torch.optim.lr_scheduler.LambdaLR(learner.optimizer, lambda step: 1.0)
+        batch = carried_and_fresh(tiny_folder)
+        metrics = updated(learner, batch)
+        moved = {name: p.detach() - start[name] for name, p in learner.policy.named_parameters()}
+        results.append((metrics, moved, [group.old_logprobs for group in batch]))
+    (packed_metrics, packed_moves, packed_old), (metrics, moves, old) = results
+    assert packed_metrics == pytest.approx(metrics, rel=1e-4, abs=1e-5)
+    clipped = metrics["loss/clip_low_fraction"] + metrics["loss/clip_high_fraction"]
+    assert clipped > 0 or algorithm == "cispo", "the carried groups are those of another policy"
+    for one, other in zip(packed_old, old, strict=True):
+        for row, same in zip(one, other, strict=True):
+            assert row == pytest.approx(same, abs=1e-5)
+    assert max(float(move.abs().max()) for move in moves.values()) > 1e-3
+    for name, move in moves.items():
+        torch.testing.assert_close(packed_moves[name], move, atol=1e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("method", ["full", "lora", "dora"])
 def test_an_update_makes_correct_completions_more_probable(tiny_folder, method):
     learner = learner_on(tiny_folder, method)

@@ -1,11 +1,14 @@
 """Live sampling: the policy that is trained samples, exactly, and is left as it was."""
 
+import math
+
 import pytest
 import torch
 
 from rlvr.config.schema import Sampling
 from rlvr.dapo.head import plain_model
 from rlvr.methods import methods
+from rlvr.methods.weights import merged_weights
 from rlvr.models.autocast import autocast
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines import build_once
@@ -59,7 +62,12 @@ def test_the_trained_policy_samples(name, dtype, family):
     assert largest_difference(engine, policy, dtype) <= TOLERANCE[dtype], "the engine serves an older policy"
     metrics = sync(1)
     assert metrics["sync/noise_to_signal"] == 0
+    squares = [
+        float((weight - sync.untrained[name].to(weight)).double().square().sum())
+        for name, weight in merged_weights(method, policy)
+    ]
     assert metrics["sync/update_norm"] > 0
+    assert metrics["sync/update_norm"] == pytest.approx(math.sqrt(sum(squares)), rel=1e-3)
 
 
 def test_the_policy_is_left_as_it_was():

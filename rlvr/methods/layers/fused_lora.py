@@ -1,0 +1,36 @@
+"""PEFT's LoRA layer with the update added by the matrix product that makes it."""
+
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear
+from torch import Tensor, nn
+
+
+class FusedLoraLinear(Linear):
+    """W0 x + s B A x as one product with W0, one with A, and one with B that scales and adds.
+
+    PEFT makes B A x, a scaled copy and a sum of it, each as large as the output, and the gradient of each.
+    Merging, saving and loading are PEFT's.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Map x [..., in] to [..., out]; what is not a plain LoRA is left to PEFT."""
+        adapters = [name for name in self.active_adapters if name in self.lora_A]
+        if args or kwargs or self.disable_adapters or self.merged or not all(map(self._is_plain, adapters)):
+            return super().forward(x, *args, **kwargs)
+        if not torch.is_autocast_enabled(x.device.type) and any(
+            self.lora_A[name].weight.dtype != x.dtype for name in adapters
+        ):
+            return super().forward(x)
+        rows = x.reshape(-1, x.shape[-1])
+        result = self.base_layer(rows)
+        for name in adapters:
+            inner = self.lora_A[name](self.lora_dropout[name](rows))
+            up = self.lora_B[name].weight.to(result.dtype)
+            result = result.addmm_(inner, up.T, alpha=self.scaling[name])
+        return result.unflatten(0, x.shape[:-1])
+
+    def _is_plain(self, adapter: str) -> bool:
+        up = self.lora_B[adapter]
+        return adapter not in self.lora_variant and isinstance(up, nn.Linear) and up.bias is None
