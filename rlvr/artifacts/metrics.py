@@ -84,6 +84,14 @@ TRAIN_LOG = {
     "sync/noise_to_signal": (
         "||served update - update|| / ||update||: 0 if nothing is lost, 1 if the untrained model is served."
     ),
+    "sync/gain": (
+        "Projection of the served update on the update: 1 if all of it is served, or with noise that has no "
+        "bias; 0 if the untrained model is served."
+    ),
+    "sync/moved_fraction": (
+        "Share of the served weights that differ from the untrained model's in the same precision; NaN where "
+        "the policy itself samples."
+    ),
     "sync/update_norm": "Frobenius norm of the update over all weights.",
     "sync/canary_kl": (
         "Lower bound of KL(engine || trainer) on fixed completions after the sync, in nats per token; NaN "
@@ -98,7 +106,7 @@ TRAIN_LOG = {
 }
 """Column of `train_log.parquet` -> meaning; a method adds columns of its own as `method/NAME`."""
 
-TRAIN_LOG_VERSION = 3
+TRAIN_LOG_VERSION = 4
 """Raised when columns of the training log change; the file carries it."""
 
 

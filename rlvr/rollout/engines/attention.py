@@ -31,9 +31,7 @@ def grouped_attention_forward(
     grouped = groups > 1 and heads == groups * key.shape[1]
     unmasked = attention_mask is None and queries > 1
     if not grouped or unmasked or per_head or keywords.get("position_bias") is not None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, **keywords
-        )
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **keywords)
     mask = None
     if attention_mask is not None:
         mask = attention_mask.expand(-1, -1, queries, -1).repeat(1, 1, groups, 1)
