@@ -30,6 +30,7 @@ rule all:
         adapters(STUDIES),
         graded_samples(STUDIES),
         tables(STUDIES),
+        claims(STUDIES),
         reports(STUDIES),
     localrule: True
 
@@ -62,17 +63,17 @@ rule tables:
     localrule: True
 
 
+rule claims:
+    """The claims of the paper, answered by the selected studies, or by all that they name."""
+    input:
+        claims_and_reports,
+    localrule: True
+
+
 rule report:
     """The reports."""
     input:
         reports(STUDIES),
-    localrule: True
-
-
-rule figure3:
-    """Figure 3 of the paper: the updates against the singular components of their bases."""
-    input:
-        figure3_of,
     localrule: True
 
 
@@ -81,3 +82,14 @@ rule audit:
     input:
         audit_of,
     localrule: True
+
+
+# The tables and figures of the paper: the studies that make them (`shows`), among those selected or at their own scale.
+for item in get_args(PaperItem):
+
+    rule:
+        name:
+            item
+        input:
+            of_paper(item),
+        localrule: True

@@ -438,6 +438,20 @@ def spectra(
     write_spectra(runs, output, resources, cache, checkpoints)
 
 
+@verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")
+def claims(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("JSON file to write: one answer per claim.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Answer the claims of the paper from the comparisons of a study."""
+    with importing():
+        from rlvr.analysis.claims.answer import answer_claims
+
+    answer_claims(manifest, results, config, output)
+
+
 @verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")
 def report(
     manifest: Manifest,

@@ -8,13 +8,25 @@ from rlvr.artifacts.folder import RunFolder, StudyFolder
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
+    read_records,
     read_rows,
     read_train_log,
     write_record,
+    write_records,
     write_rows,
     write_train_log,
 )
-from rlvr.artifacts.records import Environment, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
+from rlvr.artifacts.records import (
+    ClaimRecord,
+    Environment,
+    Hardware,
+    MetaInfo,
+    PaperNumbers,
+    Registration,
+    RunInfo,
+    RunRecord,
+    TrainInfo,
+)
 from rlvr.artifacts.tables import (
     MEANS,
     OVERALL,
@@ -46,6 +58,7 @@ __all__ = [
     "UNCONTAMINATED",
     "AuditRow",
     "BudgetRow",
+    "ClaimRecord",
     "ComparisonRow",
     "ContaminatedProblem",
     "ContaminationRow",
@@ -54,6 +67,8 @@ __all__ = [
     "Grade",
     "Hardware",
     "MetaInfo",
+    "PaperNumbers",
+    "Registration",
     "Row",
     "RunFolder",
     "RunInfo",
@@ -65,9 +80,11 @@ __all__ = [
     "SummaryRow",
     "TrainInfo",
     "read_record",
+    "read_records",
     "read_rows",
     "read_train_log",
     "write_record",
+    "write_records",
     "write_rows",
     "write_train_log",
 ]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from rlvr.artifacts.folder import StudyFolder
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
-from rlvr.artifacts.records import RunRecord
+from rlvr.artifacts.records import ClaimRecord, Registration, RunRecord
 from rlvr.artifacts.tables import (
     MEANS,
     AuditRow,
@@ -37,6 +37,8 @@ RECORDS: dict[Path, type[BaseModel]] = {
     _STUDY.config("generate/BENCHMARK"): GenerateConfig,
     _STUDY.config("grade/BENCHMARK"): GradeConfig,
     _STUDY.run("RUN").record: RunRecord,
+    _STUDY.claims: ClaimRecord,
+    _STUDY.registration: Registration,
 }
 """JSON file -> its object."""
 
@@ -130,7 +132,7 @@ def reference_text() -> str:
         _TRAIN_LOG,
         _glossary("column", TRAIN_LOG),
         "## Records\n",
-        "JSON files with one object each.\n",
+        "JSON files with one object each; `claims.json` holds a list of them.\n",
         *_records(),
     ]
     return "\n".join(parts)

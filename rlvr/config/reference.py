@@ -19,6 +19,7 @@ from rlvr.config.catalogue import (
     ModelCatalogue,
     PromptCatalogue,
 )
+from rlvr.config.claims import ClaimsFile, RelatedFile
 from rlvr.config.presets import MethodFile
 from rlvr.config.schema import Selection, Study, Training
 from rlvr.files import write_text
@@ -32,6 +33,8 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
     "method_sets": (MethodSets, "config/method_sets.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
+    "claims": (ClaimsFile, "config/claims/paper.yaml"),
+    "related": (RelatedFile, "config/claims/related.yaml"),
 }
 """Schema name -> (model, the files it describes)."""
 
@@ -77,6 +80,12 @@ lists of methods; `methods/` holds the presets of each method.
       differences: null
   ```
 
+- Put a study at another scale: `extends: ablations` and `scale: mini` lay `scales/mini.yaml` (another model,
+  data, length and cost) over the study, below what the new file itself gives. What is compared stays the
+  same; a setting's `learning_rate_factor` makes a rate relative for that. The studies of the paper are
+  `paper-1.5b`, `ablations`, `paper-7b` and `spectra`; `shows` says which tables and figures each makes, and
+  `snakemake table5 --config 'studies=[ablations-mini]'` makes one of them.
+- `claims/` holds the statements of the paper and how each is tested (`docs/claims.md`).
 - Evaluate greedily: `evaluation: {sampling: {temperature: 0}}` with `samples_per_problem: 1`.
 - Train a named set of methods: `methods: {set: paper, preset: paper}`.
 - Work without network: put a data set at the path under `local` of its entry in `datasets.yaml`

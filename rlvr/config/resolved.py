@@ -195,6 +195,10 @@ class StudyManifest(Settings):
     """Title in tables and figures."""
     description: str
     """Purpose of the study."""
+    scaled_from: str | None = None
+    """Study that this one is at another scale; null: it is at its own."""
+    scale: str | None = None
+    """The scale, a file of `config/scales/`."""
     train_dataset: str
     """Entry of `config/datasets.yaml`."""
     grader: Grader = "rlvr"

@@ -131,6 +131,8 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.place.at('training', 'sync')}: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
+    own_rate = training.learning_rate * setting.learning_rate_factor
+    training = training.model_copy(update={"learning_rate": own_rate})
     rate = _rate(plan, planned, name, training)
     return TrainConfig(
         study=plan.name,
@@ -240,6 +242,8 @@ def study_manifest(plan: Plan) -> StudyManifest:
         study=plan.name,
         title=plan.study.title,
         description=plan.study.description,
+        scaled_from=plan.study.scaled_from,
+        scale=plan.study.scale,
         train_dataset=plan.study.train_dataset,
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,

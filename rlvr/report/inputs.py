@@ -11,6 +11,7 @@ import pandas as pd
 from rlvr.artifacts import (
     AuditRow,
     BudgetRow,
+    ClaimRecord,
     ComparisonRow,
     ContaminationRow,
     Row,
@@ -19,6 +20,7 @@ from rlvr.artifacts import (
     StudyFolder,
     SummaryRow,
     read_record,
+    read_records,
     read_rows,
     read_train_log,
 )
@@ -57,6 +59,7 @@ class Inputs:
         spectra: `SpectrumRow`; empty where the study has not measured them.
         audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
+        claims: the answers to the claims of the paper; empty where they have not been given.
     """
 
     study: StudyManifest
@@ -73,6 +76,7 @@ class Inputs:
     spectra: pd.DataFrame
     audit: pd.DataFrame
     generation: list[GenerateConfig]
+    claims: list[ClaimRecord]
 
     def data(self, dataset: str) -> Path:
         """Return the prepared problems of a data set."""
@@ -191,6 +195,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             for entry in study.benchmarks
             if (path := folder.config(f"generate/{entry.benchmark}")).exists()
         ],
+        claims=read_records(folder.claims, ClaimRecord) if folder.claims.exists() else [],
     )
 
 

@@ -36,6 +36,7 @@ class Results:
         self.contaminated: Path | None = None
         self.shared_seed = False
         self.contrasts = Contrasts()
+        self.name, self.scaled_from = "demo", None
 
     def add(
         self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
@@ -119,7 +120,9 @@ class Results:
     def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         """Write the manifest and all tables; return the rows of summary and comparisons."""
         manifest = StudyManifest(
-            study="demo",
+            study=self.name,
+            scaled_from=self.scaled_from,
+            scale="mini" if self.scaled_from else None,
             title="",
             description="",
             train_dataset="sums-train",

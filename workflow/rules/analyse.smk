@@ -1,8 +1,9 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv,
-    and audit.csv of the studies that config/audit.yaml names
+REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
+    config/claims
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv;
+    results/{study}/claims.json; results/{study}/tables/audit.csv of the studies that config/audit.yaml names
 """
 
 
@@ -36,6 +37,33 @@ rule aggregate_study:
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
             --budget {output.budget:q} >{log:q} 2>&1
+        """
+
+
+rule answer_claims:
+    """Answer every claim of the paper, again when a claim or its test has changed."""
+    input:
+        manifest=STUDY.manifest,
+        comparisons=STUDY.table("comparisons"),
+        claims=[f"config/claims/{name}" for name in ("paper.yaml", "numbers.csv", "related.yaml")],
+    output:
+        STUDY.claims,
+    log:
+        "logs/{study}/claims.log",
+    benchmark:
+        "logs/benchmarks/{study}/claims.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **LIGHT,
+    message:
+        "Answering the claims of the paper by study {wildcards.study}"
+    shell:
+        """
+        rlvr claims {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
         """
 
 

@@ -8,15 +8,19 @@ OUTPUTS: none
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
+from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.audit import Audit
 from rlvr.config.loading import load_yaml
+from rlvr.config.claims import load_claims
 from rlvr.config.resolved import BASE, RunEntry
+from rlvr.config.schema import PaperItem
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
 from rlvr.files import content_hash
@@ -79,12 +83,13 @@ def benchmarks_of(study):
     return plan_of(study).study.evaluation.benchmarks
 
 
-def benchmarks_of_studies():
-    """Return the benchmarks of every study; one that cannot be read is reported when it is asked for."""
+@cache
+def studies_by_name():
+    """Return every study; one that cannot be read is reported when it is asked for."""
     found = {}
     for path in sorted(Path("config/studies").glob("*.yaml")):
         try:
-            found[path.stem] = load_study(path)[0].evaluation.benchmarks
+            found[path.stem] = load_study(path)[0]
         except UserError:
             continue
     return found
@@ -191,15 +196,29 @@ def audit_of(wildcards):
     return audits(found) + reports(found)
 
 
-def figure3_of(wildcards):
-    """Return the spectra of the selected studies with the reports that show them."""
-    asking = [study for study in STUDIES if spectra([study])]
-    if not asking:
-        raise WorkflowError(
-            f"figure3: none of the studies {', '.join(STUDIES)} measures spectra; set `spectra: true` in one, or "
-            "select one that has it: --config 'studies=[spectra-mini]'"
-        )
-    return spectra(asking) + reports(asking)
+def claims(studies):
+    return [folder_of(study).claims for study in studies]
+
+
+def of_paper(item):
+    """Return an input function: what the selected studies make of a table or figure, or all at the paper's scale."""
+
+    def of(wildcards):
+        chosen = [study for study in STUDIES if item in plan_of(study).study.shows]
+        made = chosen or [
+            name for name, study in studies_by_name().items() if item in study.shows and not study.scale
+        ]
+        return tables(made) + claims(made) + reports(made)
+
+    return of
+
+
+def claims_and_reports(wildcards):
+    """Return those of the selected studies that claims name, at any scale, or of all that they name."""
+    named = {claim.study for claim in checked(load_claims).claims}
+    chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
+    answering = chosen or sorted(named)
+    return claims(answering) + reports(answering)
 
 
 def reports(studies):
@@ -267,6 +286,12 @@ for study in STUDIES:
         checked(checks.check_plan, plan_of(study))
         for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
+
+
+# What decides a verdict is written down before the first training, so that a later change of it shows.
+onstart:
+    for study in {job.wildcards_dict.get("study") for job in workflow.dag.jobs} - {None}:
+        checked(register_claims, folder_of(study).root)
 
 
 wildcard_constraints:

@@ -1,6 +1,6 @@
 """The report of a study.
 
-REQUIRED INPUTS: tables, samples, grades, run.json and training logs of a study
+REQUIRED INPUTS: tables, claims, samples, grades, run.json and training logs of a study
 OUTPUTS: reports/{study}.html
 """
 
@@ -16,6 +16,7 @@ rule render_report:
         lambda wildcards: tables([wildcards.study]),
         lambda wildcards: audits([wildcards.study]),
         lambda wildcards: spectra([wildcards.study]),
+        STUDY.claims,
         manifest=STUDY.manifest,
     output:
         report(
