@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm lint bench schemas lock lock-vllm clean
+.PHONY: help install demo test test-vllm test-slurm lint bench schemas lock lock-vllm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,13 @@ test-vllm: .venv-vllm/.installed ## run the tests of the vLLM engine in an envir
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --no-deps -r requirements-vllm.lock
 	.venv-vllm/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-slurm: .venv/.installed-dev .slurm/.installed ## run the workflow through every fault on a real Slurm of one node (Debian, root)
+	PATH="$(CURDIR)/.slurm/usr/sbin:$(CURDIR)/.slurm/usr/bin:$$PATH" .venv/bin/pytest tests/slurm $(ARGS)
+
+.slurm/.installed: tests/slurm/install.sh
+	tests/slurm/install.sh .slurm
 	@touch $@
 
 lint: .venv/.installed-dev ## check style, types, workflow and the direction of imports
@@ -101,4 +108,4 @@ lock-vllm: ## resolve pyproject.toml with vLLM for CPUs; write requirements-vllm
 	rm -rf .venv-lock build
 
 clean: ## remove .venv and what tools left behind; results, resources, checkpoints and reports stay
-	rm -rf .venv .venv-vllm .venv-lock build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-vllm .venv-lock .slurm build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

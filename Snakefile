@@ -11,7 +11,7 @@ min_version("9.27")
 include: "workflow/rules/selection.smk"
 
 
-configfile: "config/config.yaml"
+configfile: str(CONFIG / "config.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -32,6 +32,7 @@ rule all:
         tables(STUDIES),
         claims(STUDIES),
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True
 
 
@@ -46,6 +47,7 @@ rule train:
     """Trained and exported runs."""
     input:
         adapters(STUDIES),
+        complete(STUDIES, "train"),
     localrule: True
 
 
@@ -53,6 +55,7 @@ rule evaluate:
     """Samples of every run on every benchmark, and their grades."""
     input:
         graded_samples(STUDIES),
+        complete(STUDIES, "evaluate"),
     localrule: True
 
 
@@ -60,6 +63,7 @@ rule tables:
     """Tables with uncertainty."""
     input:
         tables(STUDIES),
+        complete(STUDIES, "tables"),
     localrule: True
 
 
@@ -74,6 +78,7 @@ rule report:
     """The reports."""
     input:
         reports(STUDIES),
+        complete(STUDIES, "report"),
     localrule: True
 
 

@@ -8,6 +8,7 @@ runs, so that `rlvr --help` is fast.
 import gc
 import io
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import typer
 from typer.main import get_command
 
 from rlvr.config.choices import DType, Grader
+from rlvr.devices import leased_devices
 from rlvr.errors import TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
@@ -35,7 +37,7 @@ app = typer.Typer(
 
 EXIT_TRY_AGAIN = 75
 """`EX_TEMPFAIL` of sysexits.h."""
-RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan"}
+RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "status"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 
@@ -49,11 +51,12 @@ def main(argv: list[str] | None = None) -> int:
         arguments
         and arguments[0] not in RESULT_VERBS
         and "--help" not in arguments
+        and "RLVR_LAUNCHED" not in os.environ
         and not sys.stderr.isatty()
     ):
         logger.info("$ rlvr %s", shlex.join(arguments))
     try:
-        get_command(app).main(arguments, prog_name="rlvr")
+        get_command(app).main(arguments, prog_name="rlvr", obj=arguments)
     except SystemExit as end:
         return int(end.code or 0)
     except TryAgain as stop:
@@ -130,9 +133,21 @@ Manifest = Annotated[Path, typer.Argument(help="The study's manifest, from `rlvr
 ModelFolder = Annotated[Path, typer.Option("--model", help="Prepared model folder.")]
 Benchmark = Annotated[Path, typer.Option("--data", help="Prepared benchmark.")]
 
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus",
+        min=0,
+        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one, if any.",
+    ),
+]
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0, help="Stop after so many minutes, as at SIGTERM, and exit with 75."),
+    typer.Option(
+        "--max-minutes",
+        min=0,
+        help="Time limit of the job: stop before it is over, as at SIGTERM, and exit with 75.",
+    ),
 ]
 
 CONFIGS = "results/demo/configs"
@@ -157,6 +172,35 @@ def plan(
     print_plan(plan)
     for notice in notices(plan):
         logger.warning(notice)
+
+
+@verb("rlvr status demo")
+def status(
+    study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigFolder = Path("config"),
+    results: Annotated[Path, typer.Option("--results", help="Folder of all results.")] = Path("results"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Folder of the training state, by default that of config.yaml."),
+    ] = None,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the logs.")] = Path("logs"),
+) -> None:
+    """Show how far the runs of a study are, wherever they run.
+
+    On a terminal the table keeps up to date until all runs have ended; Ctrl-C leaves it.
+    """
+    with importing():
+        from rlvr.planning.plan import load_plan
+        from rlvr.status.runs import folders_of, statuses_as_json, study_status
+        from rlvr.status.show import show_status
+
+    plan = load_plan(study, config)
+    folders = folders_of(plan, results, checkpoints, logs)
+    if as_json:
+        print(statuses_as_json(study_status(plan, folders)))
+    else:
+        show_status(lambda: study_status(plan, folders))
 
 
 @verb(
@@ -214,16 +258,18 @@ def prepare_model(
             "--validation", metavar="<path>", help="Problems to validate on; repeat for several files."
         ),
     ] = None,
+    gpus: Gpus = None,
 ) -> None:
     """Download, convert, copy or pretrain a model, and try its family before anything is trained."""
-    with importing():
-        from rlvr.dapo.trial import try_model
-        from rlvr.methods.fits import family_notice
-        from rlvr.models.prepare import prepare_model
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.dapo.trial import try_model
+            from rlvr.methods.fits import family_notice
+            from rlvr.models.prepare import prepare_model
 
-    prepare_model(entry, data or [], validation or [], output)
-    logger.info(family_notice(output))
-    try_model(output)
+        prepare_model(entry, data or [], validation or [], output)
+        logger.info(family_notice(output))
+        try_model(output)
 
 
 @verb(
@@ -232,25 +278,60 @@ def prepare_model(
     "  --checkpoints checkpoints/again -o again",
 )
 def train(
+    context: typer.Context,
     config: Config,
     model: ModelFolder,
     data: Annotated[Path, typer.Option("--data", help="Prepared training problems.")],
     checkpoints: Annotated[Path, typer.Option("--checkpoints", help="Folder for the training state.")],
     output: Annotated[Path, output("Folder of the run.")],
     max_minutes: MaxMinutes = None,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            "--ranks", min=1, help="Processes to train in, on this machine; by default one per GPU."
+        ),
+    ] = None,
+    gpus: Gpus = None,
+    failure_log: Annotated[
+        Path | None,
+        typer.Option("--failure-log", help="Record a final failure, with this log, and exit with 0."),
+    ] = None,
+    attempts_left: Annotated[
+        int,
+        typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
+    ] = 1,
 ) -> None:
     """Train one run with DAPO.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
-    budget it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
+    limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
     Snakemake counts that as a failure: it repeats the job as often as `retries` says (8 in the slurm
     profile), or when it is called again, and deletes no checkpoint. While a process trains a run, another
-    one exits with 75.
-    """
-    with importing():
-        from rlvr.dapo.train import train
+    one exits with 75. Another number of ranks continues the run as well.
 
-    train(config, model, data, checkpoints, output, max_minutes=max_minutes)
+    A failure is final if another attempt would only repeat it: the run cannot be trained as configured, has
+    diverged, or has nothing to learn from. The workflow asks for it to be recorded (`--failure-log`), so that
+    the study goes on without the run; to train it again, delete its `run.json`.
+    """
+    with leased_devices(gpus):
+        if (processes := ranks or gpus or 1) > 1:
+            from rlvr.dapo.launch import is_rank, launch
+
+            if not is_rank(processes):
+                raise typer.Exit(launch(context.obj, processes))
+        with importing():
+            from rlvr.dapo.train import train
+
+        train(
+            config,
+            model,
+            data,
+            checkpoints,
+            output,
+            max_minutes=max_minutes,
+            failure_log=failure_log,
+            attempts_left=attempts_left,
+        )
 
 
 @verb(
@@ -268,17 +349,19 @@ def export(
         bool,
         typer.Option("--merged", help="Write the whole model, for engines that load no adapters."),
     ] = False,
+    gpus: Gpus = None,
     dtype: Annotated[
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
     """Write the adapter of a trained run, or its whole model, with a model card."""
-    with importing():
-        from rlvr.methods.export import export
-
     if dtype and not merged:
         raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
-    export(config, model, trained, output, merged, dtype)
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.methods.export import export
+
+        export(config, model, trained, output, merged, dtype)
 
 
 @verb(
@@ -303,17 +386,19 @@ def generate(
         Path | None, typer.Option("--adapter", help="Exported run; without it, the untrained model answers.")
     ] = None,
     max_minutes: MaxMinutes = None,
+    gpus: Gpus = None,
 ) -> None:
     """Sample completions for every problem of some benchmarks.
 
     Only what is missing is sampled: a run that was stopped continues after its last finished sample, and a
     further benchmark, or more samples per problem, leave the samples that there are. To sample a benchmark
-    again, delete its file. Signals, time budget and lock act as in `rlvr train`; it stops after a batch.
+    again, delete its file. Signals, time limit and lock act as in `rlvr train`; it stops after a batch.
     """
-    with importing():
-        from rlvr.evaluate.generate import generate
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.generate import generate
 
-    generate(configs, model, data, adapter, checkpoints, output, max_minutes)
+        generate(configs, model, data, adapter, checkpoints, output, max_minutes)
 
 
 @verb(
@@ -384,7 +469,7 @@ def copy_floor(
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
@@ -392,16 +477,26 @@ def aggregate(
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
     contaminated_problems: Annotated[
         Path | None,
         typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
     ] = None,
 ) -> None:
-    """Estimate every metric and compare the methods."""
+    """Estimate every metric and compare the methods, from the runs that are complete."""
     with importing():
         from rlvr.analysis.aggregate import aggregate
 
-    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget)
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+
+
+@verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")
+def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
+    """Check that no training run of a study failed; exit with 1 and the reasons if some did."""
+    with importing():
+        from rlvr.analysis.check_runs import check_runs
+
+    check_runs(manifest, results)
 
 
 @verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
@@ -430,12 +525,14 @@ def spectra(
         Path | None,
         typer.Option("--checkpoints", help="Checkpoints of the study: measure those that are there too."),
     ] = None,
+    gpus: Gpus = None,
 ) -> None:
     """Measure the updates of runs against the singular vectors of their base."""
-    with importing():
-        from rlvr.evaluate.spectra.write import write_spectra
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.spectra.write import write_spectra
 
-    write_spectra(runs, output, resources, cache, checkpoints)
+        write_spectra(runs, output, resources, cache, checkpoints)
 
 
 @verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")

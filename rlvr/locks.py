@@ -55,6 +55,21 @@ class Holder:
         return f"process {self.process} on {self.host}{job}, since {self.since}"
 
 
+@dataclass(frozen=True)
+class Heartbeat:
+    """Who holds a lock, and when it last said so."""
+
+    holder: Holder
+    last_beat: float
+    """In seconds since the epoch, by the clock of the file system."""
+
+
+def heartbeat_of(path: Path) -> Heartbeat | None:
+    """Return the heartbeat of the lock ``path``, without waiting for it to move; None if nothing holds it."""
+    holder, beat = holder_of(path), _heartbeat(path)
+    return None if holder is None or beat is None else Heartbeat(holder, beat)
+
+
 class Lock:
     """A lock that this process holds."""
 
@@ -66,7 +81,7 @@ class Lock:
 
     def check(self) -> None:
         """Raise TryAgain if another process has taken the lock over, as after a suspension of this one."""
-        found = _holder_of(self.path)
+        found = holder_of(self.path)
         if found is None or found.token != self.holder.token:
             now = f"{found} holds it now" if found else "it is gone"
             raise TryAgain(f"{self.path}: lost the lock of {self.holder}; {now}")
@@ -104,7 +119,7 @@ def exclusive(path: Path) -> Iterator[Lock]:
 def _acquired(path: Path) -> Holder:
     holder = Holder()
     while not _placed(path, holder):
-        found = _holder_of(path)
+        found = holder_of(path)
         if found is None:
             continue  # released in the meantime
         if _lives(path, found):
@@ -137,7 +152,7 @@ def _placed(path: Path, holder: Holder) -> bool:
     return True
 
 
-def _holder_of(path: Path) -> Holder | None:
+def holder_of(path: Path) -> Holder | None:
     """Return the holder of a lock, an unknown one if the file is damaged; None if there is no lock."""
     try:
         return Holder(**read_json(path / _HOLDER))
@@ -154,7 +169,7 @@ def _remove(path: Path, dead: Holder) -> None:
         os.rename(path, aside)
     except FileNotFoundError:
         return
-    found = _holder_of(aside)
+    found = holder_of(aside)
     if found is not None and found.token != dead.token:
         with contextlib.suppress(OSError):
             os.rename(aside, path)

@@ -1,6 +1,7 @@
-"""Requests to stop: signals and a time budget end a job between two steps, not within one."""
+"""Requests to stop: signals and a time limit end a job between two steps, not within one."""
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LARGEST_RESERVE = 600.0
+"""Seconds of a time limit that are kept for what comes before and after the steps, at most; else a tenth of it."""
 
 logger = logging.getLogger(__name__)
 
@@ -19,16 +22,26 @@ class StopRequest:
 
     def __init__(self, max_minutes: float | None) -> None:
         self.max_minutes = max_minutes
-        self._started = time.monotonic()
+        self._checked = time.monotonic()
+        self._ends = math.inf
+        """When the last step must have ended."""
+        if max_minutes is not None:
+            self._ends = self._checked + 60 * max_minutes - min(6 * max_minutes, LARGEST_RESERVE)
+        self._longest = 0.0
+        """The longest time from one check to the next, in seconds: what another step may take."""
         self._signal: str | None = None
 
-    @property
-    def reason(self) -> str | None:
-        """What asks the job to stop after its current step, in words; None while nothing does."""
+    def check(self) -> str | None:
+        """Return, after a step, what asks the job to stop, in words; None while nothing does.
+
+        The time limit does so when a step as long as the longest one so far would no longer fit.
+        """
+        now = time.monotonic()
+        self._longest, self._checked = max(self._longest, now - self._checked), now
         if self._signal:
             return f"stopped by {self._signal}"
-        if self.max_minutes is not None and time.monotonic() - self._started >= 60 * self.max_minutes:
-            return f"stopped after --max-minutes {self.max_minutes:g}"
+        if now + self._longest >= self._ends:
+            return f"stopped by --max-minutes {self.max_minutes:g}"
         return None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
@@ -42,12 +55,12 @@ class StopRequest:
 
 @contextmanager
 def stop_requests(max_minutes: float | None = None) -> Iterator[StopRequest]:
-    """Yield the requests to stop that arrive within the block: SIGTERM, SIGINT, and the time budget.
+    """Yield the requests to stop that arrive within the block: SIGTERM, SIGINT, and the time limit.
 
-    Signals reach the main thread only; in another thread, the time budget alone counts.
+    Signals reach the main thread only; in another thread, the time limit alone counts.
 
     Args:
-        max_minutes: time budget from the start of the block; None: no limit.
+        max_minutes: time limit from the start of the block, within which the job is to end; None: no limit.
     """
     request = StopRequest(max_minutes)
     if threading.current_thread() is not threading.main_thread():

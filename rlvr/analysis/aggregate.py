@@ -1,4 +1,4 @@
-"""From graded samples to the tables of a study: ``summary.csv``, ``comparisons.csv``, ``budget.csv``.
+"""From graded samples to the tables of a study: ``summary``, ``comparisons``, ``budget`` and ``runs``.
 
 Columns, metrics and means over benchmarks are defined in :mod:`rlvr.artifacts`. A method in a table is one
 (model, method, preset, setting) with all of its training seeds. The same input gives the same bytes, because
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rlvr.analysis.inputs.contamination import read_contamination
 from rlvr.analysis.inputs.groups import read_groups
+from rlvr.analysis.inputs.runs import planned_runs, require_some, run_row
 from rlvr.analysis.tables.budget import budget_rows
 from rlvr.analysis.tables.comparisons import comparison_rows
 from rlvr.analysis.tables.summary import summary_rows
-from rlvr.artifacts import BudgetRow, ComparisonRow, SummaryRow, write_rows
+from rlvr.artifacts import BudgetRow, ComparisonRow, RunRow, StudyFolder, SummaryRow, write_rows
 from rlvr.config.resolved import StudyManifest, read_config
 
 
@@ -23,8 +24,9 @@ def aggregate(
     summary: Path,
     comparisons: Path,
     budget: Path,
+    runs: Path,
 ) -> None:
-    """Write the tables of a study.
+    """Write the tables of a study, made of the runs that are complete.
 
     Args:
         manifest: the study (`StudyManifest`).
@@ -34,12 +36,15 @@ def aggregate(
         summary: CSV to write (`SummaryRow`), one row per method, benchmark and metric.
         comparisons: CSV to write (`ComparisonRow`), one row per method, baseline and benchmark.
         budget: CSV to write (`BudgetRow`), one row per method, benchmark and token budget.
+        runs: CSV to write (`RunRow`), one row per planned run; it names what failed and what is missing.
 
     Raises:
-        UserError: a file is missing, damaged or incomplete, or problems or grader versions differ.
+        UserError: no run is complete, a file is damaged or incomplete, or problems or grader versions differ.
     """
-    study = read_config(manifest, StudyManifest)
-    groups = read_groups(study, results)
+    study, folder = read_config(manifest, StudyManifest), StudyFolder(results)
+    planned = planned_runs(study, folder)
+    require_some(planned, folder)
+    groups = read_groups(study, folder, planned)
     contamination = read_contamination(contaminated, study, groups) if contaminated else None
     estimates = [row for group in groups for row in summary_rows(group, study, contamination)]
     differences = comparison_rows(groups, study, contamination)
@@ -47,3 +52,4 @@ def aggregate(
     write_rows(summary, SummaryRow, estimates)
     write_rows(comparisons, ComparisonRow, differences)
     write_rows(budget, BudgetRow, budgets)
+    write_rows(runs, RunRow, [run_row(study, run) for run in planned])

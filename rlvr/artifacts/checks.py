@@ -72,16 +72,17 @@ def from_text(column: Column, texts: "pd.Series[str]", place: Place) -> "pd.Seri
         values = texts.str.lower().map({"true": True, "false": False})
     else:
         values = pd.to_numeric(texts, errors="coerce")
-    faulty = (texts != "") & values.isna()
+    empty = texts == ""
+    faulty = ~empty & values.isna()
     if column.type is int:
-        faulty |= values % 1 != 0
+        faulty |= ~empty & (values % 1 != 0)
     if not column.optional:
-        faulty |= texts == ""
+        faulty |= empty
     if faulty.any():
         row = int(faulty.to_numpy().argmax())
         cell = repr(texts.iloc[row]) if texts.iloc[row] else "empty"
         raise ValueError(f"{place(row)}: {column.name} is {cell}, not {column.noun}")
-    return values.astype(column.type)
+    return values.astype(float if column.type is int and empty.any() else column.type)
 
 
 def _fault(column: Column, values: "pd.Series[Any]", place: Place) -> str | None:
@@ -109,7 +110,9 @@ def _holds(kind: type, values: "pd.Series[Any]") -> bool:
     if kind is bool:
         return dtypes.is_bool_dtype(values)
     if kind is int:
-        return dtypes.is_integer_dtype(values)
+        return dtypes.is_integer_dtype(values) or bool(  # an empty cell makes them floats
+            values.hasnans and dtypes.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
+        )
     return dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values)
 
 

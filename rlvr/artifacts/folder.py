@@ -72,6 +72,10 @@ class StudyFolder:
         """The tests of the claims before the first training (:class:`Registration`)."""
         return self.root / "claims_registered.json"
 
+    def complete(self, stage: str) -> Path:
+        """Return the mark that a stage of the workflow is complete, without failed runs."""
+        return self.root / "complete" / stage
+
     def table(self, name: str) -> Path:
         """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvr.artifacts.checks import columns_of, fault_in, from_text
 from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
+from rlvr.artifacts.records import FailedRun, RunRecord
 from rlvr.artifacts.tables import Row
 from rlvr.config.loading import parse
 from rlvr.config.values import Settings
@@ -33,6 +34,18 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         if _VERSION in kind.model_fields and isinstance(data, dict):
             _require_version(path, data.get(_VERSION, 1), kind.model_fields[_VERSION].default)
         return parse(kind, data, str(path))
+
+
+def read_run(path: Path) -> RunRecord | FailedRun:
+    """Read the record of a training run, one that failed included.
+
+    Raises:
+        UserError: as :func:`read_record`.
+    """
+    with _with_fix(path):
+        data = read_json(path)
+    failed = isinstance(data, dict) and "failure" in data
+    return read_record(path, FailedRun) if failed else read_record(path, RunRecord)
 
 
 def write_record(path: Path, record: Settings) -> None:
@@ -140,14 +153,14 @@ def read_train_log(path: Path) -> "pd.DataFrame":
 
 
 def write_train_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write a training log.
+    """Write a training log; that of a run which failed in its first step has no rows.
 
     Raises:
         ValueError: a column is neither documented nor the method's own.
     """
     import pandas as pd
 
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame({name: pd.Series(dtype=float) for name in TRAIN_LOG})
     own = {name for name in frame.columns if name.startswith("method/")}
     if odd := (set(frame.columns) - own) ^ TRAIN_LOG.keys():
         raise ValueError(f"{path}: the training log has other columns than documented: {sorted(odd)}")

@@ -6,6 +6,7 @@ from rlvr.config.claims import Measurement
 from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.values import Settings
+from rlvr.errors import RunStatus
 
 
 class RunInfo(Settings):
@@ -33,8 +34,12 @@ class RunInfo(Settings):
     """The resolved configuration."""
     config_sha256: str
     """Hash of the resolved configuration."""
-    status: Literal["finished"]
-    """How the run ended."""
+    status: RunStatus
+    """How the run ended. `finished`; or `exhausted`: complete before its last step, because there was no more
+    to learn. Or failed: `refused`, it cannot be trained as configured; `diverged`, its reward collapsed, its
+    loss or gradient is not finite, or the policy that samples is not the one that is trained;
+    `uninformative`, none of its first groups had anything to learn from; `crashed`, another error in every
+    attempt that was allowed."""
     seconds: float
     """Wall time over all attempts, in seconds; of an interrupted attempt, up to its last checkpoint."""
     devices: int
@@ -42,7 +47,7 @@ class RunInfo(Settings):
     device_seconds: float
     """`seconds` x `devices`."""
     attempts: int
-    """Attempts, including the successful one."""
+    """Attempts, including the last one."""
 
 
 class TrainInfo(Settings):
@@ -114,9 +119,24 @@ class RunRecord(Settings):
     """Provenance."""
 
 
+class PaperAccuracy(Settings):
+    """An accuracy that the paper reports."""
+
+    key: str
+    """Its row of `config/claims/numbers.csv`, `TABLE/METHOD/SETTING`."""
+    value: float
+    """The accuracy, a fraction."""
+    sampling_se: float
+    """Standard error that the sampling of completions alone must give it."""
+
+
 class PaperNumbers(Settings):
     """The difference that the paper reports for a claim."""
 
+    method: PaperAccuracy
+    """Number of the method."""
+    baseline: PaperAccuracy
+    """Number of the baseline."""
     difference: float
     """Difference of its two accuracies, a fraction."""
     sampling_se: float
@@ -200,3 +220,33 @@ class Registration(Settings):
     """Whether the study already had finished runs when this was written."""
     tests: dict[str, str]
     """Claim -> hash of all that decides its verdict."""
+
+
+class Failure(Settings):
+    """Why and where a run failed."""
+
+    reason: str
+    """The error, with its way out."""
+    steps: int
+    """Finished training steps."""
+    reward_first: float | None
+    """Mean reward of the first step that sampled; null if none did."""
+    reward_last: float | None
+    """Mean reward of the last step that sampled; null if none did."""
+    log: str
+    """Log file of the last attempt."""
+    last_lines: list[str]
+    """What it ends with."""
+
+
+class FailedRun(Settings):
+    """Configuration, failure and provenance of a training run that cannot be finished."""
+
+    format_version: Literal[2] = 2
+    """Version of this format."""
+    run_info: RunInfo
+    """Name, configuration and cost."""
+    failure: Failure
+    """Why and where it failed."""
+    meta_info: MetaInfo
+    """Provenance."""

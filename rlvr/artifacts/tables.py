@@ -7,6 +7,7 @@ from pydantic import AfterValidator
 from rlvr.artifacts.metrics import documented, documented_measure
 from rlvr.config.choices import FinishReason, Status
 from rlvr.config.values import Settings
+from rlvr.errors import RunStatus
 
 OVERALL = "overall"
 UNCONTAMINATED = "overall_uncontaminated"
@@ -110,6 +111,9 @@ class SummaryRow(_Variant):
 
     train_seeds: int
     """Training seeds, taken together in this row; 0 for the untrained model."""
+    planned_seeds: int
+    """Training seeds that the study plans: more than `train_seeds` where runs failed or are missing
+    (`runs.csv`)."""
     benchmark: str
     """Name of a benchmark, or of a mean over benchmarks."""
     metric: Metric
@@ -178,6 +182,8 @@ class ComparisonRow(_Variant):
     every trained side has several."""
     p_seeds: OptionalFloat
     """Two-sided p of the same: Welch's t test of the accuracies of single training runs, not corrected."""
+    missing_seeds: int
+    """Training seeds of the two sides that failed or are missing (`runs.csv`)."""
     compares: Literal["runs", "methods"]
     """What interval and p tell apart. `runs`: a trained side has one training seed, and another seed could
     give another result; `methods`: every trained side has several, and their variation is included."""
@@ -211,6 +217,30 @@ class BudgetRow(_Variant):
     """Problems that the value is computed from."""
     n_samples: int
     """Samples that the value is computed from."""
+
+
+class RunRow(_Variant):
+    """One planned run: whether it is in the other tables, and why not."""
+
+    run: str
+    """Name of the run."""
+    train_seed: int | None
+    """Training seed; empty for the untrained model."""
+    status: Literal[RunStatus, "not_trained", "not_evaluated"]
+    """`finished` and `exhausted` runs are in the other tables, and no others: see `status` of a run's record;
+    `not_trained` and `not_evaluated`: missing so far."""
+    steps: int | None
+    """Finished training steps."""
+    planned_steps: int | None
+    """Planned training steps."""
+    reward_last: OptionalFloat
+    """Mean reward of the last steps that sampled."""
+    attempts: int | None
+    """Attempts to train it."""
+    device_seconds: OptionalFloat
+    """Cost of training in device seconds."""
+    reason: str | None
+    """Why it failed."""
 
 
 class ContaminationRow(Row):
@@ -310,6 +340,7 @@ TABLES: tuple[type[Row], ...] = (
     SummaryRow,
     ComparisonRow,
     BudgetRow,
+    RunRow,
     ContaminationRow,
     ContaminatedProblem,
     AuditRow,

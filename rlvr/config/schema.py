@@ -198,8 +198,10 @@ class Training(Settings):
     checkpoint_every: PositiveInt = 10
     """Steps between checkpoints."""
     stop_after_uninformative_steps: PositiveInt | None = 5
-    """Stop with the verifier's reasons if none of the first so many steps (of all, if there are fewer) trains
-    on a group whose completions differ in correctness or in length punishment; `null`: never."""
+    """End a run after so many steps in a row (or all, if there are fewer) that train on no group whose
+    completions differ in correctness or in length punishment. At the start it fails, with the verifier's
+    reasons; later it fails if the share of correct completions is less than half of that in the first step (a
+    collapse), and otherwise is complete: there is no more to learn. `null`: never."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -341,7 +343,8 @@ class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing."""
 
     gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job; Kubernetes also wants a resource `gpu_manufacturer`."""
+    """Devices per training or generation job; training uses several together, generation one.
+    Kubernetes also wants a resource `gpu_manufacturer`."""
     threads: PositiveInt = 1
     """CPU threads per job; with 1, two small jobs share two cores."""
     memory_mb: PositiveInt = 4000

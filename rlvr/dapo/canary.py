@@ -17,7 +17,7 @@ from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.mismatch import mismatch_kl
 from rlvr.dapo.sampling import TrainingProblem
 from rlvr.dapo.update import Learner, policy_logprobs
-from rlvr.errors import UserError
+from rlvr.errors import RunFailure
 from rlvr.models.autocast import autocast
 from rlvr.models.first_pass import first_pass
 from rlvr.rollout.engines.base import Engine, Tokens
@@ -70,11 +70,12 @@ def check_mismatch(kl: float, training: Training, place: str) -> None:
     """Stop the run if trainer and engine differ by more than their precision explains.
 
     Raises:
-        UserError: the KL is above the limit, or not a number.
+        RunFailure: the KL is above the limit, or not a number.
     """
     if not kl <= training.largest_mismatch:
-        raise UserError(
+        raise RunFailure(
+            "diverged",
             f"the policy that samples is not the policy that is trained: their KL is {kl:.2g} nats per token "
             f"{place}, the limit is {training.largest_mismatch:g}; use a finer training.rollout_dtype, or "
-            "raise training.mismatch_alarm"
+            "raise training.mismatch_alarm",
         )

@@ -35,7 +35,7 @@ class TrainingState:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     progress: dict[str, Any]
-    """JSON: prompt cursor, loss scale, surplus groups, first steps, log, seconds, attempts, environment."""
+    """JSON: prompt cursor, loss scale, surplus groups, first steps, log, seconds, environment."""
 
 
 def write_checkpoint(folder: Path, state: TrainingState) -> None:

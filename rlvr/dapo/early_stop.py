@@ -1,12 +1,17 @@
-"""Stop a run that cannot learn, and say why: what the verifier said of its first completions."""
+"""End a run that learns no more, and say why.
 
-from collections.abc import Sequence
+At the start: what the verifier said of its first completions. Later: whether its reward has collapsed, or
+there is no more to learn.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rlvr.config.choices import FinishReason, Status
 from rlvr.config.resolved import TrainConfig
-from rlvr.errors import UserError
+from rlvr.errors import RunFailure
 
 SHOWN = 160
 """Characters of an example that a message shows: half from its start, half from its end."""
@@ -65,6 +70,8 @@ class FirstSteps:
     """Key of :data:`REASONS` -> its first completion."""
     settled: bool = False
     """Whether a group was informative, so that nothing more is recorded."""
+    idle: int = 0
+    """Steps in a row, after that, that trained on no informative group."""
 
     def record(self, outcomes: Sequence[str], examples: Sequence[Example]) -> None:
         """Record the completions of one group, each with its key of :data:`REASONS`."""
@@ -77,7 +84,7 @@ class FirstSteps:
             self.examples.setdefault(outcome, example)
 
     def end_step(self, informative: bool, config: TrainConfig) -> None:
-        """Count a step, and stop a run that cannot learn.
+        """Count a step, and stop a run that cannot learn; :func:`exhausted` is for one that has learned.
 
         Args:
             informative: whether the step trained on a group whose completions differ in correctness or in
@@ -85,15 +92,16 @@ class FirstSteps:
             config: the run.
 
         Raises:
-            UserError: none of the first steps did (`training.stop_after_uninformative_steps`).
+            RunFailure: none of the first steps did (`training.stop_after_uninformative_steps`).
         """
         limit = config.training.stop_after_uninformative_steps
         if self.settled or informative or limit is None:
             self.settled = True
+            self.idle = 0 if informative else self.idle + 1
             return
         self.steps += 1
         if self.steps >= min(limit, config.training.steps):
-            raise UserError(self.reasons(config))
+            raise RunFailure("uninformative", self.reasons(config))
 
     def reasons(self, config: TrainConfig) -> str:
         """Return why nothing can be learned: each reason with its share, an example and a way out."""
@@ -121,6 +129,38 @@ class FirstSteps:
             )
         lines.append("`training.stop_after_uninformative_steps: null` trains in any case")
         return "\n".join(lines)
+
+
+def exhausted(first_steps: FirstSteps, log: Sequence[Mapping[str, float]], config: TrainConfig) -> bool:
+    """Tell whether a run ends before its last step, because its last ones had nothing to learn from.
+
+    Args:
+        first_steps: of the run, after the last step of the log.
+        log: all finished steps.
+        config: the run (`training.stop_after_uninformative_steps`).
+
+    Raises:
+        RunFailure: in these steps, the share of correct completions is less than half of the first step's.
+    """
+    limit, idle = config.training.stop_after_uninformative_steps, first_steps.idle
+    if limit is None or idle < limit:
+        return False
+    first, last = log[:1], log[-idle:]
+    if _mean(last, "reward/correct") < _mean(first, "reward/correct") / 2:
+        raise RunFailure(
+            "diverged",
+            f"{config.run}: the reward collapsed from {_mean(first, 'reward/mean'):.2f} in the first step to "
+            f"{_mean(last, 'reward/mean'):.2f} in the last {idle}, in which no group had both correct and "
+            "incorrect completions; lower training.learning_rate "
+            "(`training.stop_after_uninformative_steps: null` trains in any case)",
+        )
+    return True
+
+
+def _mean(rows: Sequence[Mapping[str, float]], column: str) -> float:
+    """Return the mean over the steps that sampled; NaN where none did."""
+    values = [row[column] for row in rows if not math.isnan(row[column])]
+    return sum(values) / len(values) if values else math.nan
 
 
 def first_steps_from_json(value: dict[str, Any]) -> FirstSteps:

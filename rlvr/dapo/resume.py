@@ -15,22 +15,26 @@ from rlvr.dapo.setup import Run
 from rlvr.dapo.update import Learner
 from rlvr.locks import Lock
 from rlvr.methods.policy import load_trained_state, trained_state
+from rlvr.models.sharding import placed_optimizer_state, whole_optimizer_state
 
 logger = logging.getLogger(__name__)
 
 
-def save_checkpoint(run: Run, lock: Lock) -> None:
-    """Write everything that the next step depends on.
+def save_checkpoint(run: Run, lock: Lock | None) -> None:
+    """Write everything that the next step depends on; of several ranks, the one with the lock does.
+
+    Nothing in it depends on the number of ranks, so that another number can continue.
 
     Raises:
         TryAgain: another process has taken over the run.
     """
-    lock.check()
+    if lock:
+        lock.check()
     learner, sampler = run.learner, run.sampler
     state = TrainingState(
         step=len(run.log),
         trained=trained_state(learner.method, learner.policy),
-        optimizer=learner.optimizer.state_dict(),
+        optimizer=whole_optimizer_state(learner.optimizer),
         scheduler={
             key: value for key, value in learner.scheduler.state_dict().items() if key != "lr_lambdas"
         },
@@ -43,17 +47,24 @@ def save_checkpoint(run: Run, lock: Lock) -> None:
                 {key: None if value != value else value for key, value in row.items()} for row in run.log
             ],
             "seconds": run.seconds,
-            "attempts": run.attempts,
             "environment": run.environment.model_dump(),
             "earlier_commits": run.earlier_commits,
         },
     )
-    write_checkpoint(run.folder, state)
+    if lock:
+        write_checkpoint(run.folder, state)
+    run.ranks.wait()
 
 
 def resume(run: Run) -> None:
-    """Continue from the last checkpoint, if there is one."""
+    """Continue from the last checkpoint, if there is one.
+
+    Raises:
+        UserError: all checkpoints are damaged, or the ranks see different ones.
+    """
+    run.ranks.wait()  # until rank 0 has the lock: another process may have written until then
     state = read_checkpoint(run.folder)
+    run.ranks.require_same(state.step if state else 0, f"the last checkpoint in {run.folder.absolute()}")
     if state is None:
         logger.info("%s: no checkpoint in %s; starting at step 0", run.config.run, run.folder.absolute())
         return
@@ -77,14 +88,13 @@ def resume(run: Run) -> None:
         for row in progress["log"]
     ]
     run.earlier_seconds = progress["seconds"]
-    run.attempts = progress["attempts"] + 1
     _restore_environment(run, progress)
 
 
 def _restore_environment(run: Run, progress: dict[str, Any]) -> None:
     """Attribute the run to the code that trains it: this attempt's, unless no step is left."""
     before = parse(Environment, progress["environment"], str(run.folder))
-    if len(run.log) >= run.config.training.steps:
+    if run.complete:
         logger.info("%s: already trained (commit %s); writing its results", run.config.run, before.git_commit)
         run.environment, run.earlier_commits = before, progress["earlier_commits"]
     else:
@@ -97,7 +107,7 @@ def load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
 
     PyTorch moves the state that belongs to a parameter; LoRA-FA's optimizer keeps its state under names.
     """
-    learner.optimizer.load_state_dict(state)
+    learner.optimizer.load_state_dict(placed_optimizer_state(learner.optimizer, state))
     device = next(learner.policy.parameters()).device
     states: dict[Any, dict[str, Any]] = learner.optimizer.state
     for owner, values in states.items():

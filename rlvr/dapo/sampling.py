@@ -10,6 +10,7 @@ from rlvr.config.choices import Status
 from rlvr.config.schema import SoftOverlong, Training
 from rlvr.dapo.early_stop import Example, FirstSteps, outcome_of
 from rlvr.dapo.losses import soft_overlong_punishment
+from rlvr.dapo.ranks import ONE_RANK, Ranks
 from rlvr.dapo.timer import Timer
 from rlvr.rollout.engines.base import Completion, Engine, Request, Tokens
 from rlvr.seeds import derive_seed
@@ -105,9 +106,14 @@ class GroupSampler:
     """Groups carried to the next step."""
     first_steps: FirstSteps = field(default_factory=FirstSteps)
     """What became of the completions of the first steps."""
+    ranks: Ranks = ONE_RANK
+    """The processes among which completions are divided."""
 
     def sample_round(self, step: int, timer: Timer) -> list[Group]:
-        """Sample and reward G completions for each of the next `prompts_per_step` prompts."""
+        """Sample and reward G completions for each of the next `prompts_per_step` prompts.
+
+        Each rank samples and rewards some of them; all have all of them in the end.
+        """
         size = self.training.group_size
         prompts = self.stream.take(self.training.prompts_per_step)
         pairs = [(epoch, problem) for epoch, problem in prompts for _ in range(size)]
@@ -118,15 +124,18 @@ class GroupSampler:
             for row, (epoch, problem) in enumerate(pairs)
         ]
         problems = [problem for _, problem in pairs]
+        own = self.ranks.share([1] * len(pairs))
+        longest = max(len(problem.prompt_ids) for problem in problems)
         with timer("rollout"):
-            completions = self.engine.generate(requests, self.training.sampling)
+            sampled = self.engine.generate(requests[own], self.training.sampling, longest)
+            completions = self.ranks.gathered(sampled)
         with timer("reward"):
-            graded = self.reward(problems, completions)
+            graded = self.ranks.gathered(list(self.reward(problems[own], sampled)))
         groups = []
         for start in range(0, len(pairs), size):
-            sampled, verdicts = completions[start : start + size], graded[start : start + size]
-            self._record(problems[start], sampled, verdicts)
-            groups.append(self._group(problems[start], sampled, [_value(verdict) for verdict in verdicts]))
+            group, outcomes = completions[start : start + size], graded[start : start + size]
+            self._record(problems[start], group, outcomes)
+            groups.append(self._group(problems[start], group, [_value(verdict) for verdict in outcomes]))
         return groups
 
     def _record(

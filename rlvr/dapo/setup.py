@@ -15,9 +15,11 @@ from rlvr.artifacts import Environment
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig, checkpoint_name, read_config
 from rlvr.dapo.canary import canary_completions, check_logprobs
+from rlvr.dapo.early_stop import exhausted
 from rlvr.dapo.head import plain_model
 from rlvr.dapo.noise import draws_random_numbers, remove_base_noise
 from rlvr.dapo.packing_check import can_be_packed
+from rlvr.dapo.ranks import ONE_RANK, Ranks, named_devices
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
@@ -25,6 +27,7 @@ from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import read_json, sha256_of
+from rlvr.methods.base.measure import shape_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder_fit
 from rlvr.methods.policy import run_policy
@@ -35,6 +38,7 @@ from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids, load_model, load_tokenizer
 from rlvr.models.positions import check_lengths
 from rlvr.models.precision import rounds, stored_precision
+from rlvr.models.sharding import one_tensor_at_a_time, shard_blocks
 from rlvr.rollout.engines.base import Completion, Engine, Tokens
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.engines.live import LiveEngine
@@ -67,6 +71,10 @@ class Run:
     """Start of this attempt on the monotonic clock."""
     dropped_prompts: int
     """Problems left out because their prompts are too long."""
+    ranks: Ranks = ONE_RANK
+    """The processes that train it, of which this is one."""
+    devices: int = 1
+    """Devices that trainers and engines of all ranks use."""
     log: list[dict[str, float]] = field(default_factory=list)
     """One row per finished step."""
     environment: Environment = field(default_factory=current_environment)
@@ -86,17 +94,29 @@ class Run:
         self.verifier.close()
 
     @property
+    def complete(self) -> bool:
+        """Whether there is no step left to do.
+
+        Raises:
+            RunFailure: the reward has collapsed.
+        """
+        enough = len(self.log) >= self.config.training.steps
+        return enough or exhausted(self.sampler.first_steps, self.log, self.config)
+
+    @property
     def seconds(self) -> float:
         """Wall time over all attempts."""
         return self.earlier_seconds + time.monotonic() - self.started
 
-    @property
-    def devices(self) -> int:
-        """Devices that trainer and engine use, together."""
-        return len(self.engine.devices.union(tensor.device for tensor in self.learner.policy.parameters()))
 
-
-def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward: Reward | None = None) -> Run:
+def setup(
+    config_path: Path,
+    model: Path,
+    data: Path,
+    checkpoints: Path,
+    reward: Reward | None = None,
+    ranks: Ranks = ONE_RANK,
+) -> Run:
     """Return the run before its first step; arguments as for :func:`rlvr.dapo.train.train`."""
     started = time.monotonic()
     config = read_config(config_path, TrainConfig)
@@ -108,7 +128,7 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
     problems = training_problems(config, rows, tokenizer)
     prompts = {problem.id: problem.prompt_ids for problem in problems}
     check_lengths(model, prompts, training.sampling.max_new_tokens)
-    learner, canary = build_learner(config, model), canary_completions(problems, tokenizer)
+    learner, canary = build_learner(config, model, ranks), canary_completions(problems, tokenizer)
     check_logprobs(learner, canary)
     longest = max(
         max(map(len, prompts.values())) + training.sampling.max_new_tokens,
@@ -123,7 +143,9 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         reward=reward or verified_reward(verifier, config.answer_format, opening(tokenizer, config.prompt)),
         training=training,
         seed=config.train_seed,
+        ranks=ranks,
     )
+    own_devices = engine.devices.union(tensor.device for tensor in learner.policy.parameters())
     return Run(
         config=config,
         learner=learner,
@@ -136,6 +158,8 @@ def setup(config_path: Path, model: Path, data: Path, checkpoints: Path, reward:
         inputs=input_hashes(model, data),
         started=started,
         dropped_prompts=len(rows) - len(problems),
+        ranks=ranks,
+        devices=len(set(ranks.gathered(named_devices(own_devices)))),
     )
 
 
@@ -150,7 +174,7 @@ def input_hashes(model: Path, data: Path) -> dict[str, str]:
     return {"model_sha256": read_json(model / "provenance.json")["sha256"], "data_sha256": sha256_of(data)}
 
 
-def build_learner(config: TrainConfig, model: Path) -> Learner:
+def build_learner(config: TrainConfig, model: Path, ranks: Ranks = ONE_RANK) -> Learner:
     """Load the base model, apply the method, and make its optimizer and scheduler."""
     training = config.training
     method = trained_method(config)
@@ -168,11 +192,18 @@ def build_learner(config: TrainConfig, model: Path) -> Learner:
         wrapped = cast(PreTrainedModel, policy)  # PEFT's wrapper forwards both calls
         wrapped.gradient_checkpointing_enable()
         wrapped.enable_input_require_grads()
+    sharded = ranks.size > 1 and method.sharded and training.sync != "live"
+    if sharded:
+        shard_blocks(plain_model(policy).get_submodule(shape_of(plain_model(policy)).stack).children())
     optimizer = method.optimizer(policy, training)
+    if sharded:
+        one_tensor_at_a_time(optimizer)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: min(1.0, (done + 1) / (training.warmup_steps + 1))
     )
-    return Learner(method, policy, optimizer, scheduler, training, total_parameters, stochastic, packed)
+    return Learner(
+        method, policy, optimizer, scheduler, training, total_parameters, stochastic, packed, ranks, sharded
+    )
 
 
 def make_sampling(
@@ -193,6 +224,11 @@ def make_sampling(
             training.batching,
         )
         return live, LiveSync(method, policy)
+    if training.engine == "vllm" and learner.ranks.size > 1:
+        raise UserError(
+            f"{config.run}: training.engine: vllm is not supported in {learner.ranks.size} processes (it has "
+            "process groups of its own); use training.engine: transformers, or one device (compute.gpus: 1)"
+        )
     engine = make_engine(
         training.engine,
         model,

@@ -1,4 +1,4 @@
-r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process.
+r"""DAPO (arXiv 2503.14476) for any parameter-efficient method, in one process or in several.
 
 The algorithm, as published::
 
@@ -35,12 +35,15 @@ Shape suffixes: P prompt groups, G completions per group, S sequences (P x G), N
 
 import logging
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from rlvr.dapo.canary import canary_kl, check_mismatch
+from rlvr.dapo.failures import Attempt, refusals
 from rlvr.dapo.losses import ALGORITHMS
+from rlvr.dapo.ranks import joined_ranks
 from rlvr.dapo.results import write_results
 from rlvr.dapo.resume import resume, save_checkpoint
 from rlvr.dapo.sampling import (
@@ -73,6 +76,8 @@ def train(
     output: Path,
     reward: Reward | None = None,
     max_minutes: float | None = None,
+    failure_log: Path | None = None,
+    attempts_left: int = 1,
 ) -> None:
     """Train one run, from its last checkpoint if there is one, and write its results.
 
@@ -86,54 +91,80 @@ def train(
         checkpoints: folder for training state; survives a restart.
         output: folder of the run: gets `trained.safetensors`, `train_log.parquet` and `run.json`.
         reward: replaces the verifier (for controls such as random rewards).
-        max_minutes: time after which to stop, as at SIGTERM: the step is finished and a checkpoint written.
+        max_minutes: time limit; before it, stop as at SIGTERM: the step is finished and a checkpoint written.
+        failure_log: log file of this process. With it, a failure that is final is not raised but recorded as
+            the result of the run (:mod:`rlvr.dapo.failures`).
+        attempts_left: attempts that may follow this one; with none, every failure is final.
 
     Raises:
-        TryAgain: stopped before the last step, or another process trains this run.
-        UserError: an input is wrong, the loss is not finite, the engine serves another policy, or there is
-            nothing to learn from (:mod:`rlvr.dapo.early_stop`).
+        TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
+        RunFailure: the run is refused, has diverged, or has nothing to learn from.
+        UserError: an input is missing or damaged.
     """
     folder = checkpoint_folder(config_path, model, data, checkpoints)
+    attempt = Attempt(config_path, model, data, output, failure_log, attempts_left)
+    if failure := attempt.earlier_failure():
+        raise failure
     with (
         stop_requests(max_minutes) as stop,
-        exclusive(folder / "lock") as lock,
-        setup(config_path, model, data, checkpoints, reward) as run,
+        joined_ranks(stop) as ranks,
+        exclusive(folder / "lock") if ranks.leads else nullcontext() as lock,
+        attempt.failures_recorded(ranks),
     ):
-        resume(run)
-        sync_weights(run, len(run.log))
-        train_steps(run, lock, stop)
-        write_results(run, output)
+        if lock:
+            attempt.begin(folder, lock)
+        with refusals():
+            attempt.run = setup(config_path, model, data, checkpoints, reward, ranks)
+        with attempt.run as run:
+            resume(run)
+            run.attempts = attempt.number
+            with refusals():
+                sync_weights(run, len(run.log))
+                train_steps(run, lock, stop)
+            write_results(run, output)
 
 
-def train_steps(run: Run, lock: Lock, stop: StopRequest) -> None:
+def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
     """Do the steps that are left, with checkpoints; at least one, so that every attempt gets on.
+
+    A run that has nothing left to learn from is complete before its last step. What asks one rank to stop
+    stops all of them, after the same step.
 
     Raises:
         TryAgain: asked to stop before the last step; a checkpoint of all finished steps is written.
+        RunFailure: the run has diverged, or has nothing to learn from.
     """
     training = run.config.training
     with Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
-        for step in range(len(run.log), training.steps):
-            timer = Timer()
+        while not run.complete:
+            step, timer = len(run.log), Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
-            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak_memory_bytes()}
+            peak = max(run.ranks.gathered([peak_memory_bytes()]))
+            row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
-            last, reason = step + 1 == training.steps, stop.reason
-            if (step + 1) % training.checkpoint_every == 0 or last or reason:
+            complete = run.complete
+            reason = next(filter(None, run.ranks.gathered([stop.check()])), None)
+            if (step + 1) % training.checkpoint_every == 0 or complete or reason:
                 save_checkpoint(run, lock)
             progress.done(1, summary(row))
-            if reason and not last:
+            if reason and not complete:
                 raise TryAgain(
                     f"{run.config.run}: {reason} with {step + 1} of {training.steps} steps done; the same "
                     f"command continues from the checkpoint in {run.folder}"
                 )
+    if len(run.log) < training.steps:
+        logger.warning(
+            "%s: complete after %d of %d steps: the last %d had no group with both correct and incorrect "
+            "completions, so there is no more to learn",
+            *(run.config.run, len(run.log), training.steps, run.sampler.first_steps.idle),
+        )
 
 
 def train_step(run: Run, step: int, timer: Timer) -> dict[str, float]:
     """Do one step of the algorithm above and return its metrics."""
     learner, sampler, training = run.learner, run.sampler, run.config.training
-    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step))
+    torch.manual_seed(derive_seed(run.config.train_seed, "dropout", step, *run.ranks.seed_parts))
 
     batch = sample_groups(sampler, step, timer)
     if step == 0:
@@ -192,8 +223,9 @@ def sync_weights(run: Run, step: int) -> dict[str, float]:
     could find, and the rollouts of every step are compared as well.
 
     Raises:
-        UserError: the engine does not serve the policy that is trained.
+        UserError: the engine does not serve the policy that is trained, or the ranks train several.
     """
+    run.ranks.require_same_weights(run.learner.policy, step)
     metrics = run.sync(step)
     if not run.sync.sends and step > len(run.log):
         return {**metrics, "sync/canary_kl": math.nan}

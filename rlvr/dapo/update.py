@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +16,12 @@ from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs
 from rlvr.dapo.mismatch import TokenRecord, importance_weights, joined, token_metrics
 from rlvr.dapo.packing import microbatches
+from rlvr.dapo.ranks import ONE_RANK, Ranks
 from rlvr.dapo.sampling import Group, tokens_of
-from rlvr.errors import UserError
+from rlvr.errors import RunFailure
 from rlvr.methods import Method
 from rlvr.models.autocast import autocast
+from rlvr.models.sharding import clip_gradients
 from rlvr.rollout.engines.base import Tokens
 
 UPDATE_METRICS = (
@@ -48,11 +50,19 @@ class Learner:
     """Whether forward passes in training are noisy, unlike those of the policy that sampled."""
     packed: bool
     """Whether a group's prompt is computed once for all its completions."""
+    ranks: Ranks = ONE_RANK
+    """The processes among which sequences are divided."""
+    sharded: bool = False
+    """Whether the ranks divide the weights, so that each must take part in every pass of the others."""
     loss_scale: LossScale = field(init=False)
 
     def __post_init__(self) -> None:
         """Start with the loss scale of the precision."""
         self.loss_scale = LossScale.of(self.training.dtype)
+
+    def idle_passes(self, passes: int) -> int:
+        """Return how many passes another rank does beyond the ``passes`` of this one, needing its weights."""
+        return max(self.ranks.gathered([passes])) - passes if self.sharded else 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,14 @@ class Batch:
     engine_logprobs: list[list[float]]
     """Per token, as computed by the engine that sampled it."""
 
+    def part(self, rows: slice) -> "Batch":
+        """Return some of the sequences; their weights stay relative to the whole batch."""
+        return Batch(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+IDLE = Batch([Tokens((0,), (0,))], torch.zeros(1), torch.zeros(1), [None], [[0.0]])
+"""What a rank computes in an idle pass: a sequence without weight in the loss."""
+
 
 def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: int) -> dict[str, float]:
     """Train on the groups of ``step`` and return metrics; gradients do not depend on the microbatch size.
@@ -75,7 +93,7 @@ def update(learner: Learner, groups: list[Group], advantages_PG: Tensor, step: i
     An optimizer step of which overlong filtering leaves no completion is left out.
 
     Raises:
-        UserError: the loss or the gradient is not finite.
+        RunFailure: the loss or the gradient is not finite.
     """
     training = learner.training
     parts = np.array_split(np.arange(len(groups)), min(training.updates_per_step, len(groups)))
@@ -134,9 +152,15 @@ def make_batch(groups: list[Group], advantages_PG: Tensor, training: Training) -
 def store_logprobs(learner: Learner, groups: list[Group]) -> None:
     """Store the current policy's log-probabilities in groups that are used after it has changed."""
     fresh = [group for group in groups if group.old_logprobs is None]
-    remaining = iter(policy_logprobs(learner, tokens_of(fresh)))
+    tokens = tokens_of(fresh)
+    own = policy_logprobs(learner, tokens[learner.ranks.share(_sizes(tokens))])
+    remaining = iter(learner.ranks.gathered(own))
     for group in fresh:
         group.old_logprobs = [next(remaining) for _ in group.completions]
+
+
+def _sizes(sequences: Sequence[Tokens]) -> list[int]:
+    return [len(prompt) + len(completion) for prompt, completion in sequences]
 
 
 @torch.no_grad()
@@ -144,19 +168,24 @@ def policy_logprobs(learner: Learner, sequences: Sequence[Tokens]) -> list[list[
     """Return the log-probability of each completion token under the current policy, without dropout."""
     learner.policy.eval()  # the policy that samples has no dropout
     rows_of_values: list[list[float]] = [[] for _ in sequences]
-    for rows in microbatches(sequences, learner.training.tokens_per_microbatch, learner.packed):
-        with autocast(learner.policy, learner.training.dtype):
-            logprobs, _ = completion_logprobs(
-                learner.policy,
-                [sequences[i] for i in rows],
-                learner.training.sampling.temperature,
-                learner.packed,
-            )
+    batches = list(microbatches(sequences, learner.training.tokens_per_microbatch, learner.packed))
+    for rows in batches:
+        logprobs, _ = _forward(learner, [sequences[i] for i in rows])
         lengths = [len(sequences[i].completion_ids) for i in rows]
         for i, values in zip(rows, logprobs.split(lengths), strict=True):
             rows_of_values[i] = values.tolist()
+    for _ in range(learner.idle_passes(len(batches))):
+        _forward(learner, IDLE.tokens)
     learner.policy.train()
     return rows_of_values
+
+
+def _forward(learner: Learner, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities and entropies, see :func:`completion_logprobs`, as they are trained."""
+    with autocast(learner.policy, learner.training.dtype):
+        return completion_logprobs(
+            learner.policy, sequences, learner.training.sampling.temperature, learner.packed
+        )
 
 
 class StepResult(NamedTuple):
@@ -171,7 +200,7 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
     """Do optimizer step ``position`` of the run (from 0, as planned).
 
     Raises:
-        UserError: the loss or the gradient is not finite.
+        RunFailure: the loss or the gradient is not finite.
     """
     overflows = 0
     while True:
@@ -179,9 +208,10 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
         if math.isfinite(loss + extra) and math.isfinite(norm):
             break
         if not (math.isfinite(loss + extra) and learner.loss_scale.reduce()):
-            raise UserError(
+            raise RunFailure(
+                "diverged",
                 f"the loss ({loss + extra}) or the gradient norm ({norm}) is not finite; "
-                "lower training.learning_rate or use training.dtype: float32"
+                "lower training.learning_rate or use training.dtype: float32",
             )
         overflows += 1
     learner.loss_scale.succeeded()
@@ -200,19 +230,27 @@ def optimizer_step(learner: Learner, batch: Batch, position: int) -> StepResult:
 
 
 def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecord, float]:
-    """Set the clipped gradients of a batch; return loss, extra loss, tokens and the norm before clipping."""
+    """Set the clipped gradients of a batch; return loss, extra loss, tokens and the norm before clipping.
+
+    Each rank computes some of the sequences; all of this is of the whole batch on every rank.
+    """
     learner.optimizer.zero_grad(set_to_none=True)
-    budget = learner.training.tokens_per_microbatch
-    parts = [_backward(learner, batch, rows) for rows in microbatches(batch.tokens, budget, learner.packed)]
+    ranks, budget = learner.ranks, learner.training.tokens_per_microbatch
+    own = batch.part(ranks.share(_sizes(batch.tokens)))
+    parts = [_backward(learner, own, rows) for rows in microbatches(own.tokens, budget, learner.packed)]
+    for _ in range(learner.idle_passes(len(parts))):
+        _backward(learner, IDLE, [0])
+    trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
+    parts = ranks.gathered(parts)
+    ranks.sum_gradients(trainable)
     scale = learner.loss_scale.value
     extra = learner.method.extra_loss(learner.policy)
     if extra is not None:
         (extra * scale).backward()
-    trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
     for parameter in trainable:
         if parameter.grad is not None and scale != 1:
             parameter.grad.div_(scale)
-    norm = torch.nn.utils.clip_grad_norm_(trainable, learner.training.max_grad_norm)
+    norm = clip_gradients(trainable, learner.training.max_grad_norm)
     return (
         float(sum(loss for loss, _ in parts)),
         0.0 if extra is None else float(extra.detach()),
@@ -224,13 +262,7 @@ def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecor
 def _backward(learner: Learner, batch: Batch, rows: list[int]) -> tuple[Tensor, TokenRecord]:
     """Add the scaled gradient of some sequences to the parameters; return their loss and their tokens."""
     training = learner.training
-    with autocast(learner.policy, training.dtype):
-        logprobs_N, entropy_N = completion_logprobs(
-            learner.policy,
-            [batch.tokens[i] for i in rows],
-            training.sampling.temperature,
-            learner.packed,
-        )
+    logprobs_N, entropy_N = _forward(learner, [batch.tokens[i] for i in rows])
     counts = torch.tensor([len(batch.tokens[i].completion_ids) for i in rows])
     device = logprobs_N.device
     current = logprobs_N.detach().split(counts.tolist())

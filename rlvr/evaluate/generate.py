@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlvr.artifacts import Sample, write_rows
+from rlvr.artifacts.stand_ins import why_no_model, write_no_rows
 from rlvr.config.resolved import GenerateConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.data.chat import opening, prompt_ids
@@ -75,7 +76,7 @@ def generate(
 
     A table of an earlier attempt gives its samples if they come from the same weights, problems and sampling
     parameters, so that a further benchmark, or more samples per problem, cost only what they add. What a
-    killed attempt sampled is in its journals.
+    killed attempt sampled is in its journals. Of a failed run, the tables have no rows.
 
     Seeds depend on problem and sample only, not on the run: all methods sample with the same random numbers,
     which narrows the intervals of paired comparisons. The batch size changes speed and memory but no sample
@@ -88,7 +89,7 @@ def generate(
         adapter: exported run; None evaluates the untrained model.
         journals: folder for finished samples until the tables are written.
         output: folder of the tables, ``BENCHMARK.parquet`` (:class:`rlvr.artifacts.Sample`).
-        max_minutes: time after which to stop, as at SIGTERM: the batch is finished and in its journal.
+        max_minutes: time limit; before it, stop as at SIGTERM: the batch is finished and in its journal.
 
     Raises:
         TryAgain: stopped before the last batch, or another process writes these journals.
@@ -96,6 +97,11 @@ def generate(
     """
     if len(config_paths) != len(data):
         raise UserError(f"{len(config_paths)} configurations and {len(data)} --data: give one for each")
+    if adapter and (reason := why_no_model(adapter)):
+        logger.warning("nothing to sample from: %s", reason)
+        for path in config_paths:
+            write_no_rows(_table(output, read_config(path, GenerateConfig)), Sample, reason)
+        return
     served = Served(model, adapter)
     weights = _weights_hashes(served)
     with stop_requests(max_minutes) as stop, exclusive(journals / "lock") as lock:
@@ -120,7 +126,7 @@ def generate(
 
 
 def _stop_if_asked(stop: StopRequest, tasks: Sequence[Task], journals: Path) -> None:
-    if (reason := stop.reason) and any(task.missing for task in tasks):
+    if (reason := stop.check()) and any(task.missing for task in tasks):
         done, wanted = sum(len(task.samples) for task in tasks), sum(len(task.seeds) for task in tasks)
         raise TryAgain(
             f"{reason} with {done} of {wanted} samples done; the same command continues from {journals}"
@@ -133,13 +139,17 @@ def _task(config_path: Path, data: Path, weights: dict[str, Any], journals: Path
     seeds = sample_seeds(config, list(problems))
     name = fingerprint(config, weights, data)
     journal = Journal(journals / f"{config.benchmark}-{name}.jsonl", seeds)
-    path = output / f"{config.benchmark}.parquet"
+    path = _table(output, config)
     samples = finished_samples(path, name, seeds)
     if samples:
         logger.info("continuing: %d of %d samples are in %s", len(samples), len(seeds), path)
     if journaled := journal.read():
         logger.info("continuing: %d of %d samples are in %s", len(journaled), len(seeds), journal.path)
     return Task(config, problems, seeds, name, journal, path, samples | journaled)
+
+
+def _table(output: Path, config: GenerateConfig) -> Path:
+    return output / f"{config.benchmark}.parquet"
 
 
 def sample_seeds(config: GenerateConfig, problem_ids: list[str]) -> dict[Key, int]:

@@ -1,11 +1,13 @@
 """Grade stored samples, with the verifier that gave the rewards or with another project's grader."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from rlvr.artifacts import Grade, Sample, read_rows, write_rows
+from rlvr.artifacts.stand_ins import why_no_rows, write_no_rows
 from rlvr.config.choices import Grader
 from rlvr.config.resolved import GradeConfig, read_config
 from rlvr.data.problems import ALTERNATES, read_problems
@@ -14,11 +16,13 @@ from rlvr.verify.graders.registry import grader_version
 from rlvr.verify.pool import Verifier
 from rlvr.verify.verdict import Item, Verdict
 
+logger = logging.getLogger(__name__)
+
 
 def grade(
     config_path: Path, samples_path: Path, data: Path, output: Path, grader: Grader | None = None
 ) -> None:
-    """Write one grade per sample.
+    """Write one grade per sample; of a failed run there are none.
 
     Args:
         config_path: resolved configuration (`GradeConfig`).
@@ -32,6 +36,9 @@ def grade(
     """
     config = read_config(config_path, GradeConfig)
     samples = read_rows(samples_path, Sample)
+    if samples.empty and (reason := why_no_rows(samples_path)):
+        logger.warning("nothing to grade: %s", reason)
+        return write_no_rows(output, Grade, reason)
     problems = read_problems(data).set_index("id")
     _check_complete(samples_path, samples, data, list(problems.index), config.samples_per_problem)
     items = _items(samples, problems, config)

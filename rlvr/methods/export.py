@@ -1,5 +1,6 @@
 """Turn a run's trained tensors into an adapter or a model that can be loaded elsewhere."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from rlvr.artifacts.stand_ins import why_no_tensors, write_no_model
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.files import read_json, replacing_folder, write_json, write_text
@@ -17,6 +19,8 @@ from rlvr.methods.weights import write_whole
 from rlvr.models.folder import companion_files, licence_files, tensor_headers
 from rlvr.models.origin import Origin, origin_of
 from rlvr.models.precision import rounds, stored_precision
+
+logger = logging.getLogger(__name__)
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -32,6 +36,7 @@ def export(
     """Write the folder of a run with its model card, whole or not at all.
 
     It holds a PEFT adapter, or the whole model if PEFT cannot express the method or ``merged`` asks for it.
+    Of a failed run, it says why there is neither (:mod:`rlvr.artifacts.stand_ins`).
 
     Args:
         config_path: the run's :class:`~rlvr.config.resolved.TrainConfig`.
@@ -47,6 +52,9 @@ def export(
     """
     from rlvr.models.load import load_model
 
+    if reason := why_no_tensors(trained):
+        logger.warning("nothing to export: %s", reason)
+        return write_no_model(output, reason)
     config = read_config(config_path, TrainConfig)
     if merged:
         check_merged_export(config)

@@ -8,6 +8,7 @@ from rlvr.methods.base.measure import shape_of
 from rlvr.methods.base.peft_layers import PEFT_PREFIX, TUNER_PREFIX
 from rlvr.methods.base.spec import Method
 from rlvr.methods.weights import update_signature
+from rlvr.models.sharding import is_sharded, placed_like, whole_on_cpu
 from rlvr.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -83,16 +84,18 @@ def trainable_parameters(policy: "nn.Module") -> int:
 def trained_state(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
     """Return every tensor that is trained or that the method added, and its own state; shared tensors once.
 
-    A signature of the update is added, with which :func:`load_trained_state` checks what it rebuilds.
+    A signature of the update is added, with which :func:`load_trained_state` checks what it rebuilds. Of
+    weights that several ranks divide, rank 0 alone has more than names; all must call this at once.
     """
-    return {**_saved_tensors(method, policy), SIGNATURE: update_signature(method, policy)}
+    saved = {name: whole_on_cpu(tensor) for name, tensor in _saved_tensors(method, policy).items()}
+    return {**saved, SIGNATURE: update_signature(method, policy)}
 
 
 def _saved_tensors(method: Method, policy: "nn.Module") -> dict[str, "Tensor"]:
     trainable = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
     adapted = {name for name, _ in method.adapted_layers(policy)}
     unique = {
-        (tensor.data_ptr(), tensor.shape): (name, tensor.detach())
+        name if is_sharded(tensor) else (tensor.data_ptr(), tensor.shape): (name, tensor.detach())
         for name, tensor in reversed(policy.state_dict().items())
         if name in trainable or not _is_base(name, adapted)
     }
@@ -117,7 +120,10 @@ def load_trained_state(method: Method, policy: "nn.Module", state: dict[str, "Te
             f"{place}: tensor {odd!r} is unknown or missing; the file belongs to another method or model"
         )
     tensors = {name: state[name] for name in state if not name.startswith((METHOD_STATE, SIGNATURE))}
-    policy.load_state_dict(tensors, strict=False)
+    own = policy.state_dict()
+    policy.load_state_dict(
+        {name: placed_like(tensor, own[name]) for name, tensor in tensors.items()}, strict=False
+    )
     _check_update(method, policy, state[SIGNATURE], place)
 
 

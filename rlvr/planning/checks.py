@@ -182,13 +182,18 @@ def _rounded_models(plan: Plan) -> Iterator[str]:
 
 
 def _missing_engines(plan: Plan) -> Iterator[str]:
-    """Yield the engines that a study samples with and that are not installed."""
+    """Yield the engines that a study samples with and that are not installed, or not for several devices."""
     chosen = {("training", "engine"): {config.training.engine for config in train_configs(plan)}}
     chosen["evaluation", "engine"] = {plan.study.evaluation.engine}
     for keys, engines in chosen.items():
         for engine in sorted(engines):
             if reason := missing_engine(engine):
                 yield f"{plan.place.at(*keys)}: {reason}"
+    if plan.study.compute.gpus > 1 and "vllm" in chosen["training", "engine"]:
+        yield (
+            f"{plan.place.at('training', 'engine')}: vllm is not supported where several devices train "
+            f"(compute.gpus: {plan.study.compute.gpus}); use engine: transformers, or gpus: 1"
+        )
 
 
 def _too_long(plan: Plan, resources: Path) -> Iterator[str]:

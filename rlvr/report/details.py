@@ -63,11 +63,12 @@ LENGTHS = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumberRow:
-    """The values of one variant on one benchmark; None where it has not been run, NaN where undefined."""
+    """The values of one variant on one benchmark; None where ``absence`` says why, NaN where undefined."""
 
     model: str
     label: str
     seeds: str
+    absence: str
     benchmark: str
     values: list[float | None]
 
@@ -112,6 +113,7 @@ def numbers_table(inputs: Inputs, quantities: list[Quantity]) -> NumberTable:
                 model=variant.model,
                 label=inputs.label(variant),
                 seeds=seeds,
+                absence=inputs.absence(variant),
                 benchmark=entry.title,
                 values=[float(here.get(q.metric, math.nan)) if len(here) else None for q in present],
             )

@@ -14,14 +14,15 @@ from rlvr.artifacts import (
     ClaimRecord,
     ComparisonRow,
     ContaminationRow,
+    FailedRun,
     Row,
     RunRecord,
     SpectrumRow,
     StudyFolder,
     SummaryRow,
-    read_record,
     read_records,
     read_rows,
+    read_run,
     read_train_log,
 )
 from rlvr.config.loading import parse
@@ -53,8 +54,9 @@ class Inputs:
         comparisons: `ComparisonRow`, one row per variant, baseline and benchmark.
         budget: `BudgetRow`, one row per variant, benchmark and token budget.
         contamination: by data set; empty where it has not been computed.
-        records: by run; a run that has not finished is absent.
-        train_logs: by run.
+        records: by run; a run that failed or has not finished is absent.
+        failed: by run; the runs that failed.
+        train_logs: by run, those of failed runs included.
         pretraining: by model; only built-in models have one.
         spectra: `SpectrumRow`; empty where the study has not measured them.
         audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
@@ -71,6 +73,7 @@ class Inputs:
     budget: pd.DataFrame
     contamination: Mapping[str, ContaminationRow]
     records: Mapping[str, RunRecord]
+    failed: Mapping[str, FailedRun]
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
     spectra: pd.DataFrame
@@ -139,6 +142,17 @@ class Inputs:
         """Number of planned training seeds, by variant."""
         return Counter(run.variant for run in self.study.runs)
 
+    def absence(self, variant: Variant) -> str:
+        """Return why a variant has no numbers: ``failed`` or ``not run``."""
+        failed = any(run.run in self.failed for run in self.study.runs_of(variant))
+        return "failed" if failed else "not run"
+
+    @cached_property
+    def ended(self) -> dict[str, RunRecord | FailedRun]:
+        """The records of all runs that have ended, in the order of the study."""
+        found = {**self.records, **self.failed}
+        return {run.run: found[run.run] for run in self.study.runs if run.run in found}
+
     @cached_property
     def contaminated(self) -> bool:
         """Whether a benchmark has problems that are in the training data."""
@@ -159,6 +173,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
     study = read_config(study_manifest, StudyManifest)
     folder = StudyFolder(results)
     runs = [run.run for run in study.runs]
+    records = {run: read_run(folder.run(run).record) for run in runs if folder.run(run).record.exists()}
 
     def table(name: str, kind: type[Row]) -> pd.DataFrame:
         frame = read_rows(folder.table(name), kind)
@@ -177,11 +192,8 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         comparisons=table("comparisons", ComparisonRow),
         budget=table("budget", BudgetRow),
         contamination=_read_contamination(folder.table("contamination")),
-        records={
-            run: read_record(folder.run(run).record, RunRecord)
-            for run in runs
-            if folder.run(run).record.exists()
-        },
+        records={run: record for run, record in records.items() if isinstance(record, RunRecord)},
+        failed={run: record for run, record in records.items() if isinstance(record, FailedRun)},
         train_logs={
             run: read_train_log(folder.run(run).train_log)
             for run in runs

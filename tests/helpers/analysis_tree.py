@@ -17,12 +17,14 @@ from rlvr.artifacts import (
     write_record,
     write_rows,
 )
+from rlvr.artifacts.stand_ins import write_no_rows
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
 from rlvr.config.schema import Contrasts
 from rlvr.errors import UserError
 from rlvr.files import write_parquet
-from tests.helpers.records import run_record, train_config
+from tests.helpers.records import failed_run, run_record, train_config
 
+LABELS = {"run", "model", "method", "preset", "setting", "train_seed"}
 PROBLEMS = {"sums": 10, "products": 6}
 
 
@@ -56,6 +58,15 @@ class Results:
             config = train_config(**labels, train_seed=seed)
             write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
         return run
+
+    def fail(self, run: str) -> None:
+        """Make a run one that failed, with what the jobs after it leave of it."""
+        (entry,) = [entry for entry in self.runs if entry.run == run]
+        config = train_config(**entry.model_dump(include=LABELS))
+        write_record(self.folder.run(run).record, failed_run(config))
+        for benchmark in self.samples:
+            write_no_rows(self.folder.samples(run, benchmark), Sample, "diverged")
+            write_no_rows(self.folder.grades(run, benchmark), Grade, "diverged")
 
     def write(self, run: str, benchmark: str, keys: list[tuple[str, int]], correct: list[bool]) -> None:
         """Write samples and grades; correct samples have 6 tokens, incorrect ones are truncated at 4."""
@@ -135,7 +146,7 @@ class Results:
             ],
         )
         write_record(self.folder.manifest, manifest)
-        outputs = self.summary, self.comparisons, self.budget
+        outputs = self.summary, self.comparisons, self.budget, self.folder.table("runs")
         aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
         return read_csv(self.summary), read_csv(self.comparisons)
 

@@ -4,11 +4,13 @@ Importing costs seconds, a training on the tiny model less. A request is a line 
 
 - `arguments`: of `rlvr train`;
 - `kill_after`: seconds after the fork at which the process gets `signal`; null: never;
-- `signal`: its number.
+- `signal`: its number;
+- `ranks`: processes that train together; the last one gets the signal.
 """
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,10 +41,22 @@ class ForkedTrainer:
         self.process.wait()
 
     def train(
-        self, arguments: list[str | Path], kill_after: float | None = None, signal: int = 9
+        self,
+        arguments: list[str | Path],
+        kill_after: float | None = None,
+        signal: int = 9,
+        ranks: int = 1,
     ) -> dict[str, Any]:
-        """Train in a process of its own; return `exitcode` (of a signal: negative), `seconds`, `shown`."""
-        request = {"arguments": list(map(str, arguments)), "kill_after": kill_after, "signal": signal}
+        """Train in a process of its own, or several; return their `exitcodes` (of a signal: negative).
+
+        And `exitcode`, that of the last one, `seconds`, `shown`.
+        """
+        request = {
+            "arguments": list(map(str, arguments)),
+            "kill_after": kill_after,
+            "signal": signal,
+            "ranks": ranks,
+        }
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
@@ -70,24 +84,45 @@ def _serve() -> None:
         print(json.dumps(_trained(**request)), flush=True)
 
 
-def _trained(arguments: list[str], kill_after: float | None, signal: int) -> dict[str, Any]:
-    from rlvr.cli import main
-
-    started = time.monotonic()
+def _trained(arguments: list[str], kill_after: float | None, signal: int, ranks: int) -> dict[str, Any]:
+    started, port = time.monotonic(), _free_port()
     with tempfile.TemporaryFile() as shown:
-        child = os.fork()
-        if child == 0:
-            os.dup2(shown.fileno(), 1)
-            os.dup2(shown.fileno(), 2)
-            os._exit(main(["train", *arguments]))
+        children = [_forked(arguments, rank, ranks, port, shown.fileno()) for rank in range(ranks)]
         if kill_after is not None:
-            while time.monotonic() < started + kill_after and os.waitid(os.P_PID, child, _ENDED) is None:
+            last = children[-1]
+            while time.monotonic() < started + kill_after and os.waitid(os.P_PID, last, _ENDED) is None:
                 time.sleep(0.002)
-            os.kill(child, signal)
-        exitcode = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.kill(last, signal)
+        exitcodes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         seconds = time.monotonic() - started
         shown.seek(0)
-        return {"exitcode": exitcode, "seconds": seconds, "shown": shown.read().decode()}
+        return {
+            "exitcode": exitcodes[-1],
+            "exitcodes": exitcodes,
+            "seconds": seconds,
+            "shown": shown.read().decode(),
+        }
+
+
+def _forked(arguments: list[str], rank: int, ranks: int, port: int, shown: int) -> int:
+    """Return a process that trains, with the environment that `torchrun` gives it if there are several."""
+    from rlvr.cli import main
+
+    child = os.fork()
+    if child == 0:
+        os.dup2(shown, 1)
+        os.dup2(shown, 2)
+        if ranks > 1:
+            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_PORT": port}
+            os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
+        os._exit(main(["train", *arguments]))
+    return child
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _import_what_is_imported_on_use(arguments: list[str]) -> None:

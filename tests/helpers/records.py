@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rlvr.artifacts import Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
+from rlvr.artifacts import FailedRun, Failure, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.schema import Prompt, Sampling, Training
 from rlvr.files import content_hash
@@ -69,4 +69,22 @@ def run_record(config: TrainConfig, **outcome: Any) -> RunRecord:
             model_sha256=content_hash(config.model),
             data_sha256=content_hash(config.dataset),
         ),
+    )
+
+
+def failed_run(config: TrainConfig, status: str = "diverged", **failure: Any) -> FailedRun:
+    """A record of a failed run; ``failure`` changes fields of its failure."""
+    record = run_record(config)
+    fields: dict[str, Any] = {
+        "reason": "the reward collapsed <b>at once</b>; lower training.learning_rate",
+        "steps": 7,
+        "reward_first": 0.51,
+        "reward_last": -1.0,
+        "log": f"logs/{config.study}/train/{config.run}.log",
+        "last_lines": ["step 6", "step 7 <script>alert(1)</script>"],
+    }
+    return FailedRun(
+        run_info=record.run_info.model_copy(update={"status": status}),
+        failure=Failure(**fields | failure),
+        meta_info=record.meta_info,
     )

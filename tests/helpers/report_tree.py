@@ -171,7 +171,7 @@ def write_tree(
     for name, (_, k) in benchmarks.items():
         write_record(tree.folder.config(f"generate/{name}"), _generation(tree, name, k))
     _write_manifest(tree, done, benchmarks)
-    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget"))
+    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget", "runs"))
     aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
     _write_manifest(tree, runs, benchmarks)
     return tree

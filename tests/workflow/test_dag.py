@@ -21,13 +21,17 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return make_checkout(tmp_path_factory.mktemp("dag") / "checkout")
 
 
+BUILT_IN = {"demo", "audit", "grid"}
+"""Studies of the model that is pretrained here."""
+
+
 def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
     """Jobs of a study with one model, from nothing."""
     evaluated = runs + 1  # the untrained model is evaluated too
     return {
         "resolve_config": runs + 2 * benchmarks + 1,
         "resolve_entry": 1 + data,
-        "prepare_model": 1,
+        "pretrain_model" if study in BUILT_IN else "prepare_model": 1,
         "prepare_data": data,
         "train_run": runs,
         "export_run": runs,
@@ -80,7 +84,7 @@ def test_the_slurm_profile_plans_the_paper_without_slurm(checkout):
 
 
 def test_named_targets_stop_where_they_say(checkout):
-    assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "prepare_model", "data"}
+    assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "pretrain_model", "data"}
     trained = checkout.planned("train")
     assert trained["export_run"] == 14
     assert "generate_demo" not in trained
@@ -130,7 +134,7 @@ from snakemake.iocontainers import InputFiles, Wildcards
 for name in ("train_run", "generate_STUDY"):
     names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
-    print(name, found.get("gpu"), found.get("checkpoints"))
+    print(name, found.get("gpu"), found.get("ranks"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
@@ -142,8 +146,61 @@ def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpu
     probe.write_text((checkout.folder / "Snakefile").read_text() + PROBE.replace("STUDY", study))
     done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
     probe.unlink()
-    for rule in ("train_run", f"generate_{study}"):
-        assert f"{rule} {gpus} /scratch/mine" in done.stdout + done.stderr
+    for rule, ranks in (("train_run", 1), (f"generate_{study}", None)):
+        assert f"{rule} {gpus} {ranks} /scratch/mine" in done.stdout + done.stderr
+
+
+def test_a_training_on_several_devices_starts_a_process_for_each(checkout):
+    target = "results/demo/runs/tiny--lora--recommended--main--s0/run.json"
+    study = checkout.folder / "config/studies/demo.yaml"
+    text = study.read_text()
+    study.write_text(text + "\ncompute: {gpus: 4}\n")
+    try:
+        assert "--gpus 4" in checkout.snakemake("-n", "-p", target).stdout
+    finally:
+        study.write_text(text)
+
+
+THREADS = 8 * (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("profile", "threads"), [(["--profile", "slurm"], THREADS), ([], os.cpu_count())])
+def test_only_a_job_of_this_machine_has_no_more_threads_than_it_has_cores(checkout, profile, threads):
+    study = checkout.folder / "config" / "studies" / "wide.yaml"
+    study.write_text(f"extends: demo\ntitle: Wide\ncompute: {{threads: {THREADS}}}\n")
+    probe = checkout.folder / "probe.smk"
+    lines = PROBE.replace("STUDY", "wide").replace('found.get("gpu")', 'found.get("_cores")')
+    probe.write_text((checkout.folder / "Snakefile").read_text() + lines)
+    done = checkout.snakemake(*profile, "-n", "data", "-s", "probe.smk", "--config", "studies=[wide]")
+    probe.unlink()
+    study.unlink()
+    assert f"train_run {threads} " in done.stdout + done.stderr
+
+
+JOB = ("--mode", "remote", "--executor", "dryrun", "--nolock", "--cores", "all", "--target-jobs")
+"""How executors call Snakemake in a job, here without doing it."""
+
+
+def test_a_job_reads_the_configuration_that_its_run_started_with(checkout):
+    study, config = checkout.folder / "config/studies/queued.yaml", checkout.folder / "config/config.yaml"
+    study.write_text("extends: demo\ntitle: Queued\ntraining: {steps: 7}\n")
+    run = "tiny--lora--recommended--main--s0"
+    checkout.snakemake("--cores", "1", "--", f"results/queued/configs/train/{run}.json")
+    before = config.read_text()
+    for path in (study, config):
+        path.write_text("title: {broken\n")
+    for copy in (checkout.folder / ".snakemake" / "rlvr").glob("*/config"):
+        if (copy / "studies" / "queued.yaml").exists():
+            os.environ["RLVR_CONFIG"] = str(copy)
+    job = (*JOB, f"train_run:study=queued,run={run}", "--allowed-rules", "train_run")
+    done = checkout.snakemake("-n", *job, check=False)
+    del os.environ["RLVR_CONFIG"]
+    without = checkout.snakemake("-n", *job, check=False)
+    config.write_text(before)
+    study.unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Training {run}" in done.stdout
+    assert without.returncode != 0, "the folder itself is broken"
 
 
 def test_checkpoints_may_be_elsewhere(checkout):

@@ -2,8 +2,9 @@
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
     config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, contamination.csv, contaminated_problems.csv;
-    results/{study}/claims.json; results/{study}/tables/audit.csv of the studies that config/audit.yaml names
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv, contamination.csv,
+    contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
+    config/audit.yaml names
 """
 
 
@@ -18,6 +19,7 @@ rule aggregate_study:
         summary=STUDY.table("summary"),
         comparisons=STUDY.table("comparisons"),
         budget=STUDY.table("budget"),
+        runs=STUDY.table("runs"),
     log:
         "logs/{study}/aggregate.log",
     benchmark:
@@ -36,7 +38,8 @@ rule aggregate_study:
             --contaminated-problems {input.contaminated:q} \
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
-            --budget {output.budget:q} >{log:q} 2>&1
+            --budget {output.budget:q} \
+            --runs {output.runs:q} >{log:q} 2>&1
         """
 
 

@@ -5,6 +5,7 @@ REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studie
 OUTPUTS: none
 """
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,7 @@ STUDY = folder_of("{study}")
 
 @cache
 def plan_of(study):
-    return checked(plan.load_plan, study)
+    return checked(plan.load_plan, study, CONFIG)
 
 
 @cache
@@ -53,7 +54,7 @@ def config_fingerprints(study):
 
 @cache
 def catalogue_entries():
-    return checked(catalogue.catalogue_entries)
+    return checked(catalogue.catalogue_entries, CONFIG)
 
 
 def entry_of(kind, name):
@@ -68,6 +69,16 @@ def known(mapping, name, place):
     if name not in mapping:
         raise WorkflowError(f"{name!r} is not in {place}; known: {', '.join(mapping)}")
     return mapping[name]
+
+
+def built_in_models():
+    """Return a pattern of the models that are pretrained here."""
+    names = [
+        key.removeprefix("models/")
+        for key, entry in catalogue_entries().items()
+        if isinstance(entry, catalogue.TinyModel)
+    ]
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 @cache
@@ -87,7 +98,7 @@ def benchmarks_of(study):
 def studies_by_name():
     """Return every study; one that cannot be read is reported when it is asked for."""
     found = {}
-    for path in sorted(Path("config/studies").glob("*.yaml")):
+    for path in sorted((CONFIG / "studies").glob("*.yaml")):
         try:
             found[path.stem] = load_study(path)[0]
         except UserError:
@@ -111,6 +122,21 @@ def compute_of(wildcards):
 def gpus_of(wildcards):
     """Return the devices of a job, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
     return compute_of(wildcards).gpus or None
+
+
+def time_limit(wildcards, resources):
+    """Return the option with the time limit of a job; only where the job of a cluster has one.
+
+    Since Snakemake derives it from resources, it does not compare it: another limit is no reason to run a job again.
+    """
+    return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
+
+
+def attempts_left(wildcards, attempt):
+    """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
+    if workflow.is_main_process:
+        os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
+    return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
 
 
 def model_path(name):
@@ -165,7 +191,7 @@ def graded_samples(studies):
 
 
 def tables(studies):
-    names = ["summary", "comparisons", "budget", "contamination", "contaminated_problems"]
+    names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
@@ -225,13 +251,19 @@ def reports(studies):
     return [f"reports/{study}.html" for study in studies]
 
 
+STAGES = {"train": adapters, "evaluate": graded_samples, "tables": tables, "report": reports}
+"""What a stage makes of a study; all runs are trained in each of them."""
+
+
+def complete(studies, stage):
+    return [folder_of(study).complete(stage) for study in studies]
+
+
 def pretraining_data(part):
-    """Return an input function: the data sets that the built-in model is pretrained on."""
+    """Return an input function: the data sets that a built-in model is pretrained on."""
 
     def of(wildcards):
-        entry = entry_of("models", wildcards.model)
-        names = getattr(entry.pretraining, part) if entry.source == "tiny" else []
-        return [data_path(name) for name in names]
+        return [data_path(name) for name in getattr(entry_of("models", wildcards.model).pretraining, part)]
 
     return of
 
@@ -292,6 +324,12 @@ for study in STUDIES:
 onstart:
     for study in {job.wildcards_dict.get("study") for job in workflow.dag.jobs} - {None}:
         checked(register_claims, folder_of(study).root)
+
+
+if workflow.resource_settings.nodes is not None:
+    # With `--jobs`, jobs run elsewhere: `cores: all` of the profile `default` would cut their threads to those of this
+    # machine.
+    workflow.global_resources["_cores"] = None
 
 
 wildcard_constraints:

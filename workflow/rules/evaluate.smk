@@ -31,12 +31,14 @@ for study, entry in studies_by_name().items():
         resources:
             checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
             gpu=gpus_of,
+            devices=lambda wildcards: compute_of(wildcards).gpus,
             mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
             runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
         params:
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
             folder=lambda wildcards: folder_of(wildcards.study).samples_of(wildcards.run),
+            limit=time_limit,
         message:
             "Sampling {wildcards.run}"
         shell:
@@ -46,7 +48,9 @@ for study, entry in studies_by_name().items():
                 {params.data:q} \
                 {params.adapter:q} \
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
-                -o {params.folder:q} 2>&1 | tee -i {log:q}
+                --gpus {resources.devices} \
+                {params.limit} \
+                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
             """
 
 

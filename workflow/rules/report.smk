@@ -1,7 +1,7 @@
-"""The report of a study.
+"""The report of a study, and the check that no run failed.
 
 REQUIRED INPUTS: tables, claims, samples, grades, run.json and training logs of a study
-OUTPUTS: reports/{study}.html
+OUTPUTS: reports/{study}.html, results/{study}/complete/{stage}
 """
 
 
@@ -40,4 +40,29 @@ rule render_report:
         rlvr report {input.manifest:q} \
             --results results/{wildcards.study} \
             -o {output:q} >{log:q} 2>&1
+        """
+
+
+rule check_runs:
+    """Stop if a training run failed: the last job of every target, so that the exit code says so."""
+    input:
+        records_of,
+        lambda wildcards: STAGES[wildcards.stage]([wildcards.study]),
+        manifest=STUDY.manifest,
+    output:
+        touch(STUDY.complete("{stage}")),
+    log:
+        "logs/{study}/check-{stage}.log",
+    wildcard_constraints:
+        stage="|".join(STAGES),
+    retries: 0  # the failures are recorded: another attempt would find them again
+    localrule: True
+    conda:
+        "../../environment.yml"
+    message:
+        "Checking that no run of study {wildcards.study} failed"
+    shell:
+        """
+        rlvr check-runs {input.manifest:q} \
+            --results results/{wildcards.study} >{log:q} 2>&1
         """

@@ -1,6 +1,7 @@
 """Models and problems, from any origin to one checked form, shared by all studies.
 
 REQUIRED INPUTS: a study; entries of config/models.yaml and config/datasets.yaml
+Jobs that may download run on the submitting host, once, since nodes of a cluster may have no internet.
 OUTPUTS: results/{study}/configs/{name}.json, one resolved configuration per job,
     resources/entries/{kind}/{name}.json, one catalogue entry,
     resources/models/{model}/ (Hugging Face layout, provenance.json),
@@ -29,6 +30,7 @@ rule resolve_config:
         """
         rlvr resolve {wildcards.name} \
             --study {wildcards.study} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -52,6 +54,7 @@ rule resolve_entry:
     shell:
         """
         rlvr resolve {wildcards.kind}/{wildcards.name} \
+            --config {FROZEN:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -70,11 +73,10 @@ rule prepare_data:
         "logs/resources/data/{dataset}.log",
     benchmark:
         "logs/benchmarks/resources/data/{dataset}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
-    resources:
-        **LIGHT,
     message:
         "Preparing data set {wildcards.dataset}"
     shell:
@@ -85,10 +87,35 @@ rule prepare_data:
 
 
 rule prepare_model:
-    """Download, convert, copy or pretrain a model."""
+    """Download, convert or copy a model."""
     input:
         entry="resources/entries/models/{model}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("models", wildcards.model)),
+    output:
+        directory("resources/models/{model}"),
+    log:
+        "logs/resources/models/{model}.log",
+    benchmark:
+        "logs/benchmarks/resources/models/{model}.tsv"
+    wildcard_constraints:
+        model=f"(?!({built_in_models()})$)[^/]+",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    message:
+        "Preparing model {wildcards.model}"
+    shell:
+        """
+        rlvr prepare-model {input.entry:q} \
+            -o {output:q} 2>&1 | tee {log:q}
+        """
+
+
+rule pretrain_model:
+    """Pretrain a built-in model."""
+    input:
+        entry="resources/entries/models/{model}.json",
         data=pretraining_data("datasets"),
         validation=pretraining_data("validation_datasets"),
     output:
@@ -97,6 +124,8 @@ rule prepare_model:
         "logs/resources/models/{model}.log",
     benchmark:
         "logs/benchmarks/resources/models/{model}.tsv"
+    wildcard_constraints:
+        model=built_in_models(),
     conda:
         "../../environment.yml"
     threads: 1
@@ -106,11 +135,12 @@ rule prepare_model:
         data=lambda wildcards, input: repeated("--data", input.data),
         validation=lambda wildcards, input: repeated("--validation", input.validation),
     message:
-        "Preparing model {wildcards.model}"
+        "Pretraining model {wildcards.model}"
     shell:
         """
         rlvr prepare-model {input.entry:q} \
             {params.data:q} \
             {params.validation:q} \
+            --gpus 0 \
             -o {output:q} 2>&1 | tee {log:q}
         """

@@ -22,7 +22,8 @@ rule measure_spectra:
     threads: lambda wildcards: compute_of(wildcards).threads
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
-        gpu=gpus_of,
+        gpu=lambda wildcards: min(compute_of(wildcards).gpus, 1) or None,  # one at most: one weight at a time
+        devices=lambda wildcards: min(compute_of(wildcards).gpus, 1),
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
     params:
@@ -33,5 +34,6 @@ rule measure_spectra:
         """
         rlvr spectra {params.runs:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study} \
+            --gpus {resources.devices} \
             -o {output:q} 2>&1 | tee {log:q}
         """

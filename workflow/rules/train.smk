@@ -1,12 +1,13 @@
 """Training runs and their exports.
 
 REQUIRED INPUTS: resolved train configurations, prepared models and problems
-OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/
+OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/;
+    of a run that failed for good, run.json says why, and the jobs that follow make empty files of it
 """
 
 
 rule train_run:
-    """Train one run with DAPO; continues from its last checkpoint."""
+    """Train one run with DAPO; continues from its last checkpoint. A failure that is final is a result."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -24,9 +25,13 @@ rule train_run:
     threads: lambda wildcards: compute_of(wildcards).threads
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
+        attempts_left=attempts_left,
         gpu=gpus_of,
+        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
         mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
         runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+    params:
+        limit=time_limit,
     message:
         "Training {wildcards.run}"
     shell:
@@ -35,7 +40,11 @@ rule train_run:
             --model {input.model:q} \
             --data {input.data:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study}/{wildcards.run} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -i {log:q}
+            --gpus {resources.devices} \
+            {params.limit} \
+            --failure-log {log:q} \
+            --attempts-left {resources.attempts_left} \
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
         """
 
 
@@ -64,5 +73,6 @@ rule export_run:
         rlvr export {input.config:q} \
             --model {input.model:q} \
             --trained {input.trained:q} \
+            --gpus 0 \
             -o {output:q} >{log:q} 2>&1
         """

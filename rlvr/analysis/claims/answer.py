@@ -6,6 +6,7 @@ out: one that is not tested says what would test it.
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from rlvr.analysis.claims.paper import PaperEffect, paper_effect
 from rlvr.analysis.claims.registration import registered
 from rlvr.analysis.claims.verdicts import Evidence, claim_p, decide, size_agrees
 from rlvr.analysis.stats.paired import holm
-from rlvr.artifacts import ClaimRecord, ComparisonRow, PaperNumbers, StudyFolder, read_rows, write_records
+from rlvr.artifacts import (
+    ClaimRecord,
+    ComparisonRow,
+    PaperAccuracy,
+    PaperNumbers,
+    StudyFolder,
+    read_rows,
+    write_records,
+)
 from rlvr.config.claims import OVERALL, Claim, Pair, PaperClaims, load_claims
 from rlvr.config.resolved import BASE, StudyManifest, Variant, read_config
 
@@ -73,8 +82,7 @@ def find_row(claim: Claim, study: StudyManifest, comparisons: pd.DataFrame) -> R
         return None
     wanted = _key(claim.contrast)
     found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-    records: list[dict[str, Any]] = [dict(one) for one in found.to_dict("records")]
-    return records[0] if len(records) == 1 else None
+    return dict(zip(found.columns, found.iloc[0], strict=True)) if len(found) == 1 else None
 
 
 def _key(pair: Pair) -> dict[str, str]:
@@ -176,6 +184,8 @@ def _paper_numbers(paper: PaperEffect | None, one_seed: float) -> PaperNumbers |
     if paper is None:
         return None
     return PaperNumbers(
+        method=PaperAccuracy(**asdict(paper.method)),
+        baseline=PaperAccuracy(**asdict(paper.baseline)),
         difference=paper.difference,
         sampling_se=paper.sampling_se,
         se=paper.se(one_seed),

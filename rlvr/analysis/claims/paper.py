@@ -22,17 +22,36 @@ from rlvr.config.claims import OVERALL, Claim, PaperClaims
 
 
 @dataclass(frozen=True)
-class PaperEffect:
-    """A difference that the paper reports, a fraction; ``sampling_se``: the runs sampled again."""
+class PaperNumber:
+    """An accuracy that the paper reports, a fraction; ``sampling_se``: the run sampled again."""
 
-    difference: float
+    key: str
+    value: float
     sampling_se: float
+
+
+@dataclass(frozen=True)
+class PaperEffect:
+    """A difference that the paper reports, and the two numbers that it is of."""
+
+    method: PaperNumber
+    baseline: PaperNumber
     n_problems: int
     n_samples: int
     model: str
 
+    @property
+    def difference(self) -> float:
+        """The difference, a fraction."""
+        return self.method.value - self.baseline.value
+
+    @property
+    def sampling_se(self) -> float:
+        """Its SE if the two runs were sampled again."""
+        return math.hypot(self.method.sampling_se, self.baseline.sampling_se)
+
     def se(self, one_seed: float) -> float:
-        """Return the SE with that of one training seed per side."""
+        """Return its SE with that of one training seed per side."""
         return math.hypot(self.sampling_se, one_seed)
 
 
@@ -42,11 +61,14 @@ def paper_effect(claim: Claim, claims: PaperClaims) -> PaperEffect | None:
         return None
     benchmark = claim.contrast.benchmark
     sizes = list(claims.sizes.values()) if benchmark == OVERALL else [claims.sizes[benchmark]]
-    method, baseline = (claims.numbers[key, benchmark] for key in (claim.paper.method, claim.paper.baseline))
-    variance = sampling_variance(method, sizes) + sampling_variance(baseline, sizes)
+
+    def number(key: str) -> PaperNumber:
+        value = claims.numbers[key, benchmark]
+        return PaperNumber(key, value, math.sqrt(sampling_variance(value, sizes)))
+
     return PaperEffect(
-        difference=method - baseline,
-        sampling_se=math.sqrt(variance),
+        method=number(claim.paper.method),
+        baseline=number(claim.paper.baseline),
         n_problems=sum(problems for problems, _ in sizes),
         n_samples=2 * sum(problems * samples for problems, samples in sizes),
         model=claims.models[claim.paper.method],

@@ -1,15 +1,15 @@
-"""The runs of a study grouped by method: all training seeds of one row of the tables."""
+"""The complete runs of a study grouped by method: all training seeds of one row of the tables."""
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from rlvr.analysis.inputs.runs import PlannedRun
 from rlvr.analysis.inputs.scores import Flags, Scores, read_scores, require_same_problems
 from rlvr.analysis.stats.resampling import Floats
-from rlvr.artifacts import RunRecord, StudyFolder, read_record
-from rlvr.config.resolved import BASE, RunEntry, StudyManifest
+from rlvr.artifacts import StudyFolder
+from rlvr.config.resolved import BASE, StudyManifest, Variant
 from rlvr.errors import UserError
 
 
@@ -22,9 +22,20 @@ class Group:
     preset: str
     setting: str
     train_seeds: int
+    planned_seeds: int
     trainable_parameters: int
     device_seconds: float
     scores: dict[str, list[Scores]]  # benchmark -> one per training seed
+
+    @property
+    def variant(self) -> Variant:
+        """The row of the tables that the group is."""
+        return Variant(self.model, self.method, self.preset, self.setting)
+
+    @property
+    def missing_seeds(self) -> int:
+        """Training seeds that failed or are missing."""
+        return self.planned_seeds - self.train_seeds
 
     @property
     def labels(self) -> dict[str, str]:
@@ -50,14 +61,20 @@ class Group:
         return counted.size
 
 
-def read_groups(study: StudyManifest, results: Path) -> list[Group]:
-    """Read all runs and group those that differ only in their training seeds, in the order of the study.
+def read_groups(study: StudyManifest, folder: StudyFolder, planned: list[PlannedRun]) -> list[Group]:
+    """Read all complete runs and group those that differ only in their training seeds.
+
+    A method without a complete run has no group; groups are in the order of the study.
 
     Raises:
         UserError: the scores of a run are incomplete, or two runs differ in their problems or graders.
     """
-    folder = StudyFolder(results)
-    groups = [_read_group(study.runs_of(variant), study, folder) for variant in study.variants]
+    members: dict[Variant, list[PlannedRun]] = {variant: [] for variant in study.variants}
+    for run in planned:
+        members[run.entry.variant].append(run)
+    groups = [
+        _read_group(runs, study, folder) for runs in members.values() if any(run.measured for run in runs)
+    ]
     for benchmark in study.benchmarks:
         first, *others = [scores for group in groups for scores in group.scores[benchmark.benchmark]]
         for other in others:
@@ -70,25 +87,24 @@ def read_groups(study: StudyManifest, results: Path) -> list[Group]:
     return groups
 
 
-def _read_group(runs: list[RunEntry], study: StudyManifest, folder: StudyFolder) -> Group:
+def _read_group(planned: list[PlannedRun], study: StudyManifest, folder: StudyFolder) -> Group:
     """Read the training seeds of one method; the untrained model has none and costs nothing.
 
     Where the number of trainable parameters depends on the seed (AdaLoRA's ranks), the largest is reported.
     """
-    first = runs[0]
-    trained = (
-        [] if first.method == BASE else [read_record(folder.run(run.run).record, RunRecord) for run in runs]
-    )
+    first, runs = planned[0].entry, [run for run in planned if run.measured]
+    trained = [run.trained for run in runs if run.trained]
     return Group(
         first.model,
         first.method,
         first.preset,
         first.setting,
         train_seeds=len(trained),
+        planned_seeds=0 if first.method == BASE else len(planned),
         trainable_parameters=max((record.train_info.trainable_parameters for record in trained), default=0),
         device_seconds=math.fsum(record.run_info.device_seconds for record in trained),
         scores={
-            benchmark.benchmark: [read_scores(folder, run.run, benchmark) for run in runs]
+            benchmark.benchmark: [read_scores(folder, run.entry.run, benchmark) for run in runs]
             for benchmark in study.benchmarks
         },
     )

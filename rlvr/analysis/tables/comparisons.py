@@ -64,7 +64,9 @@ def comparison_rows(
         contamination: the contaminated problems; None where contamination is unknown.
     """
     compared = [
-        one for pair in pairs_of(groups, study.contrasts) for one in _compared(pair, study, contamination)
+        one
+        for pair in pairs_of(groups, study.variants, study.contrasts)
+        for one in _compared(pair, study, contamination)
     ]
     return [
         ComparisonRow(
@@ -79,6 +81,7 @@ def comparison_rows(
             p_holm=p_holm,
             n_samples=one.n_samples,
             train_seeds=one.train_seeds,
+            missing_seeds=one.pair.method.missing_seeds + one.pair.baseline.missing_seeds,
             se_seeds=one.seeds.se,
             p_seeds=one.seeds.p_value,
             compares="methods" if one.train_seeds > 1 else "runs",

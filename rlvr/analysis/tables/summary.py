@@ -52,6 +52,7 @@ def summary_rows(
             study=study.study,
             **group.labels,
             train_seeds=group.train_seeds,
+            planned_seeds=group.planned_seeds,
             benchmark=name,
             metric=metric,
             **asdict(estimate),

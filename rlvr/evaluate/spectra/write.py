@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlvr.artifacts import RunFolder, RunRecord, SpectrumRow, read_record, write_rows
+from rlvr.artifacts import FailedRun, RunFolder, RunRecord, SpectrumRow, read_run, write_rows
 from rlvr.config.resolved import BASE, checkpoint_name
 from rlvr.evaluate.spectra.bases import Basis, singular_basis
 from rlvr.evaluate.spectra.measures import (
@@ -45,6 +45,8 @@ def write_spectra(
     rows, and :data:`LEADING` singular vectors of each update. The decomposition of a base weight is computed
     once and kept in ``cache``, for all runs of the model, now and later.
 
+    A run that failed has no rows.
+
     Args:
         runs: folders ``results/STUDY/runs/RUN``.
         output: Parquet file to write.
@@ -57,7 +59,10 @@ def write_spectra(
     """
     spectra = Spectra(cache)
     for folder in map(RunFolder, runs):
-        record = read_record(folder.record, RunRecord)
+        record = read_run(folder.record)
+        if isinstance(record, FailedRun):
+            logger.warning("%s failed (%s): it has no spectrum", record.run_info.run, folder.record)
+            continue
         trained = TrainedRun(record, resources / "models" / record.run_info.model)
         for step, state in _states(folder, record, checkpoints):
             spectra.measure(record, step, trained.updates(state))

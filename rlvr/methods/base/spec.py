@@ -45,6 +45,8 @@ class Method(ABC):
     """Whether its forward pass in training has noise of its own, besides dropout."""
     exact_lora: ClassVar[bool] = False
     """Whether every update is B A of low rank without loss (:meth:`to_lora`), and so can be hot-loaded."""
+    sharded: ClassVar[bool] = False
+    """Whether several devices divide the weights of the blocks, all trained (:mod:`rlvr.models.sharding`)."""
     loaded_as_base: ClassVar[bool] = False
     """Whether PEFT holds a loaded adapter in the precision of the base, which rounds it; else in float32."""
     requirements: ClassVar[dict[str, Requirement]] = {}

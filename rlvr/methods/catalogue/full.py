@@ -26,6 +26,7 @@ class Full(Method):
     category = "Baseline"
     citation = "Full-parameter fine-tuning"
     formula = "W trained"
+    sharded = True
     parameters: NoParameters
 
     def wrap(self, model: "PreTrainedModel", total_steps: int, seed: int) -> "nn.Module":
@@ -49,8 +50,10 @@ class Full(Method):
             yield name, model.get_submodule(name)
 
     def base_weights(self, layer: "nn.Module") -> dict[str, "Tensor"]:
-        """Return the module's own weights, which are trained themselves."""
-        return {name: weight.detach() for name, weight in layer.named_parameters(recurse=False)}
+        """Return the module's own weights, which are trained themselves; whole, where devices divide them."""
+        from rlvr.models.sharding import whole
+
+        return {name: whole(weight.detach()) for name, weight in layer.named_parameters(recurse=False)}
 
     def merged(self, layer: "nn.Module") -> dict[str, "Tensor"]:
         """Return the module's own weights: there is nothing to merge."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rlvr.artifacts import OVERALL
+from rlvr.artifacts import OVERALL, FailedRun
 from rlvr.config.resolved import BASE
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
@@ -15,7 +15,7 @@ from rlvr.report.queries import (
     variant_of,
 )
 from rlvr.report.section import Section
-from rlvr.report.text import SPACE, listing, p_value, percent, points
+from rlvr.report.text import SPACE, count, listing, p_value, percent, points
 
 SIGNIFICANT = 0.05
 ONE_RUN = (
@@ -108,9 +108,32 @@ def caveats(inputs: Inputs, model: str) -> list[str]:
         noun = variant_noun(inputs, model)
         who = f"Each {noun} was" if max(seeds) == 1 else f"Some {noun}s were"
         sentences.append(f"{who} trained with 1 training seed: {ONE_RUN}")
+    failed = {label for label, _ in failures(inputs, model)}
+    missing = [label for label in missing if label not in failed]
     if missing:
         sentences.append(f"Not run: {listing(missing)}.")
+    sentences += [sentence for _, sentence in failures(inputs, model)]
     return sentences
+
+
+def failures(inputs: Inputs, model: str) -> list[tuple[str, str]]:
+    """Return the label of every variant of which runs failed, and a sentence on them."""
+    found = []
+    for variant in inputs.trained_of(model):
+        runs = [inputs.failed[run.run] for run in inputs.study.runs_of(variant) if run.run in inputs.failed]
+        if not runs:
+            continue
+        label, planned = inputs.label(variant), inputs.planned_seeds[variant]
+        how = listing(list(dict.fromkeys(_ended(record) for record in runs)))
+        rest = "it has no numbers" if len(runs) == planned else "its numbers are of the others"
+        of = f"{len(runs)} of {count(planned, 'training seed')} of {label}" if planned > 1 else label
+        found.append((label, f"Failed: {of} ({how}); {rest}."))
+    return found
+
+
+def _ended(record: FailedRun) -> str:
+    steps = f"{record.failure.steps} of {count(record.run_info.config.training.steps, 'step')}"
+    return f"{record.run_info.status} after {steps}"
 
 
 def _differences(inputs: Inputs, model: str, baseline: str, benchmark: str) -> list[Difference]:

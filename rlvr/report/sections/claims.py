@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
-from rlvr.artifacts import ClaimRecord
+from rlvr.artifacts import OVERALL, ClaimRecord
+from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
+from rlvr.report.queries import accuracies, benchmark_title
 from rlvr.report.section import Section
 from rlvr.report.sections.differences import anchor
 
+Z = 1.96  # of a 95 % interval
 VERDICTS = {
     "replicated": "replicated",
     "not_replicated": "not replicated",
@@ -36,11 +39,25 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NumberBeside:
+    """An accuracy of the paper beside that of this study."""
+
+    place: str
+    name: str
+    benchmark: str
+    paper: Estimate
+    label: str
+    here: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Claims:
     """Context of the section."""
 
     counts: dict[str, int]
     tested: list[Answered]
+    numbers: list[NumberBeside]
+    scaled: bool
     not_tested: list[Answered]
     alpha: float
     margin: float
@@ -57,15 +74,50 @@ def build(inputs: Inputs) -> Claims | None:
             for verdict, words in VERDICTS.items()
         },
         tested=[one for one in answered if one.record.verdict != "not_tested"],
+        numbers=_numbers(inputs),
+        scaled=inputs.study.scale is not None,
         not_tested=[one for one in answered if one.record.verdict == "not_tested"],
         alpha=inputs.claims[0].alpha,
         margin=inputs.claims[0].margin,
     )
 
 
+def _numbers(inputs: Inputs) -> list[NumberBeside]:
+    """Return each number of the paper that a tested claim rests on, by table, with that of this study."""
+    measured = accuracies(inputs)
+    found: dict[tuple[str, str], NumberBeside] = {}
+    for record in inputs.claims:
+        if record.paper is None or not record.row:
+            continue
+        row, benchmark = record.row, record.row["benchmark"]
+        sides = [
+            (record.paper.method, Variant(row["model"], row["method"], row["preset"], row["setting"])),
+            (
+                record.paper.baseline,
+                Variant(row["model"], row["baseline"], row["baseline_preset"], row["baseline_setting"]),
+            ),
+        ]
+        for number, variant in sides:
+            here = measured.get((variant, benchmark))
+            if here is not None:
+                place, name = number.key.split("/", 1)
+                half = Z * number.sampling_se
+                found[number.key, benchmark] = NumberBeside(
+                    place=place.replace("Table", "Table "),
+                    name=name.removesuffix("/main"),
+                    benchmark=benchmark_title(inputs, benchmark),
+                    paper=Estimate(number.value, number.value - half, number.value + half),
+                    label=inputs.label(variant),
+                    here=here.estimate,
+                )
+    return [
+        found[key] for key in sorted(found, key=lambda key: (key[0].partition("/")[0], key[1] != OVERALL))
+    ]
+
+
 def _answered(record: ClaimRecord) -> Answered:
     paper = record.paper
-    half = 1.96 * paper.se if paper else 0.0
+    half = Z * paper.se if paper else 0.0
     return Answered(
         record=record,
         verdict=VERDICTS[record.verdict],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rlvr.artifacts import Grade, Sample, read_rows
-from rlvr.config.resolved import BenchmarkEntry
+from rlvr.config.resolved import BenchmarkEntry, Variant
 from rlvr.files import read_parquet
 from rlvr.report.inputs import Inputs
 from rlvr.report.section import Section
@@ -30,10 +30,11 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MethodCompletion:
-    """The completion of one variant; None where its first run has no samples yet."""
+    """The completion of one variant; None where it has no samples, and ``absence`` says why."""
 
     label: str
     model: str
+    absence: str
     completion: Completion | None
 
 
@@ -70,7 +71,7 @@ def build(inputs: Inputs) -> Completions:
 
 def _of_benchmark(inputs: Inputs, entry: BenchmarkEntry, count: int) -> list[Example]:
     problems = read_parquet(inputs.data(entry.dataset), ["id", "problem", "answer"]).head(count)
-    first_runs = {variant: inputs.study.runs_of(variant)[0].run for variant in inputs.variants}
+    first_runs = {variant: _first_run(inputs, variant) for variant in inputs.variants}
     completions = {
         variant: _completions(inputs, run, entry.benchmark, list(problems["id"]))
         for variant, run in first_runs.items()
@@ -83,13 +84,22 @@ def _of_benchmark(inputs: Inputs, entry: BenchmarkEntry, count: int) -> list[Exa
             answer=visible(row["answer"]),
             completions=[
                 MethodCompletion(
-                    label=inputs.label(variant), model=variant.model, completion=written.get(row["id"])
+                    label=inputs.label(variant),
+                    model=variant.model,
+                    absence=inputs.absence(variant),
+                    completion=written.get(row["id"]),
                 )
                 for variant, written in completions.items()
             ],
         )
         for row in problems.astype(str).to_dict("records")
     ]
+
+
+def _first_run(inputs: Inputs, variant: Variant) -> str:
+    """Return the first run of a variant that did not fail, or its first one if all did."""
+    runs = [run.run for run in inputs.study.runs_of(variant)]
+    return next((run for run in runs if run not in inputs.failed), runs[0])
 
 
 def _completions(inputs: Inputs, run: str, benchmark: str, problem_ids: list[str]) -> dict[str, Completion]:

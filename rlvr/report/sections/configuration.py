@@ -92,7 +92,7 @@ def build(inputs: Inputs) -> Configuration | None:
 
 def _config(inputs: Inputs, variant: Variant) -> TrainConfig | None:
     """Return the configuration of a variant, which its training seeds share."""
-    records = [inputs.records.get(run.run) for run in inputs.study.runs_of(variant)]
+    records = [inputs.ended.get(run.run) for run in inputs.study.runs_of(variant)]
     return next((record.run_info.config for record in records if record), None)
 
 

@@ -129,7 +129,9 @@ def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
         if mine:
             rows += [_row(inputs, variant, row, scale) for row in mine]
         elif variant.method != first["baseline"] and first["contrast"] == "methods":
-            note = "no comparable baseline run" if (variant, benchmark) in measured else "not run"
+            note = (
+                "no comparable baseline run" if (variant, benchmark) in measured else inputs.absence(variant)
+            )
             rows.append(ForestRow(id="", label=inputs.label(variant), note=note, difference=None))
     return Forest(
         model=model,

@@ -1,11 +1,11 @@
 """Where the numbers come from: files and their hashes, code, packages, machines, time."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlvr.artifacts import Hardware, RunRecord
+from rlvr.artifacts import FailedRun, Hardware, RunRecord
 from rlvr.config.resolved import BASE
 from rlvr.files import canonical_json, read_json, sha256_of
 from rlvr.report.inputs import Inputs, pretraining_path
@@ -34,7 +34,7 @@ class Provenance:
     """
 
     files: list[FileHash]
-    runs: dict[str, RunRecord | None]
+    runs: dict[str, RunRecord | FailedRun | None]
     commits: list[str]
     packages: list[tuple[str, str]]
     hardware: list[str]
@@ -45,10 +45,10 @@ class Provenance:
 
 def build(inputs: Inputs) -> Provenance:
     """Gather the provenance of a study from its files and the records of its runs."""
-    records = [inputs.records[run.run] for run in inputs.study.runs if run.run in inputs.records]
+    records = list(inputs.ended.values())
     return Provenance(
         files=_file_hashes(inputs),
-        runs={run.run: inputs.records.get(run.run) for run in inputs.study.runs if run.method != BASE},
+        runs={run.run: inputs.ended.get(run.run) for run in inputs.study.runs if run.method != BASE},
         commits=_distinct(_commit(record) for record in records),
         packages=_packages(records),
         hardware=_distinct(_hardware(record.meta_info.hardware) for record in records),
@@ -75,6 +75,7 @@ def _file_hashes(inputs: Inputs) -> list[FileHash]:
         inputs.folder.table("summary"): "accuracies, rates, costs",
         inputs.folder.table("comparisons"): "paired differences",
         inputs.folder.table("budget"): "accuracy against token budget",
+        inputs.folder.table("runs"): "planned runs, and why some are missing",
         inputs.folder.table("contamination"): "number of contaminated problems per benchmark",
         inputs.folder.table("contaminated_problems"): "the contaminated problems",
         **{inputs.data(dataset): "benchmark problems" for dataset in _datasets(inputs)},
@@ -96,14 +97,14 @@ def _shown(path: Path, inputs: Inputs) -> str:
     return path.name
 
 
-def _commit(record: RunRecord) -> str:
+def _commit(record: RunRecord | FailedRun) -> str:
     commit = record.meta_info.git_commit
     if commit is None:
         return "unknown (not a git checkout)"
     return commit + (" with uncommitted changes" if record.meta_info.git_dirty else "")
 
 
-def _packages(records: list[RunRecord]) -> list[tuple[str, str]]:
+def _packages(records: Sequence[RunRecord | FailedRun]) -> list[tuple[str, str]]:
     versions: dict[str, list[str]] = {}
     for record in records:
         for name, version in record.meta_info.packages.items():

@@ -49,11 +49,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResultRow:
-    """One variant of the results table; a cell that has not been measured is None."""
+    """One variant of the results table; a cell that was not measured is None, and ``absence`` says why."""
 
     label: str
     model: str
     seeds: str
+    absence: str
     faults: str
     cells: list[Cell | None]
     trainable_parameters: float
@@ -130,6 +131,7 @@ def _row(inputs: Inputs, variant: Variant, cells: list[Cell | None]) -> ResultRo
         label=inputs.label(variant),
         model=variant.model,
         seeds=seeds_text(inputs, variant, max(seeds)) if seeds else "",
+        absence=inputs.absence(variant),
         faults=faults_of(inputs, variant),
         cells=cells,
         trainable_parameters=float(mine["trainable_parameters"].max()),

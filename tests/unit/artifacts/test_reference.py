@@ -36,8 +36,8 @@ def test_the_example_prints_the_overall_accuracy(
 ) -> None:
     row = SummaryRow(
         study="demo", model="tiny", method="lora", preset="paper", setting="main", train_seeds=1,
-        benchmark="overall", metric="avg@4", value=0.375, se=0.1, ci_low=0.125, ci_high=0.625, n_problems=10,
-        n_samples=40, trainable_parameters=512, device_seconds=20.5,
+        planned_seeds=1, benchmark="overall", metric="avg@4", value=0.375, se=0.1, ci_low=0.125,
+        ci_high=0.625, n_problems=10, n_samples=40, trainable_parameters=512, device_seconds=20.5,
     )  # fmt: skip
     others = {"benchmark": "sums", "value": 0.25}, {"metric": "iqm", "value": 0.5}
     rows = [row, *(row.model_copy(update=other) for other in others)]

@@ -16,6 +16,7 @@ from rlvr.artifacts import (
     ContaminationRow,
     Grade,
     Row,
+    RunRow,
     Sample,
     SpectrumRow,
     SummaryRow,
@@ -35,13 +36,21 @@ SAMPLE = {
 }
 GRADE = {"problem_id": "sums-1", "correct": True, "lenient": True, "status": "ok", "verifier_version": "1"}
 SUMMARY = {
-    **{**VARIANT, "train_seeds": 2, "benchmark": "sums", "n_problems": 10, "n_samples": 40},
+    **{
+        **VARIANT,
+        "train_seeds": 2,
+        "planned_seeds": 3,
+        "benchmark": "sums",
+        "n_problems": 10,
+        "n_samples": 40,
+    },
     **{"trainable_parameters": 512, "device_seconds": 20.5},
 }
 COMPARISON = {
     **{**VARIANT, **KNOWN, "baseline": "base", "baseline_setting": "-", "difference": 0.25, "p_value": 0.01},
     **{"contrast": "methods", "baseline_preset": "-", "se_seeds": 0.1, "p_seeds": 0.03},
     **{"p_holm": 0.02, "minimum_detectable": 0.28, "n_problems": 10, "n_samples": 80, "train_seeds": 2},
+    "missing_seeds": 1,
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
@@ -71,6 +80,32 @@ ROWS: dict[type[Row], list[Row]] = {
         ),
     ],
     BudgetRow: [BudgetRow(**BUDGET, **KNOWN, value=0.5), BudgetRow(**BUDGET, **UNKNOWN, value=0)],
+    RunRow: [
+        RunRow(
+            **VARIANT,
+            run="r0",
+            train_seed=0,
+            status="diverged",
+            steps=7,
+            planned_steps=40,
+            reward_last=-1,
+            attempts=1,
+            device_seconds=20.5,
+            reason="the reward, it collapsed",
+        ),
+        RunRow(
+            **VARIANT,
+            run="base",
+            train_seed=None,
+            status="not_trained",
+            steps=None,
+            planned_steps=None,
+            reward_last=NAN,
+            attempts=None,
+            device_seconds=NAN,
+            reason=None,
+        ),
+    ],
     ContaminationRow: [ContaminationRow(dataset="sums-test", problems=10, contaminated=3)],
     ContaminatedProblem: [
         ContaminatedProblem(

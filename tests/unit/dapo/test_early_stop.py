@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rlvr.artifacts import RunRecord, read_record
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.early_stop import CORRECT, INCORRECT, TRUNCATED, Example, FirstSteps, outcome_of
 from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems
-from rlvr.errors import UserError
+from rlvr.errors import RunFailure, UserError
 from rlvr.files import write_json
 from rlvr.verify.verdict import Verdict
 from tests.helpers.records import train_config
@@ -82,6 +83,16 @@ def correct_from_round(number: int):
     return reward
 
 
+def incorrect_from_round(number: int):
+    """The same with the opposite end."""
+    rounds = iter(range(10_000))
+
+    def reward(problems, completions):
+        return [float(next(rounds) < number), *[0.0] * (len(problems) - 1)]
+
+    return reward
+
+
 def message_of(trial: Trial, config: TrainConfig, reward=None, name: str = "run") -> str:
     with pytest.raises(UserError) as error:
         trial.train(config, reward, name)
@@ -119,9 +130,21 @@ def test_one_informative_group_in_the_first_steps_is_enough(trial):
     assert log["groups/kept"].tolist() == [0, 0, 0, 0, 1, 0, 0]
 
 
-def test_a_run_that_has_learned_everything_goes_on(trial):
+def test_a_run_that_has_learned_everything_is_complete(trial):
     log = trial.train(config_with(), correct_from_round(1))
-    assert log["groups/informative_fraction"].tolist()[1:] == [0] * 6
+    assert log["groups/informative_fraction"].tolist()[1:] == [0] * 5
+    record = read_record(trial.folder / "run/run.json", RunRecord)
+    assert (record.run_info.status, record.train_info.steps) == ("exhausted", 6)
+    again = trial.train(config_with(), correct_from_round(1))  # from its last checkpoint
+    assert again["step"].tolist() == log["step"].tolist()
+    assert len(trial.train(config_with(**{KEY: None}), correct_from_round(1), "null")) == 7
+
+
+def test_a_reward_that_collapses_is_a_divergence(trial):
+    with pytest.raises(RunFailure) as error:
+        trial.train(config_with(**{KEY: 3}, steps=20), incorrect_from_round(2))
+    assert error.value.status == "diverged"
+    assert "the reward collapsed from 0." in str(error.value) and "to 0.00 in the last 3" in str(error.value)
 
 
 def test_an_algorithm_without_dynamic_sampling_stops_too(trial):
@@ -166,8 +189,8 @@ def test_a_resumed_run_remembers_that_a_group_was_informative(trial):
         return [float(now == 0), *[0.0] * (len(problems) - 1)]
 
     with pytest.raises(PowerCut):
-        trial.train(config_with(), informative_then_cut)
-    assert len(trial.train(config_with(), incorrect)) == 7
+        trial.train(config_with(steps=5), informative_then_cut)
+    assert len(trial.train(config_with(steps=5), incorrect)) == 5
 
 
 def test_the_verifier_gives_the_reasons(trial):

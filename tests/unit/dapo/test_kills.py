@@ -136,7 +136,7 @@ def test_a_run_in_parts_of_a_time_budget_is_the_whole_run(trainer, case_of):
     case = case_of("lora")
     attempts = [trainer.train([*case.arguments("parts"), "--max-minutes", "0"]) for _ in range(STEPS)]
     assert [attempt["exitcode"] for attempt in attempts] == [75] * (STEPS - 1) + [0]
-    assert f"stopped after --max-minutes 0 with 3 of {STEPS} steps done" in attempts[2]["shown"]
+    assert f"stopped by --max-minutes 0 with 3 of {STEPS} steps done" in attempts[2]["shown"]
     assert trainer.train(case.arguments("whole"))["exitcode"] == 0
     assert case.results("parts") == case.results("whole")
 

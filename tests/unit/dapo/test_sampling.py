@@ -27,7 +27,7 @@ class EchoEngine:
 
     requests: list[Request] = field(default_factory=list)
 
-    def generate(self, requests, sampling):
+    def generate(self, requests, sampling, longest_prompt=0):
         self.requests += requests
         return [Completion([request.seed % 7, 1], [0.0, 0.0], "", "stop", 0.0) for request in requests]
 

@@ -399,7 +399,7 @@ def test_a_generation_stops_at_its_time_budget_and_continues(tiny_folder, benchm
             break
         except TryAgain as stop:
             stops += 1
-            assert f"stopped after --max-minutes 0 with {16 * stops} of 70 samples done" in str(stop)
+            assert f"stopped by --max-minutes 0 with {16 * stops} of 70 samples done" in str(stop)
     assert stops == 4, "one batch of 16 at each attempt; the last one ends the work"
     usual = generated(tiny_folder, benchmark_file, tmp_path)
     stopped = read_rows(tmp_path / "samples" / "sums.parquet", Sample)

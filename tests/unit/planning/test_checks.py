@@ -133,6 +133,12 @@ def test_an_engine_that_is_not_installed_is_named_with_key_and_way_out(config, b
         check_plan(plan)
 
 
+def test_vllm_on_several_devices_is_refused_before_the_first_job(config):
+    plan = planned(config, training={"engine": "vllm"}, compute={"gpus": 2})
+    with pytest.raises(UserError, match=r"training\.engine: vllm is not supported.*\(compute\.gpus: 2\)"):
+        check_plan(plan)
+
+
 def test_missing_files_are_named_together_with_key_and_way_out(config, tmp_path):
     add(config, "datasets", mine={"source": "local", "path": "data/mine.jsonl"})
     sha256 = "0" * 64

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rlvr.analysis.claims.answer import answer_claims
@@ -41,6 +42,16 @@ def test_each_tested_claim_has_its_verdict_and_leads_to_its_row_and_samples(answ
         assert link["attributes"]["href"].removeprefix("#") in ids
         assert all(f"results/paper-1.5b-mini/{path}" in html for path in record.samples)
         assert all((tree.results / path).exists() for path in record.samples)
+
+
+def test_the_papers_numbers_are_beside_those_of_the_study(answered):
+    tree, _ = answered
+    rows = {(row[0], row[1]): row for row in Page(build(tree)).table("Accuracies in %, with 95 % intervals")}
+    assert rows["Table 3", "DoRA"][2:5] == ["Overall", "46.6 45.4 to 47.8", "dora"]
+    summary = pd.read_csv(tree.folder.table("summary"))
+    here = summary.query("method == 'dora' and benchmark == 'overall' and metric == 'avg@4'")["value"].iloc[0]
+    assert rows["Table 3", "DoRA"][5].startswith(f"{100 * here:.1f} ")
+    assert {name for _, name in rows} == {"Base", "Full", "LoRA", "DoRA"}
 
 
 def test_claims_that_are_not_tested_name_the_command(answered):

@@ -1,5 +1,6 @@
 from rlvr.analysis.inputs.contamination import read_contamination
 from rlvr.analysis.inputs.groups import read_groups
+from rlvr.analysis.inputs.runs import planned_runs
 from rlvr.config.resolved import StudyManifest, read_config
 from tests.helpers.analysis_tree import Results, fails
 
@@ -19,6 +20,8 @@ def test_problems_are_flagged_in_the_order_of_the_scores(results: Results) -> No
     path = results.contaminate("products-5", "products-0")
     results.aggregate()
     study = read_config(results.folder.manifest, StudyManifest)
-    contamination = read_contamination(path, study, read_groups(study, results.folder.root))
+    contamination = read_contamination(
+        path, study, read_groups(study, results.folder, planned_runs(study, results.folder))
+    )
     assert contamination["products"].tolist() == [True, False, False, False, False, True]
     assert not contamination["sums"].any()

@@ -18,7 +18,7 @@ from rlvr.methods.faults import trained_method
 from rlvr.methods.policy import run_policy, trained_state
 from rlvr.methods.weights import merged_weights
 from tests.helpers.grid import DTYPES, NAMES
-from tests.helpers.records import run_record, train_config
+from tests.helpers.records import failed_run, run_record, train_config
 from tests.helpers.small_methods import base_model, method_of, train, training
 
 
@@ -166,6 +166,16 @@ def test_a_fault_of_the_sync_does_not_reach_the_spectrum(resources, tmp_path):
         assert torch.equal(update.base, base[update.name].float())
         down, up = update.factors
         torch.testing.assert_close(update.trained, update.base + up @ down)
+
+
+def test_a_failed_run_has_no_rows_and_is_named(resources, tmp_path, caplog):
+    lora = finished_run(tmp_path, "lora")
+    failed = RunFolder(tmp_path / "runs" / "float32--dora--recommended--main--s0")
+    write_record(failed.record, failed_run(train_config(run=failed.root.name, method="dora")))
+    with caplog.at_level("WARNING", logger="rlvr"):
+        table = spectra(tmp_path, resources, [lora, failed])
+    assert set(table["run"]) == {lora.root.name, "float32--base"}
+    assert f"{failed.root.name} failed" in caplog.text
 
 
 def test_another_model_than_the_run_s_is_refused(resources, tmp_path):
