@@ -518,6 +518,42 @@ def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
     check_runs(manifest, results)
 
 
+@verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
+def audit(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("CSV file to write: one row per difference and pair of runs.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show what each difference between the paper and its released code changes in a study."""
+    with importing():
+        from rlvr.analysis.audit import write_audit
+
+    write_audit(manifest, results, config, output)
+
+
+@verb(f"rlvr spectra results/demo/runs/{RUN} --checkpoints checkpoints/demo -o spectra.parquet")
+def spectra(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    output: Annotated[Path, output("Parquet file to write: one row per measure.")],
+    resources: ResourcesFolder = Path("resources"),
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder for the singular vectors of base weights.")
+    ] = Path("resources/singular-vectors"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Checkpoints of the study: measure those that are there too."),
+    ] = None,
+    gpus: Gpus = None,
+) -> None:
+    """Measure the updates of runs against the singular vectors of their base."""
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.spectra.write import write_spectra
+
+        write_spectra(runs, output, resources, cache, checkpoints)
+
+
 @verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")
 def claims(
     manifest: Manifest,

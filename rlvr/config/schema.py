@@ -449,6 +449,9 @@ class Study(Settings):
     """Pairs to compare."""
     compute: Compute = Compute()
     """Resources of a job."""
+    spectra: bool = False
+    """Whether to measure the update of every layer against the singular vectors of its base (docs/spectra.md)
+    and to show it in the report."""
 
     @property
     def scaled_from(self) -> str | None:

@@ -61,6 +61,18 @@ def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, dat
     assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(study, runs, benchmarks, data)
 
 
+def test_the_audit_is_made_from_one_study_of_the_miniature(checkout):
+    audit = checkout.planned("audit", "--config", "studies=[audit-mini]")
+    assert audit["audit_study"] == audit["render_report"] == 1 and audit["train_run"] == 34
+    refused = checkout.snakemake("-n", "audit", check=False)
+    assert refused.returncode and "select one that it names: audit-mini" in refused.stdout + refused.stderr
+
+
+def test_figure_3_measures_the_spectra_of_studies_that_ask_for_them(checkout):
+    figure = checkout.planned("figure3", "--config", "studies=[spectra-mini]")
+    assert figure["measure_spectra"] == figure["render_report"] == 1 and figure["train_run"] == 12
+
+
 def test_all_is_the_default_target_and_the_demo_the_default_study(checkout):
     assert checkout.planned() == checkout.planned("all", "--config", "studies=[demo]")
 

@@ -17,6 +17,8 @@ from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
+from rlvr.config.audit import Audit
+from rlvr.config.loading import load_yaml
 from rlvr.config.claims import load_claims
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.schema import PaperItem
@@ -216,6 +218,33 @@ def tables(studies):
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
+def spectra(studies):
+    """Return the spectra of the studies that ask for them."""
+    return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
+
+
+@cache
+def audited_studies():
+    """Return the studies that measure differences between the paper and its released code."""
+    audit = checked(load_yaml, Path("config/audit.yaml"), Audit)
+    return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
+
+
+def audits(studies):
+    return [folder_of(study).table("audit") for study in studies if study in audited_studies()]
+
+
+def audit_of(wildcards):
+    """Return the audits of the selected studies with the reports that show them."""
+    found = [study for study in STUDIES if audits([study])]
+    if not found:
+        raise WorkflowError(
+            f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
+            f"{', '.join(sorted(audited_studies()))}"
+        )
+    return audits(found) + reports(found)
+
+
 def claims(studies):
     return [folder_of(study).claims for study in studies]
 
@@ -279,6 +308,10 @@ def learned_data_of(wildcards):
 
 def graded_samples_of(wildcards):
     return graded_samples([wildcards.study])
+
+
+def trained_of(wildcards):
+    return [folder_of(wildcards.study).run(run).trained for run in trained_runs(wildcards.study)]
 
 
 def records_of(wildcards):
