@@ -85,7 +85,7 @@ from snakemake.iocontainers import InputFiles, Wildcards
 for name in ("train_run", "generate_STUDY"):
     names = Wildcards(fromdict={"study": "STUDY", "run": trained_runs("STUDY")[0]})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
-    print(name, found.get("gpu"), found.get("ranks"), found.get("checkpoints"))
+    print(name, found.get("gpu"), found.get("devices"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
@@ -97,8 +97,8 @@ def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpu
     probe.write_text((checkout.folder / "Snakefile").read_text() + PROBE.replace("STUDY", study))
     done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
     probe.unlink()
-    for rule, ranks in (("train_run", 1), (f"generate_{study}", None)):
-        assert f"{rule} {gpus} {ranks} /scratch/mine" in done.stdout + done.stderr
+    for rule in ("train_run", f"generate_{study}"):
+        assert f"{rule} {gpus} {gpus or 0} /scratch/mine" in done.stdout + done.stderr
 
 
 def test_a_training_on_several_devices_starts_a_process_for_each(checkout):
