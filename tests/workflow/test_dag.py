@@ -134,7 +134,7 @@ from snakemake.iocontainers import InputFiles, Wildcards
 for name in ("train_run", "generate_STUDY"):
     names = Wildcards(fromdict={"study": "STUDY", "run": trained_runs("STUDY")[0]})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
-    print(name, found.get("gpu"), found.get("checkpoints"))
+    print(name, found.get("gpu"), found.get("devices"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
@@ -147,7 +147,7 @@ def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpu
     done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
     probe.unlink()
     for rule in ("train_run", f"generate_{study}"):
-        assert f"{rule} {gpus} /scratch/mine" in done.stdout + done.stderr
+        assert f"{rule} {gpus} {gpus or 0} /scratch/mine" in done.stdout + done.stderr
 
 
 def test_a_training_on_several_devices_is_told_their_number(checkout):

@@ -157,7 +157,7 @@ def time_limit(wildcards, resources):
 
 def attempts_left(wildcards, attempt):
     """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
-    if workflow.is_main_process:
+    if workflow.is_main_process and workflow.execution_settings:
         os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
     return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
 
