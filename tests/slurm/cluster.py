@@ -116,7 +116,7 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=(state / "start.log").open("wb"),
         )
-        self.wait("the node to be idle", lambda: "idle" in self.run("sinfo -h -N -o %T", check=False), 60)
+        self.wait_for_node()
 
     def _write_files(self, plugins: Path) -> None:
         for folder in ("slurmctld", "slurmd"):
@@ -167,6 +167,10 @@ class Cluster:
         """Start a daemon again, and wait until the controller answers."""
         self.run(DAEMONS[daemon].removesuffix(" -i"))
         self.wait("the controller", lambda: "UP" in self.run("scontrol ping", check=False))
+
+    def wait_for_node(self) -> None:
+        """Wait until the node can start jobs."""
+        self.wait("an idle node", lambda: "idle" in self.run("sinfo -h -N -o %T", check=False), 120)
 
     def jobs(self) -> list[Job]:
         """Return all jobs that the controller remembers, in the order of their submission."""

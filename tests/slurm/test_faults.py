@@ -87,7 +87,7 @@ def test_the_job_of_a_failed_node_continues(cluster, workflow):
     cluster.run(f"scontrol update NodeName={NODE} State=DOWN Reason=test")
     workflow.wait("the job to leave its node", lambda: "RUNNING" not in workflow.states())
     cluster.start("slurmd")
-    cluster.run(f"scontrol update NodeName={NODE} State=RESUME")
+    cluster.wait_for_node()
     for job in workflow.jobs("train_run"):
         cluster.run(f"scontrol update JobId={job.number} StartTime=now", check=False)
     workflow.wait("the node to work again", lambda: "RUNNING" in workflow.states())
