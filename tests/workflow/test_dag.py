@@ -36,6 +36,7 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "train_run": runs,
         f"generate_{study}": evaluated,
         "grade_samples": evaluated * benchmarks,
+        "check_runs": 1,
         "aggregate_study": 1,
         "answer_claims": 1,
         "check_runs": 1,
