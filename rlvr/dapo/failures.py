@@ -65,8 +65,8 @@ class Attempt:
     def failures_recorded(self, ranks: Ranks) -> Iterator[None]:
         """Record a failure of the block that is final, and end the block without an error.
 
-        Every rank meets a :class:`~rlvr.errors.RunFailure`, and rank 0 records it; any other error may be
-        that of one rank, which the others cannot tell.
+        Of several ranks, rank 0 records a :class:`~rlvr.errors.RunFailure` that all of them meet. One that
+        another rank meets, perhaps alone, is raised there, and so is any other error.
         """
         last_lines = _LastLines()
         package = logging.getLogger("rlvr")
@@ -77,12 +77,12 @@ class Attempt:
             raise
         except Exception as error:
             last = self.attempts_left == 0 and ranks.size == 1 and not _of_the_file_system(error)
-            if self.log is None or not (last or isinstance(error, RunFailure)):
+            final = last or isinstance(error, RunFailure)
+            if self.log is None or not final or not ranks.leads:
                 raise
             if not isinstance(error, UserError):
                 logger.exception("attempt %d", self.number)
-            if ranks.leads:
-                self._record(self.log, error, list(last_lines.lines))
+            self._record(self.log, error, list(last_lines.lines))
         finally:
             package.removeHandler(last_lines)
 

@@ -221,7 +221,8 @@ def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iter
 def _prompts(task: Task, served: Served, tokenizer: "PreTrainedTokenizerBase") -> dict[str, tuple[int, ...]]:
     """Return the prompt of every problem, and check that the model has positions for its completions."""
     config = task.config
-    prompts = {name: prompt_ids(tokenizer, config.prompt, text) for name, text in task.problems.items()}
+    rendered = prompt_ids(tokenizer, config.prompt, task.problems.values())
+    prompts = dict(zip(task.problems, rendered, strict=True))
     check_lengths(served.model, prompts, config.sampling.max_new_tokens)
     return prompts
 
