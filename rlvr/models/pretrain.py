@@ -49,8 +49,9 @@ def pretrain(
     Problems (rows with ``id``, ``problem``, ``answer``) are sampled with replacement, ``batch_size`` per
     step. Those in ``validation``, on which accuracy is measured every five steps, are excluded. Muon
     (Jordan et al., 2024, kellerjordan.github.io/posts/muon) trains up to half the target, in about a third
-    of AdamW's steps. AdamW trains the rest: where Muon ends, the loss is so steep that AdamW, which trains
-    adapters and full models afterwards, hardly improves on it.
+    of AdamW's steps. AdamW trains the rest, at a rate so high that accuracy first falls: where Muon ends, or
+    AdamW at a third of this rate, the loss is so steep that AdamW, which trains adapters and full models
+    afterwards, hardly improves on it.
 
     Returns:
         The learning curve, one row per measurement: ``step``, ``loss`` (of that step, nats per token),
@@ -113,7 +114,7 @@ def sampled_accuracy(model: Qwen2ForCausalLM, encoded: Encoded) -> float:
     This is the mean over problems of the probability of the correct answer followed by the end token, the
     expectation of an average over samples.
     """
-    logits = model(input_ids=encoded.ids, use_cache=False).logits[:, :-1]
+    logits = model(input_ids=encoded.ids[:, :-1], use_cache=False).logits
     targets = encoded.labels[:, 1:]
     loss = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
     return float((-loss.sum(dim=1)).exp().mean())
@@ -144,7 +145,7 @@ def _update(
     model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer], batch: Encoded, learning_rate: float
 ) -> float:
     """Take one step on the mean loss per answer token and return that loss."""
-    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
+    hidden = model.model(input_ids=batch.ids[:, :-1], use_cache=False).last_hidden_state
     targets = batch.labels[:, 1:]
     answer = targets != IGNORED
     loss = cross_entropy(model.lm_head(hidden[answer]), targets[answer])

@@ -32,6 +32,7 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "train_run": runs,
         f"generate_{study}": evaluated,
         "grade_samples": evaluated * benchmarks,
+        "check_runs": 1,
         "aggregate_study": 1,
         "find_contamination": 1,
         "render_report": 1,
