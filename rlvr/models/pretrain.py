@@ -93,7 +93,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[Mapping[str, A
         [*chat, {"role": "assistant", "content": row["answer"]}]
         for chat, row in zip(asked, problems, strict=True)
     ]
-    prompts = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    prompts = cast(
+        list[list[int]],
+        tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False),
+    )
     wholes = cast(list[list[int]], tokenizer.apply_chat_template(answered, return_dict=False))
     labels = [
         torch.tensor([IGNORED] * len(prompt) + whole[len(prompt) :])
