@@ -279,6 +279,8 @@ class DataCatalogue(Settings):
 
     datasets: dict[Name, DataEntry]
     """Name -> where the problems come from."""
+    problems: dict[Name, PositiveInt] = {}
+    """Name -> problems of a data set, for plans before it is prepared; no result depends on it."""
 
 
 # --- prompts, evaluations, sets of methods --------------------------------------------------------

@@ -144,7 +144,7 @@ def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
             step, timer = len(run.log), Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
-            peak = max(run.ranks.gathered([peak_memory_bytes()]))
+            peak = int(run.ranks.largest(peak_memory_bytes()))
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
             complete = run.complete
@@ -233,7 +233,7 @@ def sync_weights(run: Run, step: int) -> dict[str, float]:
     metrics = run.sync(step)
     if not run.sync.sends and step > len(run.log):
         return {**metrics, "sync/canary_kl": math.nan}
-    kl = canary_kl(run.learner, run.engine, run.canary)
+    kl = run.ranks.largest(canary_kl(run.learner, run.engine, run.canary))
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}
 

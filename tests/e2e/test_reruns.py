@@ -14,7 +14,7 @@ from tests.helpers.paths import REPOSITORY
 
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
-TAIL = {"aggregate_study": 1, "render_report": 1}
+TAIL = {"aggregate_study": 1, "render_report": 1, "check_runs": 1}
 
 
 def training(runs: int) -> dict[str, int]:
@@ -158,7 +158,7 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
         ("results/mini/tables/summary.csv", TAIL),
         ("results/mini/tables/contamination.csv", {"find_contamination": 1, **TAIL}),
         (f"{LORA}/adapter", {"train_run": 1, "generate_mini": 1, "grade_samples": 1, **TAIL}),
-        ("reports/mini.html", {"render_report": 1}),
+        ("reports/mini.html", {"render_report": 1, "check_runs": 1}),
     ],
 )
 def test_a_deleted_file_is_rebuilt_with_what_depends_on_it(checkout, missing, jobs):

@@ -25,14 +25,14 @@ rule train_run:
     priority: 1
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: compute_of(wildcards).threads
+    threads: planned("train", "threads")
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         attempts_left=attempts_left,
-        gpu=gpus_of,
-        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+        gpu=gpus_of("train"),
+        devices=planned("train", "gpus"),  # no parameter: their number is no reason to run a job again
+        mem_mb=planned("train", "memory_mb"),
+        runtime=planned("train", "minutes"),
     params:
         limit=time_limit,
     message:
