@@ -28,8 +28,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Update every weight by its gradient."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every weight by its gradient; there is no closure."""
         for group in self.param_groups:
             for weight in group["params"]:
                 momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
