@@ -8,7 +8,8 @@ from rlvr.methods.layers.fused_lora import FusedLoraLinear
 from rlvr.models.autocast import autocast
 from tests.helpers.small_methods import INPUTS, method_of, train, untrained
 
-ROUNDING = {"float32": 1e-5, "bfloat16": 0.05}
+ROUNDING = {"float32": 1e-5, "bfloat16": 0.0}
+"""Relative difference; in bfloat16 the layer leaves the forward pass to PEFT."""
 
 
 def outputs_and_gradient(policy: torch.nn.Module, dtype: str) -> tuple[torch.Tensor, torch.Tensor]:
