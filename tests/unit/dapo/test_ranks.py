@@ -25,7 +25,7 @@ CLIPPED = {
     "updates_per_step": 2,
     "clip_low": 0.001,
     "clip_high": 0.001,
-    "max_grad_norm": 0.1,
+    "max_grad_norm": 0.02,
     "tokens_per_microbatch": 24,
 }
 """Clips of ratio and gradient act in every step, and an update takes several passes."""
