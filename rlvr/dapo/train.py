@@ -78,7 +78,7 @@ def train(
     max_minutes: float | None = None,
     failure_log: Path | None = None,
     attempts_left: int = 1,
-) -> None:
+) -> bool:
     """Train one run, from its last checkpoint if there is one, and write its results.
 
     A run that is killed at any moment and started again ends, on a CPU, with the same weights and log as one
@@ -95,6 +95,9 @@ def train(
         failure_log: log file of this process. With it, a failure that is final is not raised but recorded as
             the result of the run (:mod:`rlvr.dapo.failures`).
         attempts_left: attempts that may follow this one; with none, every failure is final.
+
+    Returns:
+        Whether this process has written the results: of several ranks, the first.
 
     Raises:
         TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
@@ -122,6 +125,7 @@ def train(
                 sync_weights(run, len(run.log))
                 train_steps(run, lock, stop)
             write_results(run, output)
+    return ranks.leads
 
 
 def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
