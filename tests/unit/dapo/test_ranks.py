@@ -31,7 +31,7 @@ CLIPPED = {
 """Clips of ratio and gradient act in every step, and an update takes several passes."""
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {}),
-    "dora": ("dora", {"algorithm": "grpo"}),
+    "dora": ("dora", {}),
     "adalora": ("adalora", {}),
     "full": ("full", {"sync": "merged"}),
     "full-checkpointing": ("full", {"sync": "merged", "gradient_checkpointing": True}),
