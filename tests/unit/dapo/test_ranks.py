@@ -25,13 +25,13 @@ CLIPPED = {
     "updates_per_step": 2,
     "clip_low": 0.001,
     "clip_high": 0.001,
-    "max_grad_norm": 0.1,
+    "max_grad_norm": 0.02,
     "tokens_per_microbatch": 24,
 }
 """Clips of ratio and gradient act in every step, and an update takes several passes."""
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {}),
-    "dora": ("dora", {"algorithm": "grpo", "overlong_filtering": True}),
+    "dora": ("dora", {}),
     "adalora": ("adalora", {}),
     "full": ("full", {"sync": "merged"}),
     "full-checkpointing": ("full", {"sync": "merged", "gradient_checkpointing": True}),
