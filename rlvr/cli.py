@@ -315,7 +315,7 @@ def train(
         typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
     ] = 1,
 ) -> None:
-    """Train one run with DAPO.
+    """Train one run with DAPO, and write its adapter as `rlvr export` does.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
     limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
@@ -334,9 +334,11 @@ def train(
             if not is_rank(processes):
                 raise typer.Exit(launch(context.obj, processes))
         with importing():
+            from rlvr.artifacts import RunFolder
             from rlvr.dapo.train import train
+            from rlvr.methods.export import export
 
-        train(
+        leads = train(
             config,
             model,
             data,
@@ -346,6 +348,9 @@ def train(
             failure_log=failure_log,
             attempts_left=attempts_left,
         )
+        if leads:
+            run = RunFolder(output)
+            export(config, model, run.trained, run.adapter)
 
 
 @verb(
@@ -368,7 +373,7 @@ def export(
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
-    """Write the adapter of a trained run, or its whole model, with a model card."""
+    """Write the adapter of a trained run again, or its whole model, with a model card."""
     if dtype and not merged:
         raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
     with leased_devices(gpus):
@@ -511,6 +516,56 @@ def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
         from rlvr.analysis.check_runs import check_runs
 
     check_runs(manifest, results)
+
+
+@verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
+def audit(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("CSV file to write: one row per difference and pair of runs.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show what each difference between the paper and its released code changes in a study."""
+    with importing():
+        from rlvr.analysis.audit import write_audit
+
+    write_audit(manifest, results, config, output)
+
+
+@verb(f"rlvr spectra results/demo/runs/{RUN} --checkpoints checkpoints/demo -o spectra.parquet")
+def spectra(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    output: Annotated[Path, output("Parquet file to write: one row per measure.")],
+    resources: ResourcesFolder = Path("resources"),
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder for the singular vectors of base weights.")
+    ] = Path("resources/singular-vectors"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Checkpoints of the study: measure those that are there too."),
+    ] = None,
+    gpus: Gpus = None,
+) -> None:
+    """Measure the updates of runs against the singular vectors of their base."""
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.spectra.write import write_spectra
+
+        write_spectra(runs, output, resources, cache, checkpoints)
+
+
+@verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")
+def claims(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("JSON file to write: one answer per claim.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Answer the claims of the paper from the comparisons of a study."""
+    with importing():
+        from rlvr.analysis.claims.answer import answer_claims
+
+    answer_claims(manifest, results, config, output)
 
 
 @verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")

@@ -145,6 +145,8 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.place.at('training', 'sync')}: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
+    own_rate = training.learning_rate * setting.learning_rate_factor
+    training = training.model_copy(update={"learning_rate": own_rate})
     rate = _rate(plan, planned, name, training)
     return TrainConfig(
         study=plan.name,
@@ -254,10 +256,13 @@ def study_manifest(plan: Plan) -> StudyManifest:
         study=plan.name,
         title=plan.study.title,
         description=plan.study.description,
+        scaled_from=plan.study.scaled_from,
+        scale=plan.study.scale,
         train_dataset=plan.study.train_dataset,
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,
         runs=untrained + trained,
+        contrasts=plan.study.contrasts,
         benchmarks=[
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
@@ -314,6 +319,7 @@ def _check_names(plan: Plan) -> None:
             if method not in methods:
                 where = place.at("settings", name, "methods", position, label="")
                 raise unknown_name(where, f"settings.{name}.methods", method, methods)
+    _check_contrasts(plan, methods)
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
@@ -330,6 +336,21 @@ def device_of(plan: Plan, compute: Compute) -> Device:
         where = plan.place.at("compute", "device", label="")
         raise unknown_name(where, "compute.device", compute.device_name, known.keys())
     return known[compute.device_name]
+
+
+def _check_contrasts(plan: Plan, methods: set[str]) -> None:
+    """Refuse to compare with what the study lacks; the default compares with what there is."""
+    given = plan.study.contrasts
+    known = {
+        "methods": {BASE, *methods},
+        "presets": {planned.preset_name for planned in plan.methods},
+        "settings": set(plan.study.settings),
+    }
+    for key in sorted(given.model_fields_set):
+        for position, name in enumerate(getattr(given, key) or []):
+            if name not in known[key]:
+                where = plan.place.at("contrasts", key, position, label="")
+                raise unknown_name(where, f"contrasts.{key}", name, known[key])
 
 
 def data_places(plan: Plan) -> list[tuple[Place, str]]:

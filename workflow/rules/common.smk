@@ -9,13 +9,19 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
+from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
+from rlvr.config.audit import Audit
+from rlvr.config.loading import load_yaml
+from rlvr.config.claims import load_claims
 from rlvr.config.resolved import BASE, RunEntry
+from rlvr.config.schema import PaperItem
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
 from rlvr.files import content_hash
@@ -88,12 +94,13 @@ def benchmarks_of(study):
     return plan_of(study).study.evaluation.benchmarks
 
 
-def benchmarks_of_studies():
-    """Return the benchmarks of every study; one that cannot be read is reported when it is asked for."""
+@cache
+def studies_by_name():
+    """Return every study; one that cannot be read is reported when it is asked for."""
     found = {}
     for path in sorted((CONFIG / "studies").glob("*.yaml")):
         try:
-            found[path.stem] = load_study(path)[0].evaluation.benchmarks
+            found[path.stem] = load_study(path)[0]
         except UserError:
             continue
     return found
@@ -211,6 +218,58 @@ def tables(studies):
     return [folder_of(study).table(name) for study in studies for name in names]
 
 
+def spectra(studies):
+    """Return the spectra of the studies that ask for them."""
+    return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
+
+
+@cache
+def audited_studies():
+    """Return the studies that measure differences between the paper and its released code."""
+    audit = checked(load_yaml, Path("config/audit.yaml"), Audit)
+    return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
+
+
+def audits(studies):
+    return [folder_of(study).table("audit") for study in studies if study in audited_studies()]
+
+
+def audit_of(wildcards):
+    """Return the audits of the selected studies with the reports that show them."""
+    found = [study for study in STUDIES if audits([study])]
+    if not found:
+        raise WorkflowError(
+            f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
+            f"{', '.join(sorted(audited_studies()))}"
+        )
+    return audits(found) + reports(found)
+
+
+def claims(studies):
+    return [folder_of(study).claims for study in studies]
+
+
+def of_paper(item):
+    """Return an input function: what the selected studies make of a table or figure, or all at the paper's scale."""
+
+    def of(wildcards):
+        chosen = [study for study in STUDIES if item in plan_of(study).study.shows]
+        made = chosen or [
+            name for name, study in studies_by_name().items() if item in study.shows and not study.scale
+        ]
+        return tables(made) + claims(made) + reports(made) + complete(made, "report")
+
+    return of
+
+
+def claims_and_reports(wildcards):
+    """Return those of the selected studies that claims name, at any scale, or of all that they name."""
+    named = {claim.study for claim in checked(load_claims).claims}
+    chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
+    answering = chosen or sorted(named)
+    return claims(answering) + reports(answering) + complete(answering, "report")
+
+
 def reports(studies):
     return [f"reports/{study}.html" for study in studies]
 
@@ -251,6 +310,10 @@ def graded_samples_of(wildcards):
     return graded_samples([wildcards.study])
 
 
+def trained_of(wildcards):
+    return [folder_of(wildcards.study).run(run).trained for run in trained_runs(wildcards.study)]
+
+
 def records_of(wildcards):
     return [folder_of(wildcards.study).run(run).record for run in trained_runs(wildcards.study)]
 
@@ -282,6 +345,12 @@ for study in STUDIES:
             logger.warning(misfit)
         if PARTITIONS:
             checked(partitions.check_partitions, costs_of(study), Path(PARTITIONS))
+
+
+# What decides a verdict is written down before the first training, so that a later change of it shows.
+onstart:
+    for study in {job.wildcards_dict.get("study") for job in workflow.dag.jobs} - {None}:
+        checked(register_claims, folder_of(study).root)
 
 
 if workflow.resource_settings.nodes is not None:

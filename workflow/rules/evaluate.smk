@@ -6,7 +6,8 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 
 # A rule for each study, since its files are the study's benchmarks: one job starts one engine, which serves them
 # all. Files of an earlier attempt stay (`update`), so that only missing samples are drawn.
-for study, benchmarks in benchmarks_of_studies().items():
+for study, entry in studies_by_name().items():
+    benchmarks = entry.evaluation.benchmarks
 
     rule:
         name:

@@ -86,6 +86,18 @@ def test_a_setting_for_a_method_that_the_study_lacks_is_refused(config):
         runs(config, methods=[LORA], settings={"a": {"methods": ["lra"]}})
 
 
+@pytest.mark.parametrize("key", ["methods", "presets", "settings"])
+def test_a_comparison_with_what_the_study_lacks_is_refused(config, key):
+    with pytest.raises(UserError, match=rf"changed.yaml, line \d+: contrasts\.{key}: 'mian' is not known"):
+        runs(config, methods=[LORA], contrasts={key: ["mian"]})
+
+
+def test_a_study_compares_with_what_there_is_unless_it_says_otherwise(config):
+    runs(config, methods=[{"method": "dora"}], contrasts={"methods": ["dora"]})
+    manifest = study_manifest(load_plan("changed", config))
+    assert manifest.contrasts.model_dump() == {"methods": ["dora"], "presets": None, "settings": None}
+
+
 def test_the_set_of_the_paper_is_its_fourteen_rows(repository, config):
     found = runs(config, methods={"set": "paper", "preset": "paper"})
     demo = [one.method for one in train_configs(load_plan("demo", repository / "config"))]
