@@ -226,7 +226,7 @@ def spectra(studies):
 @cache
 def audited_studies():
     """Return the studies that measure differences between the paper and its released code."""
-    audit = checked(load_yaml, Path("config/audit.yaml"), Audit)
+    audit = checked(load_yaml, CONFIG / "audit.yaml", Audit)
     return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
 
 

@@ -43,4 +43,6 @@ if workflow.is_main_process:
         checked(read_yaml, Path("config/config.yaml"))
     FROZEN = frozen.frozen_config(CONFIG, Path(".snakemake/rlvr"))
     os.environ[frozen.VARIABLE] = str(FROZEN)
-PARTITIONS = partition_file() if workflow.is_main_process and workflow.resource_settings.nodes is not None else None
+PARTITIONS = (
+    partition_file() if workflow.is_main_process and workflow.resource_settings.nodes is not None else None
+)

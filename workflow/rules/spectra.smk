@@ -19,13 +19,13 @@ rule measure_spectra:
         "logs/benchmarks/{study}/spectra.tsv"
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: compute_of(wildcards).threads
+    threads: planned("generate", "threads")
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
-        gpu=lambda wildcards: min(compute_of(wildcards).gpus, 1) or None,  # one at most: one weight at a time
-        devices=lambda wildcards: min(compute_of(wildcards).gpus, 1),
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+        gpu=gpus_of("generate"),  # one at most: one weight at a time
+        devices=planned("generate", "gpus"),
+        mem_mb=planned("train", "memory_mb"),
+        runtime=planned("train", "minutes"),
     params:
         runs=lambda wildcards, input: [Path(record).parent for record in input.records],
     message:
