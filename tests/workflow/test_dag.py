@@ -36,6 +36,7 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "aggregate_study": 1,
         "find_contamination": 1,
         "render_report": 1,
+        "check_runs": 1,
     }
 
 
