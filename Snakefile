@@ -19,6 +19,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/spectra.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -29,6 +30,7 @@ rule all:
         adapters(STUDIES),
         graded_samples(STUDIES),
         tables(STUDIES),
+        claims(STUDIES),
         reports(STUDIES),
         complete(STUDIES, "report"),
     localrule: True
@@ -65,9 +67,34 @@ rule tables:
     localrule: True
 
 
+rule claims:
+    """The claims of the paper, answered by the selected studies, or by all that they name."""
+    input:
+        claims_and_reports,
+    localrule: True
+
+
 rule report:
     """The reports."""
     input:
         reports(STUDIES),
         complete(STUDIES, "report"),
     localrule: True
+
+
+rule audit:
+    """What each difference between the paper and its released code changes."""
+    input:
+        audit_of,
+    localrule: True
+
+
+# The tables and figures of the paper: the studies that make them (`shows`), among those selected or at their own scale.
+for item in get_args(PaperItem):
+
+    rule:
+        name:
+            item
+        input:
+            of_paper(item),
+        localrule: True

@@ -62,6 +62,16 @@ class StudyFolder:
         """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
+    @property
+    def claims(self) -> Path:
+        """The answers to the claims of the paper (list of :class:`ClaimRecord`)."""
+        return self.root / "claims.json"
+
+    @property
+    def registration(self) -> Path:
+        """The tests of the claims before the first training (:class:`Registration`)."""
+        return self.root / "claims_registered.json"
+
     def complete(self, stage: str) -> Path:
         """Return the mark that a stage of the workflow is complete, without failed runs."""
         return self.root / "complete" / stage
@@ -69,3 +79,8 @@ class StudyFolder:
     def table(self, name: str) -> Path:
         """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"
+
+    @property
+    def spectra(self) -> Path:
+        """The spectra of the updates of all runs (:class:`SpectrumRow`)."""
+        return self.root / "tables" / "spectra.parquet"

@@ -53,6 +53,24 @@ def write_record(path: Path, record: Settings) -> None:
     write_json(path, record.model_dump(mode="json"))
 
 
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """Read a JSON list of records.
+
+    Raises:
+        UserError: the file is missing or damaged, or a field is missing, unknown or of another type.
+    """
+    with _with_fix(path):
+        data = read_json(path)
+        if not isinstance(data, list):
+            raise UserError(f"{path}: not a list")
+        return [parse(kind, one, str(path)) for one in data]
+
+
+def write_records(path: Path, records: Iterable[Settings]) -> None:
+    """Write a JSON list of records."""
+    write_json(path, [record.model_dump(mode="json") for record in records])
+
+
 def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     """Read a table, Parquet or CSV by its suffix; columns that ``kind`` does not have are left out.
 

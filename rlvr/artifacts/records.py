@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from rlvr.config.claims import Measurement
 from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.values import Settings
@@ -116,6 +117,109 @@ class RunRecord(Settings):
     """Outcome."""
     meta_info: MetaInfo
     """Provenance."""
+
+
+class PaperAccuracy(Settings):
+    """An accuracy that the paper reports."""
+
+    key: str
+    """Its row of `config/claims/numbers.csv`, `TABLE/METHOD/SETTING`."""
+    value: float
+    """The accuracy, a fraction."""
+    sampling_se: float
+    """Standard error that the sampling of completions alone must give it."""
+
+
+class PaperNumbers(Settings):
+    """The difference that the paper reports for a claim."""
+
+    method: PaperAccuracy
+    """Number of the method."""
+    baseline: PaperAccuracy
+    """Number of the baseline."""
+    difference: float
+    """Difference of its two accuracies, a fraction."""
+    sampling_se: float
+    """Standard error that the sampling of completions alone must give it."""
+    se: float
+    """The same with that of one training seed per side, where a study of the same model tells it."""
+    n_problems: int
+    """Problems of its benchmarks."""
+    n_samples: int
+    """Samples of both sides."""
+    train_seeds: Literal[1] = 1
+    """Training seeds per side."""
+
+
+class ClaimRecord(Settings):
+    """The answer of a study to one claim of the paper."""
+
+    id: str
+    """Name of the claim in `config/claims/paper.yaml`."""
+    claim: str
+    """The statement."""
+    places: list[str]
+    """Where the paper makes it."""
+    family: str
+    """Claims that it is corrected together with."""
+    study: str
+    """Study of the paper that tests it."""
+    verdict: Literal["replicated", "not_replicated", "inconclusive", "not_tested"]
+    """The verdict (`rlvr/analysis/claims/verdicts.py`)."""
+    reason: str
+    """Why."""
+    points: Literal["for", "against"] | None = None
+    """The side that the difference is on."""
+    direction: Literal["above", "below", "equal"] | None = None
+    """What the claim says of method and baseline."""
+    row: dict[str, str]
+    """The row of `comparisons.csv` that answers it, by its key columns; empty where it is not tested."""
+    statistic: float | None = None
+    """The difference, a fraction."""
+    se: float | None = None
+    """Its standard error."""
+    ci_low: float | None = None
+    """Lower end of its 95 % confidence interval."""
+    ci_high: float | None = None
+    """Upper end of its 95 % confidence interval."""
+    p_value: float | None = None
+    """p of the claim, over training seeds and problems and over training seeds alone, whichever is larger."""
+    p_holm: float | None = None
+    """The same, corrected for the tested claims of its family."""
+    n: int | None = None
+    """Problems compared."""
+    train_seeds: int | None = None
+    """Training seeds, the smaller number of the two sides."""
+    paper: PaperNumbers | None = None
+    """What the paper reports."""
+    samples: list[str]
+    """The samples behind it, relative to the folder of the study; their grades are in `grades/` instead."""
+    command: str | None = None
+    """What would test it, where it is not tested."""
+    note: str = ""
+    """What limits the claim or its test."""
+    related: list[Measurement]
+    """What others measured, in another set-up."""
+    alpha: float
+    """Level of the test of its family."""
+    margin: float
+    """Largest difference that counts as equal."""
+    test_sha256: str
+    """Hash of all that decides the verdict (`fixed_in_advance`)."""
+    registered: Literal["unchanged", "changed", "added", "unregistered"]
+    """Whether the test is the one that was registered before the first training: `changed` or `added` since,
+    or `unregistered`, where nothing was."""
+
+
+class Registration(Settings):
+    """The tests of the claims as they were before the first training of a study; written once."""
+
+    file_sha256: str
+    """Hash of `config/claims/paper.yaml`."""
+    after_results: bool
+    """Whether the study already had finished runs when this was written."""
+    tests: dict[str, str]
+    """Claim -> hash of all that decides its verdict."""
 
 
 class Failure(Settings):

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlvr.artifacts.folder import StudyFolder
-from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
-from rlvr.artifacts.records import FailedRun, RunRecord
+from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
+from rlvr.artifacts.records import ClaimRecord, FailedRun, Registration, RunRecord
 from rlvr.artifacts.tables import (
     MEANS,
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminatedProblem,
@@ -22,6 +23,7 @@ from rlvr.artifacts.tables import (
     Row,
     RunRow,
     Sample,
+    SpectrumRow,
     SummaryRow,
 )
 from rlvr.config.reference import FILES, blocks, markdown_table, type_text
@@ -36,6 +38,8 @@ RECORDS: dict[Path, type[BaseModel]] = {
     _STUDY.config("generate/BENCHMARK"): GenerateConfig,
     _STUDY.config("grade/BENCHMARK"): GradeConfig,
     _STUDY.run("RUN").record: RunRecord,
+    _STUDY.claims: ClaimRecord,
+    _STUDY.registration: Registration,
     Path(f"{_STUDY.run('RUN').record} of a failed run"): FailedRun,
 }
 """JSON file -> its object."""
@@ -49,6 +53,8 @@ TABLES: dict[Path, type[Row]] = {
     _STUDY.table("runs"): RunRow,
     _STUDY.table("contamination"): ContaminationRow,
     _STUDY.table("contaminated_problems"): ContaminatedProblem,
+    _STUDY.table("audit"): AuditRow,
+    _STUDY.spectra: SpectrumRow,
 }
 """Parquet or CSV file -> its rows."""
 
@@ -127,11 +133,14 @@ def reference_text() -> str:
         "## Means over benchmarks\n",
         _MEANS,
         _glossary("benchmark", MEANS),
+        "## Measures of the spectra\n",
+        "The column `measure` of `spectra.parquet`; formulas and units are in [spectra.md](../spectra.md).\n",
+        _glossary("measure", SPECTRA),
         "## Training log\n",
         _TRAIN_LOG,
         _glossary("column", TRAIN_LOG),
         "## Records\n",
-        "JSON files with one object each.\n",
+        "JSON files with one object each; `claims.json` holds a list of them.\n",
         *_records(),
     ]
     return "\n".join(parts)

@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
+from rlvr.config.schema import Batching, Contrasts, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
-from rlvr.files import read_json
+from rlvr.files import content_hash, read_json
 
 BASE = "base"
 """Method name of the untrained model."""
@@ -62,6 +62,14 @@ class TrainConfig(Settings):
         if self.preset != "released" and (self.faults or self.trains_as != self.method):
             raise ValueError(f"preset {self.preset!r} must train {self.method!r}, and without faults")
         return self
+
+
+def checkpoint_name(config: TrainConfig, inputs: dict[str, str]) -> str:
+    """Return the name of the folder of a run's checkpoints, among those of other configurations and inputs.
+
+    ``inputs`` are the hashes of model and data, `model_sha256` and `data_sha256`.
+    """
+    return content_hash({"config": config.model_dump(), **inputs})[:16]
 
 
 class GenerateConfig(Settings):
@@ -187,6 +195,10 @@ class StudyManifest(Settings):
     """Title in tables and figures."""
     description: str
     """Purpose of the study."""
+    scaled_from: str | None = None
+    """Study that this one is at another scale; null: it is at its own."""
+    scale: str | None = None
+    """The scale, a file of `config/scales/`."""
     train_dataset: str
     """Entry of `config/datasets.yaml`."""
     grader: Grader = "rlvr"
@@ -197,6 +209,8 @@ class StudyManifest(Settings):
     """All runs, the untrained models first."""
     benchmarks: list[BenchmarkEntry] = Field(min_length=1)
     """All benchmarks."""
+    contrasts: Contrasts = Contrasts()
+    """Pairs to compare."""
 
     @property
     def variants(self) -> list[Variant]:

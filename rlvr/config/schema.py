@@ -340,19 +340,39 @@ class Evaluation(EvaluationPreset):
 
 
 class Compute(Settings):
-    """Resources of one job. No result depends on them: changing them reruns nothing."""
+    """Resources of one job. No result depends on them: changing them reruns nothing.
 
-    gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job; training uses several together, generation one.
-    Kubernetes also wants a resource `gpu_manufacturer`."""
-    threads: PositiveInt = 1
-    """CPU threads per job; with 1, two small jobs share two cores."""
-    memory_mb: PositiveInt = 4000
+    What is not set is planned (docs/planning.md).
+    """
+
+    device: Name | None = None
+    """Entry of `devices.yaml` to plan for; by default `cpu`, and `h100` where `gpus` is set."""
+    gpus: int | None = Field(default=None, ge=0)
+    """GPUs per training or generation job, by default one if `device` is one; training uses several together,
+    generation one. With 0 a job uses the CPU, and with more than it sees it stops. Kubernetes also wants a
+    resource `gpu_manufacturer`."""
+    threads: PositiveInt | None = None
+    """CPU threads per job; by default 1 on CPUs, so that two small jobs share two cores, and 8 beside a
+    GPU."""
+    memory_mb: PositiveInt | None = None
     """Main memory per job."""
-    train_minutes: PositiveInt = 30
-    """Time limit of a training job."""
-    generate_minutes: PositiveInt = 30
+    train_minutes: PositiveInt | None = None
+    """Time limit of a training job. A longer run continues in the next attempt (`retries` of the profile)."""
+    generate_minutes: PositiveInt | None = None
     """Time limit of a generation job, which samples a run on all benchmarks."""
+    mean_length: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Mean length of completions as a share of `max_new_tokens`, to plan time with."""
+    informative: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of groups whose completions differ in reward, to plan rounds of dynamic sampling with."""
+    update_tokens_per_second: PositiveFloat | None = None
+    """Measured rate of updates on `device`, to plan time with; by default from the roofline."""
+    rollout_tokens_per_second: PositiveFloat | None = None
+    """Measured rate of sampling on `device`, to plan time with; by default from the roofline."""
+
+    @property
+    def device_name(self) -> str:
+        """The entry of `devices.yaml`."""
+        return self.device or ("h100" if self.gpus else "cpu")
 
 
 class Setting(Settings):
@@ -364,6 +384,27 @@ class Setting(Settings):
     """Method settings to replace, such as `{rank: 8, alpha: 16}`."""
     training: dict[str, Any] = {}
     """Keys of `training` to replace, such as `{algorithm: grpo}`."""
+    learning_rate_factor: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 1.0
+    """Multiplies the study's learning rate, so that a setting such as half the rate holds at any scale."""
+
+
+PaperItem = Literal["table3", "table4", "table5", "table6", "figure1", "figure3", "figure4", "figure5"]
+"""A table or figure of the paper that a study makes."""
+
+
+class Contrasts(Settings):
+    """Which pairs a study compares: two sides that differ in one thing and are alike in all others."""
+
+    methods: list[Name] = ["base", "full", "lora"]
+    """Methods that all others are compared with, in the same setting and preset; `base` is the untrained
+    model. `[]`: none."""
+    presets: list[Name] | None = None
+    """Presets that the other presets of a method are compared with, such as `[paper]`; `null`: the first that
+    the study lists for the method, `[]`: none."""
+    settings: list[Name] | None = None
+    """Settings that the other settings of a method are compared with; `null`: its first, `[]`: none. A
+    setting with fewer `steps` is a checkpoint of a longer one, because a seed gives the same steps; not for
+    AdaLoRA, whose schedule depends on their number."""
 
 
 class Study(Settings):
@@ -372,6 +413,12 @@ class Study(Settings):
     extends: Name | None = None
     """Study of this folder to start from; give only what differs. Mappings are merged, lists are replaced;
     `null` takes a key out: a benchmark, or a setting, whose default then counts."""
+    scale: Name | None = None
+    """File of `config/scales/` that is laid over the extended study: its model, data, length and cost at
+    another scale, and nothing of what is compared. The study `S-mini` is `S` at the scale `mini`."""
+    shows: list[PaperItem] = []
+    """Tables and figures of the paper that this study makes, for targets such as `snakemake table3`; not
+    inherited, but by a study at another scale."""
     title: str
     """Title of the report."""
     description: str = ""
@@ -398,8 +445,24 @@ class Study(Settings):
     """The algorithm."""
     evaluation: Evaluation
     """The evaluation."""
+    contrasts: Contrasts = Contrasts()
+    """Pairs to compare."""
     compute: Compute = Compute()
     """Resources of a job."""
+    spectra: bool = False
+    """Whether to measure the update of every layer against the singular vectors of its base (docs/spectra.md)
+    and to show it in the report."""
+
+    @property
+    def scaled_from(self) -> str | None:
+        """The study that this one is at another scale."""
+        return self.extends if self.scale else None
+
+    @model_validator(mode="after")
+    def _scales_another_study(self) -> "Study":
+        if self.scale and not self.extends:
+            raise ValueError("scale: a scale is laid over the study that is extended; give `extends`")
+        return self
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> "Study":

@@ -1,4 +1,4 @@
-"""Read a study: its own values over those of the study that it extends and of its evaluation preset."""
+"""Read a study: its values over those of its scale, the study that it extends and its evaluation preset."""
 
 import re
 from dataclasses import replace
@@ -13,6 +13,9 @@ from rlvr.config.loading import load_yaml, parse, read_yaml
 from rlvr.config.patterns import NAME, WORDS
 from rlvr.config.schema import Study
 from rlvr.errors import UserError
+
+NOT_INHERITED = ("extends", "scale")
+"""Keys that hold for the file that gives them, not for studies that extend it."""
 
 
 def load_study(path: Path) -> tuple[Study, Place]:
@@ -34,8 +37,9 @@ def _read_extended(path: Path) -> tuple[Any, Place]:
     """Return the values of a study laid over those of the studies that it extends, and their place."""
     data, place = read_yaml(path)
     below, visited, layers = data, [path], [data]
+    origins = [place]
     while isinstance(below, dict) and below.get("extends"):
-        name, where = below["extends"], Place(str(visited[-1]), place.layers[-1:]).at("extends")
+        name, where = below["extends"], Place(str(visited[-1]), origins[-1].layers).at("extends")
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise UserError(f"{where}: {WORDS[NAME]} (the value is {name!r})")
         parent = path.with_name(f"{name}.yaml")
@@ -49,11 +53,34 @@ def _read_extended(path: Path) -> tuple[Any, Place]:
             raise UserError(f"{parent}: a study must be a mapping of keys to values")
         visited.append(parent)
         layers.append(below)
-        place = Place(place.name, (*place.layers, *origin.layers))
-    for above in reversed(layers[:-1]):
-        own = {key: value for key, value in above.items() if key != "extends"}
+        origins.append(origin)
+    files = list(origins[-1].layers)
+    for above, origin in reversed(list(zip(layers[:-1], origins[:-1], strict=True))):
+        if above.get("scale"):
+            scaled, scale = _scale(path, origin, above["scale"])
+            below = merged(below, scaled, Study)
+            files[:0] = scale.layers
+        else:
+            below = {key: value for key, value in below.items() if key != "shows"}
+        own = {key: value for key, value in above.items() if key not in NOT_INHERITED}
         below = merged(below, own, Study)
-    return below, place
+        files[:0] = origin.layers
+    if len(layers) > 1:
+        below = {**below, **{key: data[key] for key in NOT_INHERITED if key in data}}
+    return below, Place(place.name, tuple(files))
+
+
+def _scale(study: Path, place: Place, name: Any) -> tuple[dict[str, Any], Place]:
+    """Return the values of a scale and their place."""
+    folder = study.parent.parent / "scales"
+    path = folder / f"{name}.yaml"
+    if not isinstance(name, str) or not path.exists():
+        known = [one.stem for one in folder.glob("*.yaml")]
+        raise unknown_name(place.at("scale", label=""), "scale", str(name), known)
+    data, where = read_yaml(path)
+    if not isinstance(data, dict) or data.keys() & set(NOT_INHERITED):
+        raise UserError(f"{path}: a scale must be a mapping of a study's keys, without `extends` and `scale`")
+    return data, where
 
 
 def _evaluation_preset(study: Path, place: Place, name: str) -> tuple[dict[str, Any], Layer]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rlvr.config.catalogue import (
     PromptCatalogue,
     catalogue_entries,
 )
+from rlvr.config.devices import Device, DeviceCatalogue
 from rlvr.config.documents import Place
 from rlvr.config.known import unknown_name
 from rlvr.config.loading import load_yaml, parse
@@ -27,7 +29,7 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import Prompt, Sampling, Selection, Setting, Study, Training
+from rlvr.config.schema import Compute, Prompt, Sampling, Selection, Setting, Study, Training
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
@@ -46,10 +48,16 @@ class Plan:
     models: ModelCatalogue
     datasets: DataCatalogue
     prompts: PromptCatalogue
+    devices: DeviceCatalogue
     place: Place
     """The study's files, for messages."""
     config: Path
     """Folder of the configuration."""
+
+    @cached_property
+    def runs(self) -> tuple[tuple[TrainConfig, RateFactor], ...]:
+        """The configuration of every training run, and the factor in its learning rate."""
+        return tuple(_resolved_runs(self))
 
 
 def selection(values: dict[str, Any]) -> Selection:
@@ -76,10 +84,12 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         models=load_yaml(config / "models.yaml", ModelCatalogue),
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
+        devices=load_yaml(config / "devices.yaml", DeviceCatalogue),
         place=place,
         config=config,
     )
     _check_names(plan)
+    device_of(plan, study.compute)
     configs(plan)  # checks every value
     return plan
 
@@ -105,8 +115,12 @@ def train_configs(plan: Plan) -> Iterator[TrainConfig]:
         yield config
 
 
-def planned_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
-    """Yield the configuration of every training run, and the factor in its learning rate."""
+def planned_runs(plan: Plan) -> tuple[tuple[TrainConfig, RateFactor], ...]:
+    """Return the configuration of every training run, and the factor in its learning rate; resolved once."""
+    return plan.runs
+
+
+def _resolved_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
     study = plan.study
     for model in study.models:
         for planned in plan.methods:
@@ -131,6 +145,8 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.place.at('training', 'sync')}: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
+    own_rate = training.learning_rate * setting.learning_rate_factor
+    training = training.model_copy(update={"learning_rate": own_rate})
     rate = _rate(plan, planned, name, training)
     return TrainConfig(
         study=plan.name,
@@ -240,10 +256,13 @@ def study_manifest(plan: Plan) -> StudyManifest:
         study=plan.name,
         title=plan.study.title,
         description=plan.study.description,
+        scaled_from=plan.study.scaled_from,
+        scale=plan.study.scale,
         train_dataset=plan.study.train_dataset,
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,
         runs=untrained + trained,
+        contrasts=plan.study.contrasts,
         benchmarks=[
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
@@ -300,9 +319,38 @@ def _check_names(plan: Plan) -> None:
             if method not in methods:
                 where = place.at("settings", name, "methods", position, label="")
                 raise unknown_name(where, f"settings.{name}.methods", method, methods)
+    _check_contrasts(plan, methods)
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
+
+
+def device_of(plan: Plan, compute: Compute) -> Device:
+    """Return the device that a study is planned for.
+
+    Raises:
+        UserError: `devices.yaml` does not have it.
+    """
+    known = plan.devices.devices
+    if compute.device_name not in known:
+        where = plan.place.at("compute", "device", label="")
+        raise unknown_name(where, "compute.device", compute.device_name, known.keys())
+    return known[compute.device_name]
+
+
+def _check_contrasts(plan: Plan, methods: set[str]) -> None:
+    """Refuse to compare with what the study lacks; the default compares with what there is."""
+    given = plan.study.contrasts
+    known = {
+        "methods": {BASE, *methods},
+        "presets": {planned.preset_name for planned in plan.methods},
+        "settings": set(plan.study.settings),
+    }
+    for key in sorted(given.model_fields_set):
+        for position, name in enumerate(getattr(given, key) or []):
+            if name not in known[key]:
+                where = plan.place.at("contrasts", key, position, label="")
+                raise unknown_name(where, f"contrasts.{key}", name, known[key])
 
 
 def data_places(plan: Plan) -> list[tuple[Place, str]]:

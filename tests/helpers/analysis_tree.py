@@ -19,6 +19,7 @@ from rlvr.artifacts import (
 )
 from rlvr.artifacts.stand_ins import write_no_rows
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
+from rlvr.config.schema import Contrasts
 from rlvr.errors import UserError
 from rlvr.files import write_parquet
 from tests.helpers.records import failed_run, run_record, train_config
@@ -36,6 +37,8 @@ class Results:
         self.runs: list[RunEntry] = []
         self.contaminated: Path | None = None
         self.shared_seed = False
+        self.contrasts = Contrasts()
+        self.name, self.scaled_from = "demo", None
 
     def add(
         self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
@@ -128,11 +131,14 @@ class Results:
     def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         """Write the manifest and all tables; return the rows of summary and comparisons."""
         manifest = StudyManifest(
-            study="demo",
+            study=self.name,
+            scaled_from=self.scaled_from,
+            scale="mini" if self.scaled_from else None,
             title="",
             description="",
             train_dataset="sums-train",
             shared_seed=self.shared_seed,
+            contrasts=self.contrasts,
             runs=self.runs,
             benchmarks=[
                 BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name)

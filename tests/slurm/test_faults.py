@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.helpers.quick_study import RUN, SAMPLES, TRAINED
+from tests.helpers.quick_study import SAMPLES, TRAINED
 from tests.slurm.cluster import NODE
 
 pytestmark = pytest.mark.timeout(1800)
@@ -67,16 +67,15 @@ def test_a_preempted_job_is_requeued_and_continues(cluster, workflow):
 
 
 def test_a_drained_node_finishes_its_job_and_starts_the_next_one_later(cluster, workflow):
-    adapter = f"results/faults/runs/{RUN}/adapter"
-    snakemake = workflow.snakemake(adapter)
+    snakemake = workflow.snakemake(SAMPLES)
     workflow.frozen()
     cluster.run(f"scontrol update NodeName={NODE} State=DRAIN Reason=test")
     workflow.thaw()
-    workflow.wait("the next job to wait", lambda: "PENDING" in workflow.states("export_run"))
+    workflow.wait("the next job to wait", lambda: "PENDING" in workflow.states("generate_faults"))
     cluster.run(f"scontrol update NodeName={NODE} State=RESUME")
     snakemake.ends()
-    workflow.as_if_undisturbed(adapter)
-    assert workflow.states() == workflow.states("export_run") == ["COMPLETED"]
+    workflow.as_if_undisturbed(SAMPLES)
+    assert workflow.states() == workflow.states("generate_faults") == ["COMPLETED"]
     assert workflow.attempts() == 1
 
 

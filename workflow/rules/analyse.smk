@@ -1,8 +1,10 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv,
-    contamination.csv, contaminated_problems.csv
+REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
+    config/claims
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv, contamination.csv,
+    contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
+    config/audit.yaml names
 """
 
 
@@ -41,6 +43,33 @@ rule aggregate_study:
         """
 
 
+rule answer_claims:
+    """Answer every claim of the paper, again when a claim or its test has changed."""
+    input:
+        manifest=STUDY.manifest,
+        comparisons=STUDY.table("comparisons"),
+        claims=[f"config/claims/{name}" for name in ("paper.yaml", "numbers.csv", "related.yaml")],
+    output:
+        STUDY.claims,
+    log:
+        "logs/{study}/claims.log",
+    benchmark:
+        "logs/benchmarks/{study}/claims.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **LIGHT,
+    message:
+        "Answering the claims of the paper by study {wildcards.study}"
+    shell:
+        """
+        rlvr claims {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
+        """
+
+
 rule find_contamination:
     """Find benchmark problems in the training data, identical or similar."""
     input:
@@ -70,4 +99,31 @@ rule find_contamination:
             --similarity {params.similarity} \
             -o {output.counts:q} \
             --problems {output.problems:q} >{log:q} 2>&1
+        """
+
+
+rule audit_study:
+    """Show what each difference between the paper and its released code changes."""
+    input:
+        "config/audit.yaml",
+        STUDY.table("comparisons"),
+        manifest=STUDY.manifest,
+    output:
+        STUDY.table("audit"),
+    log:
+        "logs/{study}/audit.log",
+    benchmark:
+        "logs/benchmarks/{study}/audit.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **LIGHT,
+    message:
+        "Auditing study {wildcards.study}"
+    shell:
+        """
+        rlvr audit {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
         """

@@ -6,7 +6,8 @@ OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grad
 
 # A rule for each study, since its files are the study's benchmarks: one job starts one engine, which serves them
 # all. Files of an earlier attempt stay (`update`), so that only missing samples are drawn.
-for study, benchmarks in benchmarks_of_studies().items():
+for study, entry in studies_by_name().items():
+    benchmarks = entry.evaluation.benchmarks
 
     rule:
         name:
@@ -26,13 +27,13 @@ for study, benchmarks in benchmarks_of_studies().items():
             study=re.escape(study),
         conda:
             "../../environment.yml"
-        threads: lambda wildcards: compute_of(wildcards).threads
+        threads: planned("generate", "threads")
         resources:
             checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
-            gpu=gpus_of,
-            devices=lambda wildcards: compute_of(wildcards).gpus,
-            mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-            runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
+            gpu=gpus_of("generate"),
+            devices=planned("generate", "gpus"),
+            mem_mb=planned("generate", "memory_mb"),
+            runtime=planned("generate", "minutes"),
         params:
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),

@@ -1,6 +1,6 @@
 """The report of a study, and the check that no run failed.
 
-REQUIRED INPUTS: tables, samples, grades, run.json and training logs of a study
+REQUIRED INPUTS: tables, claims, samples, grades, run.json and training logs of a study
 OUTPUTS: reports/{study}.html, results/{study}/complete/{stage}
 """
 
@@ -14,6 +14,9 @@ rule render_report:
         models_of,
         benchmark_files_of,
         lambda wildcards: tables([wildcards.study]),
+        lambda wildcards: audits([wildcards.study]),
+        lambda wildcards: spectra([wildcards.study]),
+        STUDY.claims,
         manifest=STUDY.manifest,
     output:
         report(

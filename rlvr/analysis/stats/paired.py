@@ -12,15 +12,19 @@ SE, interval and p of a comparison answer one question, about one kind of random
   hierarchical bootstrap, with problems resampled jointly and training seeds per side
   (:func:`rlvr.analysis.stats.uncertainty.standard_error`), t interval with Welch and Satterthwaite's degrees
   of freedom, and the p that belongs to this interval. A side with one seed still stands for one run.
+* training seeds alone (:func:`compare_seeds`): do the methods differ on these very problems? Each training
+  run is one observation. Claims need both answers, because the bootstrap's degrees of freedom are estimates.
 * Several benchmarks: the mean over benchmarks of the mean d_i (macro mean), problems resampled within
   benchmarks.
 * Many methods: Holm's correction. The largest difference alone is never evidence.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from rlvr.analysis.stats.resampling import Floats
 from rlvr.analysis.stats.uncertainty import (
@@ -29,6 +33,7 @@ from rlvr.analysis.stats.uncertainty import (
     confidence_interval,
     minimum_detectable_difference,
     p_of_zero,
+    satterthwaite,
     standard_error,
     zero_if_rounding,
 )
@@ -83,6 +88,40 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
     return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)
 
 
+@dataclass(frozen=True)
+class SeedComparison:
+    """A difference with its uncertainty over training seeds alone; NaN where a side has too few."""
+
+    se: float = math.nan
+    p_value: float = math.nan
+
+
+def compare_seeds(
+    method: Sequence[Floats], baseline: Sequence[Floats], baseline_untrained: bool
+) -> SeedComparison:
+    """Compare the accuracies of single training runs by Welch's t test (Welch 1947, Biometrika 34).
+
+    The untrained model is one number, whose sampling is left to :func:`compare`.
+
+    Args:
+        method: one array [training seeds, problems] per benchmark.
+        baseline: the same benchmarks.
+        baseline_untrained: whether the baseline is the untrained model, which has no training seeds.
+    """
+    sides = [method] if baseline_untrained else [method, baseline]
+    runs = [np.mean([values.mean(axis=1) for values in side], axis=0) for side in sides]
+    if min(len(side) for side in runs) < 2:
+        return SeedComparison()
+    against = np.mean([values.mean() for values in baseline])
+    difference = zero_if_rounding(float(runs[0].mean() - against))
+    variances = [float(side.var(ddof=1)) / len(side) for side in runs]
+    se = zero_if_rounding(math.sqrt(sum(variances)))
+    if se == 0:
+        return SeedComparison(se, 1.0 if difference == 0 else 0.0)
+    degrees = satterthwaite(variances, [len(side) - 1 for side in runs])
+    return SeedComparison(se, float(2 * special.stdtr(degrees, -abs(difference) / se)))
+
+
 def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLIPS) -> float:
     """Return the two-sided sign-flip permutation p of the macro mean of paired differences.
 
@@ -97,7 +136,7 @@ def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLI
     terms = np.concatenate([values / len(values) / len(differences) for values in differences])
     generator = np.random.default_rng(seed)
     signs = generator.integers(2, size=(flips, len(terms)), dtype=np.int8) * np.int8(2) - np.int8(1)
-    permuted = np.abs(signs @ terms)
+    permuted = np.abs(signs.astype(float) @ terms)  # NumPy multiplies integers one by one
     return float((1 + np.sum(permuted >= abs(terms.sum()) - TIE)) / (1 + flips))
 
 

@@ -1,11 +1,11 @@
-"""The paired differences of every trained method from every baseline."""
+"""The paired differences that the study asks for: of methods, of presets and of settings."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 from markupsafe import Markup
 
-from rlvr.config.resolved import BASE, Variant
+from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import Estimate, forest_axis, forest_row, forest_scale
 from rlvr.report.charts.svg import Scale
 from rlvr.report.inputs import Inputs
@@ -20,7 +20,12 @@ from rlvr.report.queries import (
 )
 from rlvr.report.section import Section
 
-BASELINES = [BASE, "lora", "full"]
+KINDS = {
+    "methods": ["baseline"],
+    "presets": ["baseline_preset"],
+    "settings": ["baseline", "baseline_setting"],
+}
+"""Kind of contrast -> the columns that name what a table compares with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +43,12 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ForestRow:
-    """One variant; where ``difference`` is None, ``note`` says why, else how many training seeds it has."""
+    """One variant; where ``difference`` is None, ``note`` says why, else how many training seeds it has.
 
+    ``id`` is the anchor of the row.
+    """
+
+    id: str
     label: str
     note: str
     difference: Difference | None
@@ -50,7 +59,7 @@ class Forest:
     """The paired differences from one baseline on one benchmark.
 
     Attributes:
-        baseline: its method, with its setting where settings of that method are compared.
+        baseline: its method, its preset, or its method and setting, whichever the two sides differ in.
         open: whether the table is open; the others are collapsed.
         improvements: whether a row has a probability of improvement (three training seeds on both sides).
     """
@@ -83,7 +92,7 @@ class Differences:
 
 
 def build(inputs: Inputs) -> Differences:
-    """Return all comparisons by baseline and benchmark, then those of the settings of one method."""
+    """Return all comparisons by baseline and benchmark: of methods, then of presets, then of settings."""
     forests = {model: _forests(inputs, model) for model in inputs.study.models}
     return Differences(
         forests=forests,
@@ -95,38 +104,38 @@ def build(inputs: Inputs) -> Differences:
 
 def _forests(inputs: Inputs, model: str) -> list[Forest]:
     frame = inputs.comparisons[inputs.comparisons["model"] == model]
-    settings = frame["method"] == frame["baseline"]
-    between, within = frame[~settings], frame[settings]
-    present = [(between, name) for name in BASELINES if name in set(between["baseline"])]
-    present += [(within, name) for name in dict.fromkeys(within["baseline"])]
-    compared = set(frame["benchmark"])
-    return [
-        _forest(inputs, model, some[(some["baseline"] == baseline) & (some["benchmark"] == benchmark)])
-        for some, baseline in present
-        for benchmark in benchmark_order(inputs)
-        if benchmark in compared
-    ]
+    forests = []
+    for kind, columns in KINDS.items():
+        some = frame[frame["contrast"] == kind]
+        for _, compared in some.groupby(columns, sort=False):
+            present = set(compared["benchmark"])
+            forests += [
+                _forest(inputs, model, compared[compared["benchmark"] == benchmark])
+                for benchmark in benchmark_order(inputs)
+                if benchmark in present
+            ]
+    return forests
 
 
 def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
-    """Return the table of the rows ``here``, which share model, baseline and benchmark."""
-    baseline, benchmark = here["baseline"].iloc[0], here["benchmark"].iloc[0]
-    settings = baseline in set(here["method"])
+    """Return the table of the rows ``here``, which share model, contrast, baseline and benchmark."""
+    first = here.to_dict("records")[0]
+    benchmark = first["benchmark"]
     measured = accuracies(inputs)
     scale = forest_scale([estimate_of(row, "difference") for row in here.to_dict("records")])
     rows = []
     for variant in inputs.trained_of(model):
         mine = rows_of(here, variant).to_dict("records")
         if mine:
-            rows.append(_row(inputs, variant, mine[0], scale))
-        elif variant.method != baseline and not settings:
+            rows += [_row(inputs, variant, row, scale) for row in mine]
+        elif variant.method != first["baseline"] and first["contrast"] == "methods":
             note = (
                 "no comparable baseline run" if (variant, benchmark) in measured else inputs.absence(variant)
             )
-            rows.append(ForestRow(label=inputs.label(variant), note=note, difference=None))
+            rows.append(ForestRow(id="", label=inputs.label(variant), note=note, difference=None))
     return Forest(
         model=model,
-        baseline=f"{baseline} · {here['baseline_setting'].iloc[0]}" if settings else baseline,
+        baseline=baseline_name(first),
         title=benchmark_title(inputs, benchmark),
         open=benchmark == headline_benchmark(inputs),
         n_problems=here["n_problems"].max(),
@@ -136,10 +145,14 @@ def _forest(inputs: Inputs, model: str, here: pd.DataFrame) -> Forest:
     )
 
 
+def baseline_name(row: dict) -> str:
+    """Return what a row of the comparisons compares with: a method, a preset, or a method and its setting."""
+    return " · ".join(row[column] for column in KINDS[row["contrast"]])
+
+
 def _row(inputs: Inputs, variant: Variant, row: dict, scale: Scale) -> ForestRow:
     label, estimate = inputs.label(variant), estimate_of(row, "difference")
-    setting = f" · {row['baseline_setting']}" if row["method"] == row["baseline"] else ""
-    title = f"{label} minus {row['baseline']}{setting}, {benchmark_title(inputs, row['benchmark'])}"
+    title = f"{label} minus {baseline_name(row)}, {benchmark_title(inputs, row['benchmark'])}"
     difference = Difference(
         estimate=estimate,
         p=row["p_value"],
@@ -149,7 +162,14 @@ def _row(inputs: Inputs, variant: Variant, row: dict, scale: Scale) -> ForestRow
         compares=row["compares"],
         plot=forest_row(estimate, row["minimum_detectable"], scale, title),
     )
-    return ForestRow(label=label, note=seeds_text(inputs, variant, row["train_seeds"]), difference=difference)
+    note = seeds_text(inputs, variant, row["train_seeds"])
+    return ForestRow(id=anchor(row), label=label, note=note, difference=difference)
+
+
+def anchor(row: dict) -> str:
+    """Return the anchor of a row of the comparisons on the page."""
+    names = ("model", "method", "preset", "setting", "baseline", "baseline_preset", "baseline_setting")
+    return "--".join(["difference", *(row[name] for name in names), row["benchmark"]])
 
 
 def _improvement(row: dict) -> Estimate | None:

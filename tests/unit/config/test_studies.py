@@ -139,3 +139,59 @@ def test_the_line_of_a_list_is_that_of_the_item(studies):
     with pytest.raises(UserError, match=r"child\.yaml, line 5: models: 'tnyy' is not known"):
         child(studies, "models:\n  - tiny\n  - tnyy\n")
         load_plan("child", studies.parent)
+
+
+SCALE = "title: ignored\nmodels: [tiny]\ntraining: {steps: 3}\n"
+PARENT = """
+title: Parent
+shows: [table3]
+models: [large]
+methods: [{method: lora}]
+train_dataset: sums-train
+training:
+  {steps: 100, prompts_per_step: 16, group_size: 8, learning_rate: 1.0e-5, sampling: {max_new_tokens: 9}}
+evaluation:
+  sampling: {max_new_tokens: 9}
+  benchmarks: {sums: {dataset: sums-test, title: Sums, samples_per_problem: 2}}
+"""
+
+
+def scaled(folder: Path, text: str, scale: str = SCALE) -> Study:
+    """Load a study at the scale `small` of a parent that shows Table 3."""
+    (folder / "studies").mkdir(exist_ok=True)
+    (folder / "scales").mkdir(exist_ok=True)
+    (folder / "scales" / "small.yaml").write_text(scale)
+    (folder / "studies" / "parent.yaml").write_text(PARENT)
+    (folder / "studies" / "child.yaml").write_text(text)
+    return load_study(folder / "studies" / "child.yaml")[0]
+
+
+def test_a_scale_is_between_the_study_and_its_parent(tmp_path):
+    study = scaled(tmp_path, "extends: parent\nscale: small\ntitle: Mine\ntraining: {group_size: 4}\n")
+    training = study.training
+    assert (study.title, study.models) == ("Mine", ["tiny"])
+    assert (training.steps, training.group_size, training.prompts_per_step) == (3, 4, 16)
+    assert (study.scaled_from, study.scale, study.shows) == ("parent", "small", ["table3"])
+
+
+def test_what_a_study_shows_and_its_scale_are_not_inherited(tmp_path):
+    study = scaled(tmp_path, "extends: parent\ntitle: Another\n")
+    assert (study.scaled_from, study.shows) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "message"),
+    [
+        ("extends: parent\nscale: smal\n", SCALE, r"child.yaml, line 2: scale: 'smal' is not known; did you"),
+        ("extends: parent\nscale: small\n", "extends: parent\n", r"small.yaml: a scale must be a mapping"),
+        (
+            "extends: parent\nscale: small\n",
+            "training: {stps: 3}\n",
+            r"small.yaml, line 1: training.stps: un",
+        ),
+        (PARENT + "scale: small\n", SCALE, r"a scale is laid over the study that is extended"),
+    ],
+)
+def test_a_wrong_scale_is_named_with_its_file(tmp_path, text, scale, message):
+    with pytest.raises(UserError, match=message):
+        scaled(tmp_path, text, scale)

@@ -18,18 +18,18 @@ from rlvr.report.section import Section
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claims:
-    claims: list[str]
+class Survey:
+    names: list[str]
 
 
-def build(inputs: Inputs) -> Claims | None:
-    claims = [f"{variant.method} & co" for variant in inputs.trained]
-    return Claims(claims=claims) if len(claims) > 1 else None
+def build(inputs: Inputs) -> Survey | None:
+    names = [f"{variant.method} & co" for variant in inputs.trained]
+    return Survey(names=names) if len(names) > 1 else None
 
 
-SECTION = Section(order=15, id="claims", title="Claims <new>", template="claims.html", build=build)
+SECTION = Section(order=15, id="survey", title="Survey <new>", template="survey.html", build=build)
 """
-TEMPLATE = "{% for claim in claims %}<p>{{ study.study }}: {{ claim }}</p>{% endfor %}"
+TEMPLATE = "{% for name in names %}<p>{{ study.study }}: {{ name }}</p>{% endfor %}"
 BUILD = """
 import sys
 from pathlib import Path
@@ -55,8 +55,8 @@ def test_a_new_module_and_its_template_are_a_new_section(tmp_path):
         shutil.copytree(package / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in package.glob("*.py"):
         shutil.copy(path, copy)
-    (copy / "report" / "sections" / "claims.py").write_text(MODULE)
-    (copy / "report" / "templates" / "sections" / "claims.html").write_text(TEMPLATE)
+    (copy / "report" / "sections" / "survey.py").write_text(MODULE)
+    (copy / "report" / "templates" / "sections" / "survey.html").write_text(TEMPLATE)
 
     def build(methods: tuple[str, ...]) -> Page:
         tree = write_tree(tmp_path / methods[-1], methods=methods, benchmarks={"sums": (12, 2)}, steps=5)
@@ -67,10 +67,10 @@ def test_a_new_module_and_its_template_are_a_new_section(tmp_path):
 
     page = build(("base", "lora", "dora"))
     links = {e["attributes"]["href"]: e["text"] for e in page.all("a")}
-    assert list(links)[1:4] == ["#answer", "#claims", "#setup"] and links["#claims"] == "Claims <new>"
-    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "claims"]
-    assert [e["text"] for e in page.all("h2", section)] == ["Claims <new>"]
+    assert list(links)[1:4] == ["#answer", "#survey", "#setup"] and links["#survey"] == "Survey <new>"
+    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "survey"]
+    assert [e["text"] for e in page.all("h2", section)] == ["Survey <new>"]
     assert [e["text"] for e in page.all("p", section)] == ["demo: lora & co", "demo: dora & co"]
     without = build(("base", "lora"))
-    assert "claims" not in [e["attributes"].get("id") for e in without.elements]
-    assert "#claims" not in [e["attributes"]["href"] for e in without.all("a")]
+    assert "survey" not in [e["attributes"].get("id") for e in without.elements]
+    assert "#survey" not in [e["attributes"]["href"] for e in without.all("a")]

@@ -6,6 +6,7 @@ from scipy import stats
 
 from rlvr.analysis.stats.paired import holm
 from rlvr.artifacts import ComparisonRow
+from rlvr.config.schema import Contrasts
 from tests.helpers.analysis_tree import PROBLEMS, Results, pick
 
 
@@ -128,6 +129,7 @@ def test_with_two_training_seeds_there_is_none(results: Results) -> None:
 def ablation(tmp_path: Path) -> Results:
     """A study whose grid is not a full product: LoRA in four settings, DoRA in two, the others in one."""
     study = Results(tmp_path, {"sums": 4})
+    study.contrasts = Contrasts(presets=[])
     study.add("base")
     study.add("full", "paper", "main", 0)
     for setting in ("main", "rank1", "rank8", "grpo"):
@@ -207,3 +209,79 @@ def test_further_settings_change_no_other_comparison(ablation: Results) -> None:
         row for row in comparisons if row["setting"] == "main" and row["baseline_setting"] in ("-", "main")
     ]
     assert within == alone and len(alone) == 2 * 9
+
+
+def pairs(rows: list[dict[str, str]], contrast: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The two sides of every pair of a kind on the sums, each as method, preset and setting."""
+    sides = (("method", "preset", "setting"), ("baseline", "baseline_preset", "baseline_setting"))
+    return [
+        tuple(tuple(row[name] for name in side) for side in sides)
+        for row in rows
+        if row["contrast"] == contrast and row["benchmark"] == "sums"
+    ]
+
+
+@pytest.fixture
+def presets(tmp_path: Path) -> Results:
+    """LoRA and PiSSA in three presets, full in one; two training seeds."""
+    study = Results(tmp_path, {"sums": 4})
+    study.add("base")
+    for seed in (0, 1):
+        study.add("full", "paper", "main", seed)
+    for method in ("lora", "pissa"):
+        for preset in ("recommended", "paper", "released"):
+            for seed in (0, 1):
+                study.add(method, preset, "main", seed)
+    return study
+
+
+def test_presets_are_compared_with_the_first_of_their_method(presets: Results) -> None:
+    _, comparisons = presets.aggregate()
+    assert pairs(comparisons, "presets") == [
+        ((method, preset, "main"), (method, "recommended", "main"))
+        for method in ("lora", "pissa")
+        for preset in ("paper", "released")
+    ]
+    family = [row for row in comparisons if row["contrast"] == "presets" and row["benchmark"] == "overall"]
+    expected = holm([float(row["p_value"]) for row in family])
+    assert [float(row["p_holm"]) for row in family] == pytest.approx(expected)
+
+
+def test_a_study_says_what_it_compares(presets: Results) -> None:
+    presets.contrasts = Contrasts(methods=["pissa"], presets=["paper", "released"], settings=[])
+    _, comparisons = presets.aggregate()
+    assert {row["contrast"] for row in comparisons} == {"methods", "presets"}
+    assert pairs(comparisons, "methods") == [
+        (("full", "paper", "main"), ("pissa", "paper", "main")),
+        *(
+            (("lora", preset, "main"), ("pissa", preset, "main"))
+            for preset in ("recommended", "paper", "released")
+        ),
+    ]
+    against = [(ours[1], theirs[1]) for ours, theirs in pairs(comparisons, "presets") if ours[0] == "lora"]
+    assert against == [
+        ("recommended", "paper"), ("recommended", "released"), ("paper", "released"), ("released", "paper")
+    ]  # fmt: skip
+
+
+def test_the_p_over_training_seeds_is_welchs(tmp_path: Path) -> None:
+    study = Results(tmp_path, {"sums": 4, "products": 4})
+    study.add("base")
+    runs = {
+        method: [study.add(method, "p", "main", seed) for seed in range(count)]
+        for method, count in (("full", 3), ("lora", 4), ("dora", 1))
+    }
+    _, comparisons = study.aggregate()
+    scores = {
+        method: [np.mean([study.grades(run, name)["correct"].mean() for name in PROBLEMS]) for run in names]
+        for method, names in runs.items()
+    }
+    untrained = np.mean([study.grades("run0", name)["correct"].mean() for name in PROBLEMS])
+    expected = {
+        ("full", "lora"): stats.ttest_ind(scores["full"], scores["lora"], equal_var=False).pvalue,
+        ("lora", "base"): stats.ttest_1samp(scores["lora"], untrained).pvalue,
+    }
+    for (method, baseline), p_value in expected.items():
+        row = pick(comparisons, method=method, baseline=baseline, benchmark="overall")
+        assert float(row["p_seeds"]) == pytest.approx(p_value)
+    assert pick(comparisons, method="dora", baseline="lora", benchmark="overall")["p_seeds"] == ""

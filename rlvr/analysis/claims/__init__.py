@@ -1,0 +1,1 @@
+"""The statements of the paper, answered by the comparisons of a study."""

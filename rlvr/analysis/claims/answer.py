@@ -1,0 +1,216 @@
+"""From the comparisons of a study to its answers to the claims of the paper: ``claims.json``.
+
+A study answers the claims that name it, and those of the study that it is at another scale. No claim is left
+out: one that is not tested says what would test it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rlvr.analysis.claims.paper import PaperEffect, paper_effect
+from rlvr.analysis.claims.registration import registered
+from rlvr.analysis.claims.verdicts import Evidence, claim_p, decide, size_agrees
+from rlvr.analysis.stats.paired import holm
+from rlvr.artifacts import (
+    ClaimRecord,
+    ComparisonRow,
+    PaperAccuracy,
+    PaperNumbers,
+    StudyFolder,
+    read_rows,
+    write_records,
+)
+from rlvr.config.claims import OVERALL, Claim, Pair, PaperClaims, load_claims
+from rlvr.config.resolved import BASE, StudyManifest, Variant, read_config
+
+KEYS = (
+    "model",
+    "method",
+    "preset",
+    "setting",
+    "baseline",
+    "baseline_preset",
+    "baseline_setting",
+    "benchmark",
+)
+"""Columns that name a row of the comparisons."""
+
+Row = Mapping[str, Any]
+
+
+def answer_claims(manifest: Path, results: Path, config: Path, output: Path) -> None:
+    """Answer every claim of the paper from the comparisons of a study.
+
+    Args:
+        manifest: the study (`StudyManifest`).
+        results: its folder, with ``tables/comparisons.csv``.
+        config: folder of the configuration, with ``claims/``.
+        output: JSON file to write, a list of `ClaimRecord`.
+
+    Raises:
+        UserError: a file is missing or damaged, or the claims are wrong.
+    """
+    study = read_config(manifest, StudyManifest)
+    folder = StudyFolder(results)
+    comparisons = read_rows(folder.table("comparisons"), ComparisonRow)
+    write_records(output, answers(load_claims(config), study, comparisons, folder))
+
+
+def answers(
+    claims: PaperClaims, study: StudyManifest, comparisons: pd.DataFrame, folder: StudyFolder
+) -> list[ClaimRecord]:
+    """Return one record per claim, in the order of the paper."""
+    rows = {claim.id: find_row(claim, study, comparisons) for claim in claims.claims}
+    tested = {claim.id: row for claim in claims.claims if (row := rows[claim.id]) is not None}
+    corrected = _corrected(claims, tested)
+    return [
+        _tested(claim, claims, study, tested[claim.id], corrected[claim.id], folder)
+        if claim.id in tested
+        else _not_tested(claim, claims, study, folder)
+        for claim in claims.claims
+    ]
+
+
+def find_row(claim: Claim, study: StudyManifest, comparisons: pd.DataFrame) -> Row | None:
+    """Return the row that answers a claim, or None where the study does not test it."""
+    if claim.contrast is None or claim.study not in (study.study, study.scaled_from):
+        return None
+    wanted = _key(claim.contrast)
+    found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return dict(zip(found.columns, found.iloc[0], strict=True)) if len(found) == 1 else None
+
+
+def _key(pair: Pair) -> dict[str, str]:
+    untrained = pair.baseline == BASE
+    return {
+        "method": pair.method,
+        "preset": pair.preset,
+        "setting": pair.setting,
+        "baseline": pair.baseline,
+        "baseline_preset": "-" if untrained else pair.preset,
+        "baseline_setting": "-" if untrained else pair.baseline_setting,
+        "benchmark": pair.benchmark,
+    }
+
+
+def _corrected(claims: PaperClaims, tested: Mapping[str, Row]) -> dict[str, float]:
+    """Return the p of every tested claim, before and after Holm's correction over its family."""
+    families: dict[str, list[Claim]] = {}
+    for claim in claims.claims:
+        if claim.id in tested:
+            families.setdefault(claim.family, []).append(claim)
+    corrected: dict[str, float] = {}
+    for members in families.values():
+        p_values = [_p(claim, tested[claim.id], claims) for claim in members]
+        corrected.update(zip((claim.id for claim in members), holm(p_values), strict=True))
+    return corrected
+
+
+def _p(claim: Claim, row: Row, claims: PaperClaims) -> float:
+    assert claim.direction is not None
+    return claim_p(claim.direction, Evidence.of(row), claims.test)
+
+
+def _tested(
+    claim: Claim, claims: PaperClaims, study: StudyManifest, row: Row, p_holm: float, folder: StudyFolder
+) -> ClaimRecord:
+    assert claim.direction is not None
+    evidence, paper = Evidence.of(row), paper_effect(claim, claims)
+    agrees, one_seed = None, 0.0
+    if paper is not None and paper.model == row["model"]:
+        one_seed = evidence.one_seed
+        family = sum(other.family == claim.family and other.contrast is not None for other in claims.claims)
+        agrees = size_agrees(evidence, paper, family, claims.test)
+    answer = decide(claim.direction, evidence, p_holm, claims.test, agrees)
+    return ClaimRecord(
+        **_always(claim, claims, folder),
+        verdict=answer.verdict,
+        reason=answer.reason,
+        points=answer.points,
+        row={name: str(row[name]) for name in KEYS},
+        statistic=row["difference"],
+        **{name: _known(row[name]) for name in ("se", "ci_low", "ci_high")},
+        p_value=_p(claim, row, claims),
+        p_holm=p_holm,
+        n=row["n_problems"],
+        train_seeds=row["train_seeds"],
+        paper=_paper_numbers(paper, one_seed),
+        samples=_samples(study, row),
+    )
+
+
+def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder: StudyFolder) -> ClaimRecord:
+    reason = "no comparison of accuracies answers it"
+    command = claim.command
+    if claim.contrast is not None:
+        command = f"snakemake claims --config 'studies=[{claim.study}]'"
+        names = {entry.benchmark for entry in study.benchmarks} | {OVERALL}
+        if claim.study not in (study.study, study.scaled_from):
+            reason = f"it is about the study {claim.study}"
+            if study.scale:
+                command = f"snakemake claims --config 'studies=[{claim.study}-{study.scale}]'"
+        elif claim.contrast.benchmark not in names:
+            reason = f"this study has no benchmark {claim.contrast.benchmark}"
+        else:
+            reason = "this study does not compare the two"
+    return ClaimRecord(
+        **_always(claim, claims, folder),
+        verdict="not_tested",
+        reason=reason,
+        row={},
+        samples=[],
+        command=command,
+        paper=_paper_numbers(paper_effect(claim, claims), 0.0),
+    )
+
+
+def _always(claim: Claim, claims: PaperClaims, folder: StudyFolder) -> dict[str, Any]:
+    """Return the fields of a record that do not depend on the results."""
+    return {
+        **claim.model_dump(include={"id", "claim", "places", "family", "study", "direction", "note"}),
+        "related": [claims.related[name] for name in claim.related],
+        "alpha": claims.test.alpha,
+        "margin": claims.test.margin,
+        "test_sha256": claims.fixed_in_advance(claim),
+        "registered": registered(claim, claims, folder),
+    }
+
+
+def _paper_numbers(paper: PaperEffect | None, one_seed: float) -> PaperNumbers | None:
+    if paper is None:
+        return None
+    return PaperNumbers(
+        method=PaperAccuracy(**asdict(paper.method)),
+        baseline=PaperAccuracy(**asdict(paper.baseline)),
+        difference=paper.difference,
+        sampling_se=paper.sampling_se,
+        se=paper.se(one_seed),
+        n_problems=paper.n_problems,
+        n_samples=paper.n_samples,
+    )
+
+
+def _samples(study: StudyManifest, row: Row) -> list[str]:
+    """Return the files of samples behind a row, both sides, all training seeds and benchmarks."""
+    sides = [
+        Variant(row["model"], row["method"], row["preset"], row["setting"]),
+        Variant(row["model"], row["baseline"], row["baseline_preset"], row["baseline_setting"]),
+    ]
+    names = [entry.benchmark for entry in study.benchmarks]
+    benchmarks = [row["benchmark"]] if row["benchmark"] in names else names
+    relative = StudyFolder(Path())
+    return [
+        relative.samples(run.run, benchmark).as_posix()
+        for side in sides
+        for run in study.runs_of(side)
+        for benchmark in benchmarks
+    ]
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

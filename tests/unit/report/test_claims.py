@@ -1,0 +1,68 @@
+"""The claims of the paper on the page: a verdict, the paper's number, and the way to the rows and samples."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rlvr.analysis.claims.answer import answer_claims
+from rlvr.artifacts import ClaimRecord, read_records
+from rlvr.files import read_json, write_json
+from tests.helpers.report_page import Page
+from tests.helpers.report_tree import Tree, build, write_tree
+
+
+@pytest.fixture(scope="module")
+def answered(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Tree, dict[str, ClaimRecord]]:
+    """A study of the paper in miniature: three training seeds, preset `paper`."""
+    tree = write_tree(
+        tmp_path_factory.mktemp("claims"), methods=("base", "full", "lora", "dora"), study="paper-1.5b-mini",
+        presets=("paper",), train_seeds=3, steps=10, benchmarks={"sums": (40, 4)}, contaminated=0,
+    )  # fmt: skip
+    manifest = read_json(tree.manifest) | {"scaled_from": "paper-1.5b", "scale": "mini"}
+    write_json(tree.manifest, manifest)
+    answer_claims(tree.manifest, tree.results, repository / "config", tree.folder.claims)
+    return tree, {record.id: record for record in read_records(tree.folder.claims, ClaimRecord)}
+
+
+def test_each_tested_claim_has_its_verdict_and_leads_to_its_row_and_samples(answered):
+    tree, records = answered
+    html = build(tree)
+    page = Page(html)
+    tested = [record for record in records.values() if record.verdict != "not_tested"]
+    assert {"full-above-base", "lora-above-base", "dora-above-lora"} <= {record.id for record in tested}
+    ids = {element["attributes"]["id"] for element in page.all("tr") if "id" in element["attributes"]}
+    rows = {row["attributes"]["id"]: row for row in page.all("tr") if "id" in row["attributes"]}
+    for record in tested:
+        row = rows[f"claim--{record.id}"]
+        assert record.claim in row["text"] and record.verdict.replace("_", " ") in row["text"]
+        (link,) = page.all("a", row)
+        assert link["attributes"]["href"].removeprefix("#") in ids
+        assert all(f"results/paper-1.5b-mini/{path}" in html for path in record.samples)
+        assert all((tree.results / path).exists() for path in record.samples)
+
+
+def test_the_papers_numbers_are_beside_those_of_the_study(answered):
+    tree, _ = answered
+    rows = {(row[0], row[1]): row for row in Page(build(tree)).table("Accuracies in %, with 95 % intervals")}
+    assert rows["Table 3", "DoRA"][2:5] == ["Overall", "46.6 45.4 to 47.8", "dora"]
+    summary = pd.read_csv(tree.folder.table("summary"))
+    here = summary.query("method == 'dora' and benchmark == 'overall' and metric == 'avg@4'")["value"].iloc[0]
+    assert rows["Table 3", "DoRA"][5].startswith(f"{100 * here:.1f} ")
+    assert {name for _, name in rows} == {"Base", "Full", "LoRA", "DoRA"}
+
+
+def test_claims_that_are_not_tested_name_the_command(answered):
+    tree, records = answered
+    page = Page(build(tree))
+    missing = [record for record in records.values() if record.verdict == "not_tested"]
+    rows = page.table("Claims that this study does not test")
+    assert len(rows) == len(missing) > 20
+    for row, record in zip(rows, missing, strict=True):
+        assert row[2] == record.command and record.reason in row[1]
+
+
+def test_without_answers_there_is_no_section(small):
+    assert 'id="claims"' not in build(small)
