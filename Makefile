@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; each target installs what it lacks in .venv.
 
 CORES ?= 2
+BENCH ?= resources/bench
 ARGS ?=
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -15,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help install demo test test-vllm test-slurm lint bench schemas lock lock-vllm clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: .venv/.installed ## install the locked environment in .venv (every other target does so when needed)
 
@@ -63,8 +64,15 @@ lint: .venv/.installed-dev ## check style, types, workflow and the direction of 
 	.venv/bin/snakemake --lint
 	.venv/bin/lint-imports
 
-bench: .venv/.installed ## measure speed and memory against peers; JSON lands in benchmarks/results/
-	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json $(ARGS)
+# The order of docs/performance.md; TRL comes with the tools of the tests.
+bench: .venv/.installed-dev demo ## measure speed, memory and drift; write JSON to benchmarks/results/ and docs/performance.md
+	.venv/bin/python benchmarks/training.py --work $(BENCH) --output benchmarks/results/training.json
+	.venv/bin/python benchmarks/engines.py --work $(BENCH) --output benchmarks/results/engines.json
+	.venv/bin/python benchmarks/drift.py --work $(BENCH) --output benchmarks/results/drift.json
+	.venv/bin/python benchmarks/live_noise.py --work $(BENCH) --output benchmarks/results/live-noise.json
+	.venv/bin/python benchmarks/demo.py --output benchmarks/results/demo.json
+	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json
+	.venv/bin/python benchmarks/tables.py
 
 schemas: .venv/.installed ## regenerate the JSON Schemas and the generated pages
 	.venv/bin/python -m rlvr.config.reference

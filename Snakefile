@@ -19,6 +19,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/spectra.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -78,6 +79,13 @@ rule report:
     input:
         reports(STUDIES),
         complete(STUDIES, "report"),
+    localrule: True
+
+
+rule audit:
+    """What each difference between the paper and its released code changes."""
+    input:
+        audit_of,
     localrule: True
 
 

@@ -3,7 +3,7 @@ r"""Time and memory of a training step beside TRL, and the update beside the rat
     python benchmarks/training.py --work bench --output benchmarks/results/training.json
     python benchmarks/training.py --work bench --output float32.json --dtypes float32 --rounds 1
 
-The work: SmolLM2-135M-Instruct, LoRA of rank 32 on all linear layers, 8 prompts of about 34 tokens, 8
+The work: SmolLM2-135M-Instruct, LoRA of rank 32 on all linear layers, 8 prompts of 44 tokens, 8
 completions of 32 tokens each, one optimizer step. Both trainers get the same prompts, draw their own
 completions, reward every second one, and are left at their defaults otherwise: this package's update computes
 each prompt once, TRL recomputes activations. Each measurement is a process of its own, one trainer after the
@@ -13,54 +13,18 @@ packages that `make test` installs.
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from common import in_process, median, peak_gb, prepared_model, prompts, write_results
 
-from rlvr.environment import current_environment
-from rlvr.files import read_json, write_json
+from rlvr.files import write_json
 
 PROMPTS, GROUP, NEW_TOKENS, RANK = 8, 8, 32, 32
-TOPICS = (
-    "a lighthouse",
-    "a river",
-    "a railway",
-    "an orchard",
-    "a glacier",
-    "a market",
-    "an island",
-    "a violin",
-)
-TASK = "Write a long story about {topic} with many details and no end."
-"""A prompt that 32 tokens do not finish, so that every completion has the same length."""
-MODEL = "smollm2-135m-instruct"
 STEPS = 3
 """Steps of a process; all but the first are counted."""
-
-
-def prompts() -> list[str]:
-    """Return the user messages."""
-    return [TASK.format(topic=topic) for topic in TOPICS]
-
-
-def prepared_model(work: Path) -> Path:
-    """Return the prepared model folder, written on first use."""
-    from rlvr.config.catalogue import catalogue_entries
-    from rlvr.models.prepare import prepare_model
-
-    folder = work / MODEL
-    if not folder.exists():
-        entry = catalogue_entries()[f"models/{MODEL}"]
-        write_json(work / "entry.json", entry.model_dump(mode="json"))
-        prepare_model(work / "entry.json", [], [], folder)
-    return folder
 
 
 # --- this package -------------------------------------------------------------------------------
@@ -101,15 +65,14 @@ def measure_rlvr(work: Path, dtype: str) -> dict[str, Any]:
         with timer("step"):
             metrics = train_step(run, step, timer)
         run.log.append({"step": step, **metrics})
-        steps.append({name: round(value, 2) for name, value in timer.metrics().items()})
+        steps.append(timer.seconds)
     trained = [parameter for parameter in run.learner.policy.parameters() if parameter.requires_grad]
     prompt = sum(len(problem.prompt_ids) for problem in run.sampler.stream.problems)
     needed = prompt + metrics["tokens/trained"]
     flops = needed_flops(run.learner.total_parameters, sum(p.numel() for p in trained), needed)
     return {
-        "step_seconds": median(steps, "time/step_seconds"),
-        "update_seconds": median(steps, "time/update_seconds"),
-        "rollout_seconds": median(steps, "time/rollout_seconds"),
+        **medians(steps),
+        "sync_seconds": median([step["sync"] for step in steps[1:]]),
         "completion_tokens": metrics["tokens/trained"],
         "needed_tokens": needed,
         "needed_tflop": round(flops / 1e12, 3),
@@ -192,49 +155,48 @@ def measure_trl(work: Path, dtype: str) -> dict[str, Any]:
     trainer.train()
     for step in steps:
         step["update"] = step["step"] - step["rollout"]
-    return {f"{stage}_seconds": median(steps, stage) for stage in ("step", "update", "rollout")}
+    return medians(steps)
 
 
 # --- both ---------------------------------------------------------------------------------------
 
 
-def median(steps: list[dict[str, float]], name: str) -> float:
-    """Return the median of a value over all steps but the first."""
-    return round(statistics.median(step[name] for step in steps[1:]), 2)
-
-
-def measured(trainer: str, work: Path, dtype: str, threads: int) -> dict[str, Any]:
-    """Measure one trainer in a process of its own."""
-    command = [sys.executable, __file__, "--work", str(work), "--trainer", trainer, "--dtypes", dtype]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    output = work / "measured.json"
-    subprocess.run([*command, "--output", str(output)], env=environment, check=True)
-    return read_json(output)
+def medians(steps: list[dict[str, float]]) -> dict[str, float]:
+    """Return the medians of the stages over all steps but the first."""
+    return {
+        f"{stage}_seconds": median([step[stage] for step in steps[1:]])
+        for stage in ("step", "update", "rollout")
+    }
 
 
 def measure(trainer: str, work: Path, dtype: str) -> dict[str, Any]:
     """Measure one trainer in this process."""
     result = {"rlvr": measure_rlvr, "trl": measure_trl}[trainer](work, dtype)
-    return result | {"peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
+    return result | {"peak_gb": peak_gb()}
 
 
 def compared(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     """Return medians over the rounds, and the ratios of TRL to this package."""
-    means = {
-        trainer: {
-            name: statistics.median(one[trainer][name] for one in rounds) for name in rounds[0][trainer]
-        }
+    ours, theirs = (
+        {name: median([one[trainer][name] for one in rounds], 3) for name in rounds[0][trainer]}
         for trainer in ("rlvr", "trl")
-    }
-    ours, theirs = means["rlvr"], means["trl"]
+    )
     achieved = ours["needed_tflop"] * 1e3 / ours["update_seconds"]
     return {
-        **means,
+        "rlvr": ours,
+        "trl": theirs,
         "step_speedup": round(theirs["step_seconds"] / ours["step_seconds"], 2),
+        "rollout_speedup": round(theirs["rollout_seconds"] / ours["rollout_seconds"], 2),
         "update_speedup": round(theirs["update_seconds"] / ours["update_seconds"], 2),
         "memory_ratio": round(ours["peak_gb"] / theirs["peak_gb"], 2),
         "update_over_gemm": round(achieved / ours["gemm_gflops_per_second"], 2),
     }
+
+
+def native_dtypes() -> list[str]:
+    """Return the precisions in which this CPU has arithmetic; the others are emulated, many times slower."""
+    bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return ["float32", "bfloat16"] if bfloat16 else ["float32"]
 
 
 def main() -> None:
@@ -243,7 +205,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for the model and the runs")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument(
+        "--dtypes", nargs="+", default=native_dtypes(), help="default: those of the CPU's own arithmetic"
+    )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each trainer, interleaved")
     parser.add_argument("--trainer", choices=["rlvr", "trl"], help="measure one, in this process")
@@ -252,15 +216,19 @@ def main() -> None:
     if arguments.trainer:
         write_json(arguments.output, measure(arguments.trainer, arguments.work, arguments.dtypes[0]))
         return
-    results: dict[str, Any] = {"environment": current_environment().model_dump(mode="json")}
+    results: dict[str, Any] = {}
     for dtype in arguments.dtypes:
         for threads in arguments.threads:
+            one = ["--work", str(arguments.work), "--dtypes", dtype, "--trainer"]
             rounds = [
-                {trainer: measured(trainer, arguments.work, dtype, threads) for trainer in ("rlvr", "trl")}
+                {
+                    trainer: in_process(__file__, [*one, trainer], arguments.work / "one.json", threads)
+                    for trainer in ("rlvr", "trl")
+                }
                 for _ in range(arguments.rounds)
             ]
             results[f"{dtype}, {threads} threads"] = compared(rounds)
-            write_json(arguments.output, results)
+            write_results(arguments.output, results)
             print(dtype, threads, json.dumps(results[f"{dtype}, {threads} threads"]), flush=True)
 
 

@@ -18,7 +18,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rlvr.files import write_json
+from common import write_results
+
 from rlvr.verify.graders.registry import grader_version
 from rlvr.verify.pool import Verifier
 from rlvr.verify.verdict import Item
@@ -126,7 +127,7 @@ def main() -> None:
         else fuzz(arguments.count, arguments.workers)
     )
     result = {"verifier_version": grader_version("rlvr"), **result}
-    write_json(arguments.output, result)
+    write_results(arguments.output, result)
     print(json.dumps(result, indent=2))
 
 

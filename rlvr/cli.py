@@ -138,7 +138,7 @@ Gpus = Annotated[
     typer.Option(
         "--gpus",
         min=0,
-        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one, if any.",
+        help="GPUs to use: waits for free ones, stops if fewer are visible; 0: the CPU. Default: one if any.",
     ),
 ]
 MaxMinutes = Annotated[
@@ -154,15 +154,27 @@ CONFIGS = "results/demo/configs"
 RUN = "tiny--lora--recommended--main--s0"
 
 
-@verb("rlvr plan demo")
+@verb("rlvr plan demo", "rlvr plan paper-1.5b --device h200 --price 3.5")
 def plan(
     study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    device: Annotated[
+        str | None, typer.Option("--device", help="Device of config/devices.yaml, instead of the study's.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option("--price", min=0, help="Price of a device-hour, in any currency.")
+    ] = None,
     config: ConfigFolder = Path("config"),
     resources: ResourcesFolder = Path("resources"),
 ) -> None:
-    """Show the runs and benchmarks of a study, after checking that it can work."""
+    """Show the runs and benchmarks of a study, after checking that it can work, and what they cost.
+
+    Memory, tokens and time are estimates (docs/planning.md), from which the workflow takes the resources of
+    its jobs. Lengths, measured rates and what the study overrides are keys of its block `compute`.
+    """
     with importing():
         from rlvr.planning.checks import check_plan
+        from rlvr.planning.cost_table import print_costs
+        from rlvr.planning.costs import costs_on
         from rlvr.planning.notices import notices
         from rlvr.planning.plan import load_plan
         from rlvr.planning.table import print_plan
@@ -170,6 +182,8 @@ def plan(
     plan = load_plan(study, config)
     check_plan(plan, resources)
     print_plan(plan)
+    costs = costs_on(plan, device, resources)
+    print_costs(costs, price)
     for notice in notices(plan):
         logger.warning(notice)
 
@@ -301,7 +315,7 @@ def train(
         typer.Option("--attempts-left", min=0, help="Attempts that may follow; with 0, a failure is final."),
     ] = 1,
 ) -> None:
-    """Train one run with DAPO.
+    """Train one run with DAPO, and write its adapter as `rlvr export` does.
 
     A run that was stopped continues from its last checkpoint. At SIGTERM, Ctrl-C or the end of its time
     limit it finishes the step, writes a checkpoint and exits with 75; a second signal ends it at once.
@@ -320,9 +334,11 @@ def train(
             if not is_rank(processes):
                 raise typer.Exit(launch(context.obj, processes))
         with importing():
+            from rlvr.artifacts import RunFolder
             from rlvr.dapo.train import train
+            from rlvr.methods.export import export
 
-        train(
+        leads = train(
             config,
             model,
             data,
@@ -332,6 +348,9 @@ def train(
             failure_log=failure_log,
             attempts_left=attempts_left,
         )
+        if leads:
+            run = RunFolder(output)
+            export(config, model, run.trained, run.adapter)
 
 
 @verb(
@@ -354,7 +373,7 @@ def export(
         DType | None, typer.Option("--dtype", help="With --merged: its precision, by default the base's.")
     ] = None,
 ) -> None:
-    """Write the adapter of a trained run, or its whole model, with a model card."""
+    """Write the adapter of a trained run again, or its whole model, with a model card."""
     if dtype and not merged:
         raise typer.BadParameter("--dtype is the precision of a merged model; add --merged")
     with leased_devices(gpus):
@@ -497,6 +516,42 @@ def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
         from rlvr.analysis.check_runs import check_runs
 
     check_runs(manifest, results)
+
+
+@verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
+def audit(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("CSV file to write: one row per difference and pair of runs.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show what each difference between the paper and its released code changes in a study."""
+    with importing():
+        from rlvr.analysis.audit import write_audit
+
+    write_audit(manifest, results, config, output)
+
+
+@verb(f"rlvr spectra results/demo/runs/{RUN} --checkpoints checkpoints/demo -o spectra.parquet")
+def spectra(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    output: Annotated[Path, output("Parquet file to write: one row per measure.")],
+    resources: ResourcesFolder = Path("resources"),
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder for the singular vectors of base weights.")
+    ] = Path("resources/singular-vectors"),
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", help="Checkpoints of the study: measure those that are there too."),
+    ] = None,
+    gpus: Gpus = None,
+) -> None:
+    """Measure the updates of runs against the singular vectors of their base."""
+    with leased_devices(gpus):
+        with importing():
+            from rlvr.evaluate.spectra.write import write_spectra
+
+        write_spectra(runs, output, resources, cache, checkpoints)
 
 
 @verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")

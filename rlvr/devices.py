@@ -1,8 +1,8 @@
-"""Which GPUs a job uses: those that it asked for, leased, so that jobs side by side never share one by accident.
+"""Which GPUs a job uses: leased ones, so that jobs side by side never share one by accident.
 
 A lease is a lock (:mod:`rlvr.locks`) per device in a folder of the user. Candidates are the devices of
-`CUDA_VISIBLE_DEVICES`, which a scheduler sets, or else all of the machine; the leased ones are put there before
-CUDA starts.
+`CUDA_VISIBLE_DEVICES`, which a scheduler sets, or else all of the machine; the leased ones are put there
+before CUDA starts.
 """
 
 import logging
@@ -97,8 +97,8 @@ def _too_few(wanted: int, candidates: Sequence[str]) -> str:
     visible = f"{VISIBLE}={given}" if given is not None else "`nvidia-smi` lists no more"
     return (
         f"this job asked for {wanted} GPU{'s' if wanted > 1 else ''} (compute.gpus) and sees "
-        f"{len(candidates) or 'none'} ({visible}); request them from the scheduler, start the job on a machine "
-        "that has them, or set compute: {gpus: 0} to run on CPUs"
+        f"{len(candidates) or 'none'} ({visible}); request them from the scheduler, start the job on a "
+        "machine that has them, or set compute: {gpus: 0} to run on CPUs"
     )
 
 
@@ -112,9 +112,9 @@ def _check_cuda(count: int) -> None:
 
     if (found := torch.cuda.device_count()) < count:
         raise UserError(
-            f"this job holds the GPUs {os.environ[VISIBLE]}, of which PyTorch {torch.__version__} can use {found}; "
-            "check the driver with `nvidia-smi`, install a build of PyTorch for it, or set compute: {gpus: 0} to "
-            "run on CPUs"
+            f"this job holds the GPUs {os.environ[VISIBLE]}, of which PyTorch {torch.__version__} can use "
+            f"{found}; check the driver with `nvidia-smi`, install a build of PyTorch for it, or set "
+            "compute: {gpus: 0} to run on CPUs"
         )
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LARGEST_RESERVE = 600.0
-"""Seconds of a time limit that are kept for what comes before and after the steps, at most; else a tenth of it."""
+"""Seconds of a time limit kept for what is before and after the steps, at most; else a tenth of it."""
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 """
 
 from rlvr.artifacts.folder import RunFolder, StudyFolder
-from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
+from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
     read_records,
@@ -37,6 +37,7 @@ from rlvr.artifacts.tables import (
     SAMPLE_WEIGHTED,
     TABLES,
     UNCONTAMINATED,
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminatedProblem,
@@ -45,6 +46,7 @@ from rlvr.artifacts.tables import (
     Row,
     RunRow,
     Sample,
+    SpectrumRow,
     SummaryRow,
 )
 from rlvr.config.choices import FinishReason, Status
@@ -55,10 +57,12 @@ __all__ = [
     "METRICS",
     "OVERALL",
     "SAMPLE_WEIGHTED",
+    "SPECTRA",
     "TABLES",
     "TRAIN_LOG",
     "TRAIN_LOG_VERSION",
     "UNCONTAMINATED",
+    "AuditRow",
     "BudgetRow",
     "ClaimRecord",
     "ComparisonRow",
@@ -81,6 +85,7 @@ __all__ = [
     "RunRow",
     "RunStatus",
     "Sample",
+    "SpectrumRow",
     "Status",
     "StudyFolder",
     "SummaryRow",

@@ -79,3 +79,8 @@ class StudyFolder:
     def table(self, name: str) -> Path:
         """Return a table by its name, such as ``summary`` (:mod:`rlvr.artifacts.tables`)."""
         return self.root / "tables" / f"{name}.csv"
+
+    @property
+    def spectra(self) -> Path:
+        """The spectra of the updates of all runs (:class:`SpectrumRow`)."""
+        return self.root / "tables" / "spectra.parquet"

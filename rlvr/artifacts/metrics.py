@@ -84,6 +84,14 @@ TRAIN_LOG = {
     "sync/noise_to_signal": (
         "||served update - update|| / ||update||: 0 if nothing is lost, 1 if the untrained model is served."
     ),
+    "sync/gain": (
+        "Projection of the served update on the update: 1 if all of it is served, or with noise that has no "
+        "bias; 0 if the untrained model is served."
+    ),
+    "sync/moved_fraction": (
+        "Share of the served weights that differ from the untrained model's in the same precision; NaN where "
+        "the policy itself samples."
+    ),
     "sync/update_norm": "Frobenius norm of the update over all weights.",
     "sync/canary_kl": (
         "Lower bound of KL(engine || trainer) on fixed completions after the sync, in nats per token; NaN "
@@ -98,8 +106,40 @@ TRAIN_LOG = {
 }
 """Column of `train_log.parquet` -> meaning; a method adds columns of its own as `method/NAME`."""
 
-TRAIN_LOG_VERSION = 3
+TRAIN_LOG_VERSION = 4
 """Raised when columns of the training log change; the file carries it."""
+
+
+SPECTRA = {
+    "update/norm": "Frobenius norm of the update: trained weight minus base, in float32.",
+    "update/relative_norm": "The same over the Frobenius norm of the base.",
+    "update/effective_rank": "Effective rank of the update, exp of the entropy of its singular values.",
+    "update/stable_rank": "Stable rank of the update: squared Frobenius norm over squared spectral norm.",
+    "energy/right": "Cumulative energy of the update in the right singular vectors of the base, 0..1.",
+    "energy/left": "Cumulative energy of the update in the left singular vectors of the base, 0..1.",
+    "energy/base": "Cumulative energy of the base itself: its squared singular values, 0..1.",
+    "unchanged/float32": "Share of the entries that training did not change in float32.",
+    "unchanged/bfloat16": "Share of the entries equal to the base's once both are rounded to bfloat16.",
+    "unchanged/float16": "The same, rounded to float16.",
+    "overlap/right": "Mean squared cosine between leading right singular vectors of two updates.",
+    "overlap/left": "The same for left singular vectors.",
+    "smallest_angle/right": "Smallest principal angle between leading right singular vectors, in degrees.",
+    "smallest_angle/left": "The same for left singular vectors.",
+    "largest_angle/right": "Largest principal angle between leading right singular vectors, in degrees.",
+    "largest_angle/left": "The same for left singular vectors.",
+}
+"""Measure of `spectra.parquet` -> meaning; the formulas are in `docs/spectra.md`."""
+
+
+def documented_measure(measure: str) -> str:
+    """Return the name of a measure if it is one of :data:`SPECTRA`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if measure not in SPECTRA:
+        raise ValueError(f"no measure {measure!r} is documented in rlvr/artifacts/metrics.py")
+    return measure
 
 
 def documented(metric: str) -> str:

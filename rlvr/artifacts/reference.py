@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlvr.artifacts.folder import StudyFolder
-from rlvr.artifacts.metrics import METRICS, TRAIN_LOG, TRAIN_LOG_VERSION
+from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.records import ClaimRecord, FailedRun, Registration, RunRecord
 from rlvr.artifacts.tables import (
     MEANS,
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminatedProblem,
@@ -22,6 +23,7 @@ from rlvr.artifacts.tables import (
     Row,
     RunRow,
     Sample,
+    SpectrumRow,
     SummaryRow,
 )
 from rlvr.config.reference import FILES, blocks, markdown_table, type_text
@@ -51,6 +53,8 @@ TABLES: dict[Path, type[Row]] = {
     _STUDY.table("runs"): RunRow,
     _STUDY.table("contamination"): ContaminationRow,
     _STUDY.table("contaminated_problems"): ContaminatedProblem,
+    _STUDY.table("audit"): AuditRow,
+    _STUDY.spectra: SpectrumRow,
 }
 """Parquet or CSV file -> its rows."""
 
@@ -129,6 +133,9 @@ def reference_text() -> str:
         "## Means over benchmarks\n",
         _MEANS,
         _glossary("benchmark", MEANS),
+        "## Measures of the spectra\n",
+        "The column `measure` of `spectra.parquet`; formulas and units are in [spectra.md](../spectra.md).\n",
+        _glossary("measure", SPECTRA),
         "## Training log\n",
         _TRAIN_LOG,
         _glossary("column", TRAIN_LOG),

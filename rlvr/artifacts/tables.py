@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from rlvr.artifacts.metrics import documented
+from rlvr.artifacts.metrics import documented, documented_measure
 from rlvr.config.choices import FinishReason, Status
 from rlvr.config.values import Settings
 from rlvr.errors import RunStatus
@@ -29,6 +29,7 @@ MEANS = {
 """Names of means over benchmarks in the column `benchmark` -> meaning."""
 
 Metric = Annotated[str, AfterValidator(documented)]
+Measure = Annotated[str, AfterValidator(documented_measure)]
 OptionalFloat = float | None
 """A number that may be unknown: NaN in a data frame, an empty cell in CSV."""
 
@@ -268,6 +269,71 @@ class ContaminatedProblem(Row):
     """Whether the two gold answers agree."""
 
 
+class AuditRow(Row):
+    """A difference between the paper and its released code, and what a pair of runs measures of it.
+
+    A difference has one row per pair that measures it and model, or one row without a measurement.
+    """
+
+    id: str
+    """Number of the difference in `config/audit.yaml`."""
+    title: str
+    """What it is, in a few words."""
+    paper: str | None = None
+    """What the text states; empty where it states nothing."""
+    code: str
+    """What the code does."""
+    option: str
+    """What reproduces it."""
+    status: Literal["measured", "not run"]
+    """Whether the study has the pair of runs."""
+    study: str | None = None
+    """Study that has the pair; empty where no pair measures it."""
+    code_side: str | None = None
+    """Runs as the code did it: method, preset and, where it is not `main`, the setting."""
+    text_side: str | None = None
+    """Runs as the text describes it."""
+    note: str | None = None
+    """What of the difference the pair measures, where it is not all; or why no pair measures it."""
+    model: str | None = None
+    """Entry of `config/models.yaml`."""
+    benchmark: str | None = None
+    """Benchmark, or the mean over benchmarks."""
+    difference: OptionalFloat = float("nan")
+    """Accuracy as the code did it minus accuracy as the text describes it, paired by problem; a fraction."""
+    ci_low: OptionalFloat = float("nan")
+    """Lower end of its 95 % confidence interval."""
+    ci_high: OptionalFloat = float("nan")
+    """Upper end of its 95 % confidence interval."""
+    p_value: OptionalFloat = float("nan")
+    """Two-sided p of the comparison."""
+    p_holm: OptionalFloat = float("nan")
+    """The same, corrected within the family of the comparison."""
+    n_problems: OptionalFloat = float("nan")
+    """Problems compared."""
+    train_seeds: OptionalFloat = float("nan")
+    """Training seeds, the smaller number of the two sides."""
+
+
+class SpectrumRow(Row):
+    """One measure of the update of one weight (`docs/spectra.md`)."""
+
+    run: str
+    """Name of the run; `MODEL--base` in rows about the untrained weights themselves."""
+    step: int
+    """Training step after which the weights were saved; 0 in rows about the untrained weights."""
+    layer: str
+    """Name of the linear layer in the plain model; of other weights, the name of the weight itself."""
+    other: str | None
+    """Second run of a comparison of two; empty in other rows."""
+    measure: Measure
+    """Name of the measure."""
+    components: OptionalFloat
+    """Share of the singular components, largest first, up to which a cumulative energy counts; else empty."""
+    value: OptionalFloat
+    """The measure; empty where it is undefined, as for a weight that training did not change."""
+
+
 TABLES: tuple[type[Row], ...] = (
     Sample,
     Grade,
@@ -277,4 +343,6 @@ TABLES: tuple[type[Row], ...] = (
     RunRow,
     ContaminationRow,
     ContaminatedProblem,
+    AuditRow,
+    SpectrumRow,
 )

@@ -38,11 +38,40 @@ class PresetUse(Settings):
     """The faults that reproduce this difference."""
 
 
+class Side(Settings):
+    """Runs of a study: a method as configured, over its training seeds."""
+
+    method: Name
+    """The method as the study names it."""
+    preset: Name
+    """Its preset."""
+    setting: Name = "main"
+    """Setting of the study."""
+
+    @property
+    def label(self) -> str:
+        """Method, preset and, where it is not `main`, the setting."""
+        return " ".join([self.method, self.preset] + [self.setting] * (self.setting != "main"))
+
+
+class Contrast(Settings):
+    """A pair of runs whose paired difference in accuracy measures what a difference changes."""
+
+    study: Name = "audit-mini"
+    """Study that has both."""
+    code: Side
+    """As the code did it."""
+    text: Side
+    """As the text describes it, or as it is without the difference."""
+    measures: str = ""
+    """What of the difference this pair measures, where it is not all."""
+
+
 class Difference(Settings):
     """One difference between the text of the paper and its code."""
 
-    id: Annotated[str, Field(pattern=r"^D[1-9]\d*$")]
-    """Number by which presets and documents cite it."""
+    id: Annotated[str, Field(pattern=r"^D[1-9]\d*b?$")]
+    """Number by which presets and documents cite it; the second part of a difference has the letter b."""
     title: str
     """What it is, in a few words."""
     paper: str = ""
@@ -65,6 +94,10 @@ class Difference(Settings):
     """Graders that reproduce it."""
     here: str = ""
     """Further notes on reproducing it, or why it is not reproduced."""
+    contrasts: tuple[Contrast, ...] = ()
+    """Pairs of runs that measure it."""
+    unmeasured: str = ""
+    """Why no pair of runs measures it."""
     noticed_by: str
     """The check or test of ours that would have stopped it."""
 
@@ -72,6 +105,12 @@ class Difference(Settings):
     def _names_what_reproduces_it(self) -> "Difference":
         if not (self.presets or self.faults or self.evaluations or self.prompts or self.graders or self.here):
             raise ValueError("name what reproduces it, or explain under `here` why nothing does")
+        return self
+
+    @model_validator(mode="after")
+    def _is_measured_or_says_why_not(self) -> "Difference":
+        if bool(self.contrasts) == bool(self.unmeasured):
+            raise ValueError("give either `contrasts` that measure it, or `unmeasured` with the reason")
         return self
 
 
@@ -84,37 +123,11 @@ class Section(Settings):
     """Its differences, numbered across all sections."""
 
 
-class MeasuredRow(Settings):
-    """What each preset of a method reaches in the miniature."""
-
-    method: str
-    """Name of the method."""
-    recommended: str = ""
-    """The method as its authors define it."""
-    paper: str = ""
-    """As the text of the paper describes it."""
-    released: str = ""
-    """As the released code ran it."""
-
-
-class Measured(Settings):
-    """What the study `audit` measured."""
-
-    setup: str
-    """How it was measured."""
-    rows: list[MeasuredRow]
-    """One row per method."""
-    reading: str
-    """Interpretation of the numbers."""
-
-
 class Audit(Settings):
     """`config/audit.yaml`."""
 
     sections: list[Section] = Field(min_length=1)
     """Differences by kind."""
-    measured: Measured
-    """What of them was measured."""
 
     @property
     def differences(self) -> list[Difference]:
@@ -124,7 +137,13 @@ class Audit(Settings):
     @model_validator(mode="after")
     def _numbers_run_on(self) -> "Audit":
         ids = [difference.id for difference in self.differences]
-        expected = [f"D{number}" for number in range(1, len(ids) + 1)]
+        numbers = [one for one in ids if not one.endswith("b")]
+        expected = [
+            name
+            for number in range(1, len(numbers) + 1)
+            for name in (f"D{number}", f"D{number}b")
+            if name in ids or not name.endswith("b")
+        ]
         if ids != expected:
             raise ValueError(
                 f"the ids are {', '.join(ids)}; number them {expected[0]} to {expected[-1]} in order"

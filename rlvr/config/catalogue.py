@@ -28,7 +28,7 @@ class Pretraining(Settings):
     batch_size: PositiveInt = 256
     """Problems per step."""
     learning_rate: PositiveFloat = 2e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate of AdamW; while Muon trains, it is 2.5 times as high."""
 
 
 class TinyModel(Settings):
@@ -279,6 +279,8 @@ class DataCatalogue(Settings):
 
     datasets: dict[Name, DataEntry]
     """Name -> where the problems come from."""
+    problems: dict[Name, PositiveInt] = {}
+    """Name -> problems of a data set, for plans before it is prepared; no result depends on it."""
 
 
 # --- prompts, evaluations, sets of methods --------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +92,13 @@ def read_yaml(path: Path) -> tuple[Any, Place]:
         UserError: the file cannot be read, is not text in UTF-8 or not YAML, gives a key twice, or has an
             anchor that holds itself.
     """
-    loader = _Loader(_text(path))
+    return _parsed(path, _text(path))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, text: str) -> tuple[Any, Place]:
+    """Parse a file; once, however often its content is asked for, which nobody changes."""
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:

@@ -20,6 +20,7 @@ from rlvr.config.catalogue import (
     PromptCatalogue,
 )
 from rlvr.config.claims import ClaimsFile, RelatedFile
+from rlvr.config.devices import DeviceCatalogue
 from rlvr.config.presets import MethodFile
 from rlvr.config.schema import Selection, Study, Training
 from rlvr.files import write_text
@@ -32,6 +33,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "prompts": (PromptCatalogue, "config/prompts.yaml"),
     "evaluations": (EvaluationCatalogue, "config/evaluations.yaml"),
     "method_sets": (MethodSets, "config/method_sets.yaml"),
+    "devices": (DeviceCatalogue, "config/devices.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
     "claims": (ClaimsFile, "config/claims/paper.yaml"),
     "related": (RelatedFile, "config/claims/related.yaml"),
@@ -47,7 +49,7 @@ INTRODUCTION = """\
 `config.yaml` names the studies of `snakemake all`. Each file in `studies/` is a grid of model x method x
 setting x training seed with its benchmarks. `models.yaml` and `datasets.yaml` are the catalogues of models
 and data sets, `prompts.yaml` of prompts, `evaluations.yaml` of evaluation presets, `method_sets.yaml` of
-lists of methods; `methods/` holds the presets of each method.
+lists of methods, `devices.yaml` of devices to plan for; `methods/` holds the presets of each method.
 
 - Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid without running it: `rlvr
   plan smollm2`.
@@ -94,8 +96,13 @@ lists of methods; `methods/` holds the presets of each method.
   first job; the message names file, line, key, value and the way out. `rlvr plan` and the workflow warn of
   values that work and are rarely meant.
 - A run of which the first steps (`training.stop_after_uninformative_steps`, 5) train on no group whose
-  completions differ cannot learn: it stops with exit code 1 and what the verifier said of the completions
-  (truncated, no answer, gold not readable, incorrect, correct), each with its share and an example.
+  completions differ cannot learn: it fails with what the verifier said of the completions (truncated, no
+  answer, gold not readable, incorrect, correct), each with its share and an example.
+- A training run that fails for good (it cannot be trained as configured, diverges, or cannot learn) is not
+  tried again, and the study goes on without it: tables and report are made of the other runs, name it with
+  its reason, and the exit code of `snakemake` says so at the end. To train it again, change its
+  configuration, or delete its `results/<study>/runs/<run>/run.json`. Any other error, such as too little
+  memory, counts as such only in the last attempt that the profile allows (`retries`); a full disk never.
 - Editing a value reruns what depends on it and nothing else: every job reads a resolved configuration
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.

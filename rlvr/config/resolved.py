@@ -16,7 +16,7 @@ from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
 from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
-from rlvr.files import read_json
+from rlvr.files import content_hash, read_json
 
 BASE = "base"
 """Method name of the untrained model."""
@@ -63,6 +63,14 @@ class TrainConfig(Settings):
         if self.preset != "released" and (self.faults or self.trains_as != self.method):
             raise ValueError(f"preset {self.preset!r} must train {self.method!r}, and without faults")
         return self
+
+
+def checkpoint_name(config: TrainConfig, inputs: dict[str, str]) -> str:
+    """Return the name of the folder of a run's checkpoints, among those of other configurations and inputs.
+
+    ``inputs`` are the hashes of model and data, `model_sha256` and `data_sha256`.
+    """
+    return content_hash({"config": config.model_dump(), **inputs})[:16]
 
 
 class GenerateConfig(Settings):

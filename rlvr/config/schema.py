@@ -341,19 +341,39 @@ class Evaluation(EvaluationPreset):
 
 
 class Compute(Settings):
-    """Resources of one job. No result depends on them: changing them reruns nothing."""
+    """Resources of one job. No result depends on them: changing them reruns nothing.
 
-    gpus: int = Field(default=0, ge=0)
-    """Devices per training or generation job; training uses several together, generation one.
-    Kubernetes also wants a resource `gpu_manufacturer`."""
-    threads: PositiveInt = 1
-    """CPU threads per job; with 1, two small jobs share two cores."""
-    memory_mb: PositiveInt = 4000
+    What is not set is planned (docs/planning.md).
+    """
+
+    device: Name | None = None
+    """Entry of `devices.yaml` to plan for; by default `cpu`, and `h100` where `gpus` is set."""
+    gpus: int | None = Field(default=None, ge=0)
+    """GPUs per training or generation job, by default one if `device` is one; training uses several together,
+    generation one. With 0 a job uses the CPU, and with more than it sees it stops. Kubernetes also wants a
+    resource `gpu_manufacturer`."""
+    threads: PositiveInt | None = None
+    """CPU threads per job; by default 1 on CPUs, so that two small jobs share two cores, and 8 beside a
+    GPU."""
+    memory_mb: PositiveInt | None = None
     """Main memory per job."""
-    train_minutes: PositiveInt = 30
-    """Time limit of a training job."""
-    generate_minutes: PositiveInt = 30
+    train_minutes: PositiveInt | None = None
+    """Time limit of a training job. A longer run continues in the next attempt (`retries` of the profile)."""
+    generate_minutes: PositiveInt | None = None
     """Time limit of a generation job, which samples a run on all benchmarks."""
+    mean_length: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Mean length of completions as a share of `max_new_tokens`, to plan time with."""
+    informative: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of groups whose completions differ in reward, to plan rounds of dynamic sampling with."""
+    update_tokens_per_second: PositiveFloat | None = None
+    """Measured rate of updates on `device`, to plan time with; by default from the roofline."""
+    rollout_tokens_per_second: PositiveFloat | None = None
+    """Measured rate of sampling on `device`, to plan time with; by default from the roofline."""
+
+    @property
+    def device_name(self) -> str:
+        """The entry of `devices.yaml`."""
+        return self.device or ("h100" if self.gpus else "cpu")
 
 
 class Setting(Settings):
@@ -411,6 +431,9 @@ class Study(Settings):
     """Pairs to compare."""
     compute: Compute = Compute()
     """Resources of a job."""
+    spectra: bool = False
+    """Whether to measure the update of every layer against the singular vectors of its base (docs/spectra.md)
+    and to show it in the report."""
 
     @property
     def scaled_from(self) -> str | None:

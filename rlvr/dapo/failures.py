@@ -1,11 +1,14 @@
 """A failure is a result: it is recorded in the folder of its run, and the study goes on without that run.
 
 Recorded at once are failures that another attempt would only repeat (:class:`~rlvr.errors.RunFailure`); any
-other error only where no attempt is left and one process trains. A process that is killed records nothing.
+other error only where no attempt is left and one process trains, and one of the file system, which is none of
+the run's, never. A process that is killed records nothing.
 """
 
+import errno
 import json
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -62,8 +65,8 @@ class Attempt:
     def failures_recorded(self, ranks: Ranks) -> Iterator[None]:
         """Record a failure of the block that is final, and end the block without an error.
 
-        Every rank meets a :class:`~rlvr.errors.RunFailure`, and rank 0 records it; any other error may be that
-        of one rank, which the others cannot tell.
+        Of several ranks, rank 0 records a :class:`~rlvr.errors.RunFailure` that all of them meet. One that
+        another rank meets, perhaps alone, is raised there, and so is any other error.
         """
         last_lines = _LastLines()
         package = logging.getLogger("rlvr")
@@ -73,13 +76,13 @@ class Attempt:
         except TryAgain:
             raise
         except Exception as error:
-            final = isinstance(error, RunFailure) or (self.attempts_left == 0 and ranks.size == 1)
-            if self.log is None or not final:
+            last = self.attempts_left == 0 and ranks.size == 1 and not _of_the_file_system(error)
+            final = last or isinstance(error, RunFailure)
+            if self.log is None or not final or not ranks.leads:
                 raise
             if not isinstance(error, UserError):
                 logger.exception("attempt %d", self.number)
-            if ranks.leads:
-                self._record(self.log, error, list(last_lines.lines))
+            self._record(self.log, error, list(last_lines.lines))
         finally:
             package.removeHandler(last_lines)
 
@@ -92,7 +95,7 @@ class Attempt:
         record = FailedRun(
             run_info=run_info(config, status, seconds, run.devices if run else 1, self.number),
             failure=Failure(
-                reason=str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
+                reason=_reason(error).removeprefix(f"{config.run}: "),
                 steps=len(log),
                 reward_first=rewards[0] if rewards else None,
                 reward_last=rewards[-1] if rewards else None,
@@ -127,6 +130,16 @@ class Attempt:
             f"{config.run}: {status} after {record.failure.steps} steps in an earlier attempt: "
             f"{record.failure.reason}\nrecorded in {path}; delete that file to train again",
         )
+
+
+def _of_the_file_system(error: Exception) -> bool:
+    """Tell whether a file could not be read or written; safetensors says so by an error of its own."""
+    full = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+    return isinstance(error, OSError) or any(text in str(error) for text in full)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager

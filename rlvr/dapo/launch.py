@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 def launch(arguments: Sequence[str], ranks: int) -> int:
     """Run `rlvr` with these arguments in several processes that train together; return the exit code.
 
-    It is 0 if all of them finished; the code of a rank that failed; or 75 if all were stopped, or one was
-    killed, so that the same command continues.
+    It is 0 if rank 0, which writes the results, has finished; else the code of a rank that failed; or 75 if
+    all were stopped, or one was killed, so that the same command continues.
     """
     port = _free_port()
     processes = [_started(arguments, rank, ranks, port) for rank in range(ranks)]
@@ -122,6 +122,8 @@ def _ended(processes: "Sequence[subprocess.Popen[bytes]]") -> dict[int, int]:
 
 def _exit_code(codes: dict[int, int], ranks: int) -> int:
     """Return one exit code for all ranks; a negative code is the signal that killed a rank."""
+    if codes.get(0) == 0:
+        return 0
     failed = {rank: code for rank, code in codes.items() if code not in (0, TRY_AGAIN)}
     for rank, code in failed.items():
         if code > 0:
@@ -135,7 +137,7 @@ def _exit_code(codes: dict[int, int], ranks: int) -> int:
             ranks,
             signal.Signals(-code).name,
         )
-    return TRY_AGAIN if any(codes.values()) or len(codes) < ranks else 0
+    return TRY_AGAIN
 
 
 # --- in a rank -----------------------------------------------------------------------------------

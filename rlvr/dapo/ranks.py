@@ -64,6 +64,10 @@ class Ranks:
         """Return the items of all ranks, rank by rank; tensors come to the CPU where there are several."""
         return items
 
+    def largest(self, value: float) -> float:
+        """Return the largest value of all ranks; NaN if one is."""
+        return float(torch.tensor(self.gathered([value]), dtype=torch.float64).max())
+
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace gradients by their sums over ranks; those of sharded parameters are summed already."""
 

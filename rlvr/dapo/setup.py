@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.artifacts import Environment
 from rlvr.config.choices import AnswerFormat
-from rlvr.config.resolved import TrainConfig, read_config
+from rlvr.config.resolved import TrainConfig, checkpoint_name, read_config
 from rlvr.dapo.canary import canary_completions, check_logprobs
 from rlvr.dapo.early_stop import exhausted
 from rlvr.dapo.head import plain_model
@@ -26,7 +26,7 @@ from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import ALTERNATES, read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
-from rlvr.files import content_hash, read_json, sha256_of
+from rlvr.files import read_json, sha256_of
 from rlvr.methods.base.measure import shape_of
 from rlvr.methods.faults import trained_method
 from rlvr.methods.fits import check_folder_fit
@@ -166,7 +166,7 @@ def setup(
 def checkpoint_folder(config_path: Path, model: Path, data: Path, checkpoints: Path) -> Path:
     """Return the folder of a run's checkpoints; it depends on configuration, model and data."""
     config = read_config(config_path, TrainConfig)
-    return checkpoints / content_hash({"config": config.model_dump(), **input_hashes(model, data)})[:16]
+    return checkpoints / checkpoint_name(config, input_hashes(model, data))
 
 
 def input_hashes(model: Path, data: Path) -> dict[str, str]:
@@ -272,10 +272,10 @@ def training_problems(
     """
     limit = config.training.max_prompt_tokens
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
+    prompts = prompt_ids(tokenizer, config.prompt, rows["problem"])
     alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
     fitting, overlong = [], []
-    for origin, name, text, answer, others in zip(*columns, alternates, strict=True):
-        tokens = prompt_ids(tokenizer, config.prompt, text)
+    for origin, name, text, answer, others, tokens in zip(*columns, alternates, prompts, strict=True):
         problem = TrainingProblem(name, tokens, answer, tuple(others), text)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)

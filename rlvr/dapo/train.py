@@ -78,7 +78,7 @@ def train(
     max_minutes: float | None = None,
     failure_log: Path | None = None,
     attempts_left: int = 1,
-) -> None:
+) -> bool:
     """Train one run, from its last checkpoint if there is one, and write its results.
 
     A run that is killed at any moment and started again ends, on a CPU, with the same weights and log as one
@@ -95,6 +95,9 @@ def train(
         failure_log: log file of this process. With it, a failure that is final is not raised but recorded as
             the result of the run (:mod:`rlvr.dapo.failures`).
         attempts_left: attempts that may follow this one; with none, every failure is final.
+
+    Returns:
+        Whether this process has written the results: of several ranks, the first.
 
     Raises:
         TryAgain: stopped before the last step, another process trains this run, or a rank of it has ended.
@@ -122,6 +125,7 @@ def train(
                 sync_weights(run, len(run.log))
                 train_steps(run, lock, stop)
             write_results(run, output)
+    return ranks.leads
 
 
 def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
@@ -140,7 +144,7 @@ def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
             step, timer = len(run.log), Timer()
             with timer("step"):
                 metrics = train_step(run, step, timer)
-            peak = max(run.ranks.gathered([peak_memory_bytes()]))
+            peak = int(run.ranks.largest(peak_memory_bytes()))
             row = {"step": step, **metrics, **timer.metrics(), "memory/peak_bytes": peak}
             run.log.append(row)
             complete = run.complete
@@ -229,7 +233,7 @@ def sync_weights(run: Run, step: int) -> dict[str, float]:
     metrics = run.sync(step)
     if not run.sync.sends and step > len(run.log):
         return {**metrics, "sync/canary_kl": math.nan}
-    kl = canary_kl(run.learner, run.engine, run.canary)
+    kl = run.ranks.largest(canary_kl(run.learner, run.engine, run.canary))
     check_mismatch(kl, run.config.training, "on the canary after the sync")
     return {**metrics, "sync/canary_kl": kl}
 

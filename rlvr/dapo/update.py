@@ -61,7 +61,10 @@ class Learner:
         self.loss_scale = LossScale.of(self.training.dtype)
 
     def idle_passes(self, passes: int) -> int:
-        """Return how many passes another rank does beyond the ``passes`` of this one, needing its weights."""
+        """Return how many passes another rank does beyond the ``passes`` of this one, needing its weights.
+
+        To be asked before the first pass.
+        """
         return max(self.ranks.gathered([passes])) - passes if self.sharded else 0
 
 
@@ -169,12 +172,13 @@ def policy_logprobs(learner: Learner, sequences: Sequence[Tokens]) -> list[list[
     learner.policy.eval()  # the policy that samples has no dropout
     rows_of_values: list[list[float]] = [[] for _ in sequences]
     batches = list(microbatches(sequences, learner.training.tokens_per_microbatch, learner.packed))
+    idle = learner.idle_passes(len(batches))
     for rows in batches:
         logprobs, _ = _forward(learner, [sequences[i] for i in rows])
         lengths = [len(sequences[i].completion_ids) for i in rows]
         for i, values in zip(rows, logprobs.split(lengths), strict=True):
             rows_of_values[i] = values.tolist()
-    for _ in range(learner.idle_passes(len(batches))):
+    for _ in range(idle):
         _forward(learner, IDLE.tokens)
     learner.policy.train()
     return rows_of_values
@@ -237,8 +241,10 @@ def _gradients(learner: Learner, batch: Batch) -> tuple[float, float, TokenRecor
     learner.optimizer.zero_grad(set_to_none=True)
     ranks, budget = learner.ranks, learner.training.tokens_per_microbatch
     own = batch.part(ranks.share(_sizes(batch.tokens)))
-    parts = [_backward(learner, own, rows) for rows in microbatches(own.tokens, budget, learner.packed)]
-    for _ in range(learner.idle_passes(len(parts))):
+    batches = list(microbatches(own.tokens, budget, learner.packed))
+    idle = learner.idle_passes(len(batches))
+    parts = [_backward(learner, own, rows) for rows in batches]
+    for _ in range(idle):
         _backward(learner, IDLE, [0])
     trainable = [parameter for parameter in learner.policy.parameters() if parameter.requires_grad]
     parts = ranks.gathered(parts)

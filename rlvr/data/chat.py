@@ -1,7 +1,7 @@
 """Render problems with the chat template of a model."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,9 +74,12 @@ def _refusal(prompt: Prompt, reason: str) -> str:
     )
 
 
-def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problem: str) -> tuple[int, ...]:
-    """Return the token ids of the rendered prompt."""
-    return tuple(tokenizer(render(tokenizer, prompt, problem), add_special_tokens=False)["input_ids"])
+def prompt_ids(
+    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, problems: Iterable[str]
+) -> list[tuple[int, ...]]:
+    """Return the token ids of the rendered prompt of each problem."""
+    texts = [render(tokenizer, prompt, problem) for problem in problems]
+    return [tuple(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
 def opening(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> str:

@@ -179,11 +179,13 @@ def fingerprint(config: GenerateConfig, weights: dict[str, Any], data: Path) -> 
 
 
 def _weights_hashes(served: Served) -> dict[str, Any]:
-    folder = served.adapter
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+    """Return what names the weights: not the model card, nor the order of keys in a JSON file."""
+    tensors = sorted(served.adapter.glob("*.safetensors")) if served.adapter else []
+    settings = sorted(served.adapter.glob("*.json")) if served.adapter else []
     return {
         "model_sha256": read_json(served.model / "provenance.json")["sha256"],
-        "adapter_sha256": {str(path.relative_to(folder)): sha256_of(path) for path in files if folder},
+        "adapter_sha256": {path.name: sha256_of(path) for path in tensors}
+        | {path.name: content_hash(read_json(path)) for path in settings},
     }
 
 
@@ -219,7 +221,8 @@ def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iter
 def _prompts(task: Task, served: Served, tokenizer: "PreTrainedTokenizerBase") -> dict[str, tuple[int, ...]]:
     """Return the prompt of every problem, and check that the model has positions for its completions."""
     config = task.config
-    prompts = {name: prompt_ids(tokenizer, config.prompt, text) for name, text in task.problems.items()}
+    rendered = prompt_ids(tokenizer, config.prompt, task.problems.values())
+    prompts = dict(zip(task.problems, rendered, strict=True))
     check_lengths(served.model, prompts, config.sampling.max_new_tokens)
     return prompts
 

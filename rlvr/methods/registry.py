@@ -43,10 +43,11 @@ def get_method(name: str, place: Place | str = "method") -> type[Method]:
     Raises:
         UserError: no such method; the message gives the nearest name.
     """
-    known = methods()
-    if name not in known:
-        raise unknown_name(place, "method", name, known.keys())
-    return known[name]
+    if name in {module.name for module in pkgutil.iter_modules(catalogue.__path__)}:
+        importlib.import_module(f"{catalogue.__name__}.{name}")  # alone: all of them take half a second
+    if name not in _CLASSES and name not in methods():
+        raise unknown_name(place, "method", name, methods().keys())
+    return _CLASSES[name]
 
 
 def make_method(name: str, values: dict[str, Any], place: Place | str = "method") -> Method:

@@ -189,7 +189,7 @@ def _missing_engines(plan: Plan) -> Iterator[str]:
         for engine in sorted(engines):
             if reason := missing_engine(engine):
                 yield f"{plan.place.at(*keys)}: {reason}"
-    if plan.study.compute.gpus > 1 and "vllm" in chosen["training", "engine"]:
+    if (plan.study.compute.gpus or 0) > 1 and "vllm" in chosen["training", "engine"]:
         yield (
             f"{plan.place.at('training', 'engine')}: vllm is not supported where several devices train "
             f"(compute.gpus: {plan.study.compute.gpus}); use engine: transformers, or gpus: 1"

@@ -44,6 +44,6 @@ def frozen_config(config: Path, folder: Path) -> Path:
 
 
 def config_of_job() -> Path:
-    """Return the folder that a job reads: the copy, or where there is none, as on other file systems, `config`."""
+    """Return the folder that a job reads: the copy, or `config` where the copy is on another file system."""
     copy = Path(os.environ.get(VARIABLE, ""))
     return copy if VARIABLE in os.environ and copy.is_dir() else Path("config")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rlvr.config.catalogue import (
     PromptCatalogue,
     catalogue_entries,
 )
+from rlvr.config.devices import Device, DeviceCatalogue
 from rlvr.config.documents import Place
 from rlvr.config.known import unknown_name
 from rlvr.config.loading import load_yaml, parse
@@ -27,7 +29,7 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import Prompt, Sampling, Selection, Setting, Study, Training
+from rlvr.config.schema import Compute, Prompt, Sampling, Selection, Setting, Study, Training
 from rlvr.config.studies import load_study, merged
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
@@ -46,10 +48,16 @@ class Plan:
     models: ModelCatalogue
     datasets: DataCatalogue
     prompts: PromptCatalogue
+    devices: DeviceCatalogue
     place: Place
     """The study's files, for messages."""
     config: Path
     """Folder of the configuration."""
+
+    @cached_property
+    def runs(self) -> tuple[tuple[TrainConfig, RateFactor], ...]:
+        """The configuration of every training run, and the factor in its learning rate."""
+        return tuple(_resolved_runs(self))
 
 
 def selection(values: dict[str, Any]) -> Selection:
@@ -76,10 +84,12 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         models=load_yaml(config / "models.yaml", ModelCatalogue),
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
+        devices=load_yaml(config / "devices.yaml", DeviceCatalogue),
         place=place,
         config=config,
     )
     _check_names(plan)
+    device_of(plan, study.compute)
     configs(plan)  # checks every value
     return plan
 
@@ -105,8 +115,12 @@ def train_configs(plan: Plan) -> Iterator[TrainConfig]:
         yield config
 
 
-def planned_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
-    """Yield the configuration of every training run, and the factor in its learning rate."""
+def planned_runs(plan: Plan) -> tuple[tuple[TrainConfig, RateFactor], ...]:
+    """Return the configuration of every training run, and the factor in its learning rate; resolved once."""
+    return plan.runs
+
+
+def _resolved_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
     study = plan.study
     for model in study.models:
         for planned in plan.methods:
@@ -309,6 +323,19 @@ def _check_names(plan: Plan) -> None:
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
+
+
+def device_of(plan: Plan, compute: Compute) -> Device:
+    """Return the device that a study is planned for.
+
+    Raises:
+        UserError: `devices.yaml` does not have it.
+    """
+    known = plan.devices.devices
+    if compute.device_name not in known:
+        where = plan.place.at("compute", "device", label="")
+        raise unknown_name(where, "compute.device", compute.device_name, known.keys())
+    return known[compute.device_name]
 
 
 def _check_contrasts(plan: Plan, methods: set[str]) -> None:

@@ -41,14 +41,14 @@ def print_plan(plan: Plan) -> None:
     if isinstance(plan.study.prompt, str):
         facts["Prompt"] = plan.study.prompt
     console.print(_facts(facts))
-    table = _table(*columns, "learning rate")
-    table.add_column("settings", overflow="fold", ratio=1)
+    methods = table(*columns, "learning rate")
+    methods.add_column("settings", overflow="fold", ratio=1)
     for index, ((config, factor), own) in enumerate(zip(runs, departures, strict=True)):
-        table.add_row(*(names[title][index] for title in columns), *_settings(config, factor, own))
-    console.print(table)
+        methods.add_row(*(names[title][index] for title in columns), *_settings(config, factor, own))
+    console.print(methods)
     for line in algorithms.departures(config for config, _ in runs):
         console.print(line)
-    benchmarks = _table("benchmark", "data set", "samples per problem")
+    benchmarks = table("benchmark", "data set", "samples per problem")
     for name, benchmark in plan.study.evaluation.benchmarks.items():
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
     console.print(benchmarks)
@@ -83,9 +83,9 @@ def _facts(words: Words) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def table(*columns: str) -> Table:
     """Return a table that fits a terminal of 80 characters; names are folded, never truncated."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+        made.add_column(column, overflow="fold")
+    return made

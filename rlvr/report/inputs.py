@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from rlvr.artifacts import (
+    AuditRow,
     BudgetRow,
     ClaimRecord,
     ComparisonRow,
@@ -16,6 +17,7 @@ from rlvr.artifacts import (
     FailedRun,
     Row,
     RunRecord,
+    SpectrumRow,
     StudyFolder,
     SummaryRow,
     read_records,
@@ -56,6 +58,8 @@ class Inputs:
         failed: by run; the runs that failed.
         train_logs: by run, those of failed runs included.
         pretraining: by model; only built-in models have one.
+        spectra: `SpectrumRow`; empty where the study has not measured them.
+        audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
         claims: the answers to the claims of the paper; empty where they have not been given.
     """
@@ -72,6 +76,8 @@ class Inputs:
     failed: Mapping[str, FailedRun]
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
+    spectra: pd.DataFrame
+    audit: pd.DataFrame
     generation: list[GenerateConfig]
     claims: list[ClaimRecord]
 
@@ -144,7 +150,7 @@ class Inputs:
     @cached_property
     def ended(self) -> dict[str, RunRecord | FailedRun]:
         """The records of all runs that have ended, in the order of the study."""
-        found = {**self.records, **self.failed}
+        found: dict[str, RunRecord | FailedRun] = {**self.records, **self.failed}
         return {run.run: found[run.run] for run in self.study.runs if run.run in found}
 
     @cached_property
@@ -174,6 +180,9 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         _check_variants(folder.table(name), frame, study, study_manifest)
         return frame
 
+    def optional(path: Path, kind: type[Row]) -> pd.DataFrame:
+        return read_rows(path, kind) if path.exists() else pd.DataFrame(columns=kind.columns())
+
     return Inputs(
         study=study,
         study_manifest=study_manifest,
@@ -191,6 +200,8 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             if folder.run(run).train_log.exists()
         },
         pretraining=_read_pretraining(study.models, resources),
+        spectra=optional(folder.spectra, SpectrumRow),
+        audit=optional(folder.table("audit"), AuditRow),
         generation=[
             read_config(path, GenerateConfig)
             for entry in study.benchmarks

@@ -7,7 +7,6 @@ Weights are merged out of place (:mod:`rlvr.methods.weights`), so the policy's b
 there is nothing to restore and nothing can drift. Where the policy itself samples, nothing is sent.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from rlvr.methods.weights import low_rank_updates, merged_weights
 from rlvr.rollout.engines.base import LoadedEngine
 from rlvr.rollout.fingerprint import fingerprint
 from rlvr.rollout.rounding import stochastically_rounded
+from rlvr.rollout.served import Served, exactly, measured, served_metrics
 from rlvr.seeds import derive_seed
 
 
@@ -45,24 +45,20 @@ class Sync(ABC):
         """Send the current weights; ``step`` is the number of finished steps.
 
         Returns:
-            ``sync/noise_to_signal``: ||served update - update|| / ||update|| over all weights (Frobenius), 0
-            where nothing is lost and 1 where the engine still serves the untrained model; NaN
-            before the first update. ``sync/update_norm``: ||update||.
+            The columns ``sync/..`` of the training log (:mod:`rlvr.rollout.served`).
 
         Raises:
             UserError: the engine holds other weights than it was sent.
         """
-        noise, signal = (sum(values) for values in zip(*self._squares(step), strict=True))
-        ratio = math.sqrt(noise / signal) if signal else math.nan
-        return {"sync/noise_to_signal": ratio, "sync/update_norm": math.sqrt(signal)}
+        return served_metrics(self._served(step))
 
     @abstractmethod
     def release(self) -> None:
         """Leave the device to the trainer until the next sync."""
 
     @abstractmethod
-    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
-        """Send the weights; yield for each the squared norms of what is lost and of the update."""
+    def _served(self, step: int) -> Iterator[Served]:
+        """Send the weights; yield what is served of each."""
 
 
 class LiveSync(Sync):
@@ -74,13 +70,14 @@ class LiveSync(Sync):
         """Do nothing: there is no second model."""
 
     @torch.no_grad()
-    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
+    def _served(self, step: int) -> Iterator[Served]:
         for name, layer in self.method.adapted_layers(self.policy):
             if factors := self.method.to_lora(layer):
-                yield 0.0, product_square(*factors)
+                yield exactly(product_square(*factors))
             else:
                 for key, weight in self.method.merged(layer).items():
-                    yield 0.0, float((weight - self.untrained[f"{name}.{key}"].to(weight)).square().sum())
+                    untrained = self.untrained[f"{name}.{key}"].to(weight)
+                    yield exactly(float((weight - untrained).square().sum()))
 
 
 class WeightSync(Sync):
@@ -104,23 +101,23 @@ class WeightSync(Sync):
         self.engine, self.mode = engine, mode
         self.rounding, self.seed = rounding, seed
 
-    def _squares(self, step: int) -> Iterator[tuple[float, float]]:
+    def _served(self, step: int) -> Iterator[Served]:
         return self._merged(step) if self.mode == "merged" else self._adapter(step)
 
     def release(self) -> None:
         """Put the engine to sleep."""
         self.engine.sleep()
 
-    def _merged(self, step: int) -> Iterator[tuple[float, float]]:
-        """Send merged weights; yield for each the squared norms of what is lost and of the update."""
+    def _merged(self, step: int) -> Iterator[Served]:
+        """Send merged weights; yield what is served of each."""
         sent: dict[str, int] = {}
-        squares: list[tuple[float, float]] = []
+        found: list[Served] = []
 
         def stream() -> Iterator[tuple[str, Tensor]]:
             for name, weight in merged_weights(self.method, self.policy):
                 rounded = self._rounded(weight, step, name)
                 sent[name] = fingerprint(rounded)
-                squares.append(_squares_of(rounded, weight, self.untrained[name].to(weight)))
+                found.append(measured(rounded, weight, self.untrained[name].to(weight)))
                 yield name, rounded
 
         weights = stream()
@@ -128,19 +125,19 @@ class WeightSync(Sync):
         deque(weights, maxlen=0)  # what the engine did not take is checked too
         for name, expected in sent.items():
             _require_equal(name, self.engine.held_weight(name), expected)
-        yield from squares
+        yield from found
 
-    def _adapter(self, step: int) -> Iterator[tuple[float, float]]:
-        """Send low-rank updates; yield for each the squared norms of what is lost and of the update."""
+    def _adapter(self, step: int) -> Iterator[Served]:
+        """Send low-rank updates; yield what is served of each."""
         sent: dict[str, tuple[int, int]] = {}
-        squares: list[tuple[float, float]] = []
+        found: list[Served] = []
 
         def stream() -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
             for name, (down, up) in low_rank_updates(self.method, self.policy):
                 rounded = self._rounded(down, step, name, "A"), self._rounded(up, step, name, "B")
                 sent[name] = fingerprint(rounded[0]), fingerprint(rounded[1])
                 served = rounded[1].to(up) @ rounded[0].to(down)
-                squares.append(_squares_of(served, up @ down, torch.zeros_like(served)))
+                found.append(measured(served, up @ down, torch.zeros_like(served)))
                 yield name, rounded
 
         updates = stream()
@@ -149,7 +146,7 @@ class WeightSync(Sync):
         for name, expected in sent.items():
             for held, factor in zip(self.engine.held_update(name), expected, strict=True):
                 _require_equal(name, held, factor)
-        yield from squares
+        yield from found
 
     def _rounded(self, weight: Tensor, step: int, *name: str) -> Tensor:
         """Return a weight in the engine's precision."""
@@ -168,12 +165,6 @@ def product_square(down: Tensor, up: Tensor) -> float:
     """
     down, up = down.double(), up.double()
     return max(float(((down @ down.T) * (up.T @ up)).sum()), 0.0)
-
-
-def _squares_of(served: Tensor, trained: Tensor, untrained: Tensor) -> tuple[float, float]:
-    """Return the squared norms of what is lost and of the update."""
-    lost, update = served.to(trained) - trained, trained - untrained
-    return float(lost.square().sum()), float(update.square().sum())
 
 
 def _moves(method: Method, layer: nn.Module, name: str) -> bool:

@@ -81,7 +81,7 @@ def study_status(plan: Plan, folders: Folders, now: float | None = None) -> list
     """
     now = time.time() if now is None else now
     steps = {config.run: config.training.steps for config in train_configs(plan)}
-    gpus = max(plan.study.compute.gpus, 1)
+    gpus = max(plan.study.compute.gpus or 0, 1)
     benchmarks = list(plan.study.evaluation.benchmarks)
     found = []
     for entry in study_manifest(plan).runs:

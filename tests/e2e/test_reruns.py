@@ -14,12 +14,12 @@ from tests.helpers.paths import REPOSITORY
 
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
-TAIL = {"aggregate_study": 1, "render_report": 1}
+TAIL = {"aggregate_study": 1, "render_report": 1, "check_runs": 1}
 
 
 def training(runs: int) -> dict[str, int]:
     """Jobs that follow when the configurations of so many runs change."""
-    jobs = ("resolve_config", "train_run", "export_run", "generate_mini", "grade_samples")
+    jobs = ("resolve_config", "train_run", "generate_mini", "grade_samples")
     return {**dict.fromkeys(jobs, runs), **TAIL}
 
 
@@ -157,8 +157,8 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     [
         ("results/mini/tables/summary.csv", TAIL),
         ("results/mini/tables/contamination.csv", {"find_contamination": 1, **TAIL}),
-        (f"{LORA}/adapter", {"export_run": 1, "generate_mini": 1, "grade_samples": 1, **TAIL}),
-        ("reports/mini.html", {"render_report": 1}),
+        (f"{LORA}/adapter", {"train_run": 1, "generate_mini": 1, "grade_samples": 1, **TAIL}),
+        ("reports/mini.html", {"render_report": 1, "check_runs": 1}),
     ],
 )
 def test_a_deleted_file_is_rebuilt_with_what_depends_on_it(checkout, missing, jobs):

@@ -33,6 +33,16 @@ def test_every_promised_file_is_there(finished):
     assert table(finished, "contamination")["contaminated"].tolist() == [0]
 
 
+def test_full_changes_every_direction_and_lora_as_many_as_its_rank(finished):
+    spectra = pd.read_parquet(finished.folder / "results/mini/tables/spectra.parquet")
+    ranks = spectra[spectra["measure"] == "update/effective_rank"].groupby("run")["value"]
+    assert set(ranks.groups) == set(RUNS)
+    assert ranks.max()[LORA] <= 8 < ranks.min()[RUNS[0]]
+    steps = spectra.loc[spectra["run"] == LORA, "step"]
+    assert steps.max() == 30 and steps.nunique() == 2  # the checkpoint before the last one is measured too
+    assert 'id="spectra"' in (finished.folder / "reports" / "mini.html").read_text()
+
+
 def test_reward_rises_in_training(finished):
     for run in RUNS:
         log = pd.read_parquet(finished.folder / f"results/mini/runs/{run}/train_log.parquet")

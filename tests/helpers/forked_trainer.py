@@ -74,6 +74,7 @@ def _serve() -> None:
 
     import rlvr.dapo.setup
     import rlvr.dapo.train
+    import rlvr.methods.export
 
     torch.set_num_threads(1)
     rlvr.dapo.setup.verified_reward = lambda *_: even_sum

@@ -25,10 +25,13 @@ from rlvr.artifacts import (
     Sample,
     StudyFolder,
     TrainInfo,
+    read_run,
+    read_train_log,
     write_record,
     write_rows,
     write_train_log,
 )
+from rlvr.artifacts.stand_ins import write_no_rows
 from rlvr.config.resolved import (
     BASE,
     BenchmarkEntry,
@@ -41,6 +44,7 @@ from rlvr.config.resolved import (
 from rlvr.config.schema import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
+from tests.helpers.records import failed_run
 from tests.helpers.report_page import Page
 
 HOSTILE = [
@@ -170,11 +174,27 @@ def write_tree(
     _write_contamination(tree, benchmarks, counts)
     for name, (_, k) in benchmarks.items():
         write_record(tree.folder.config(f"generate/{name}"), _generation(tree, name, k))
-    _write_manifest(tree, done, benchmarks)
+    _write_manifest(tree, runs, benchmarks)
+    write_tables(tree)
+    return tree
+
+
+def write_tables(tree: Tree) -> None:
+    """Write the tables of what there is."""
     outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget", "runs"))
     aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
-    _write_manifest(tree, runs, benchmarks)
-    return tree
+
+
+def fail(tree: Tree, run: str) -> None:
+    """Make a run one that failed in its seventh step, and write the tables again."""
+    files = tree.folder.run(run)
+    config = read_run(files.record).run_info.config
+    write_record(files.record, failed_run(config))
+    write_train_log(files.train_log, read_train_log(files.train_log).head(7).to_dict("records"))
+    for path in tree.folder.samples_of(run).iterdir():
+        write_no_rows(path, Sample, "diverged")
+        write_no_rows(tree.folder.grades(run, path.stem), Grade, "diverged")
+    write_tables(tree)
 
 
 def _settings_of(method: str, settings: Mapping[str, tuple[str, ...] | None]) -> list[str]:

@@ -7,12 +7,15 @@ from typing import get_args
 import pytest
 import yaml
 
-from rlvr.config.audit import Audit, Difference
-from rlvr.config.audit_reference import reference_text
+from rlvr.analysis.inputs.groups import Group
+from rlvr.analysis.tables.contrasts import pairs_of
+from rlvr.config.audit import Audit, Contrast, Difference, Side
+from rlvr.config.audit_reference import RESULTS, reference_text
 from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
 from rlvr.config.presets import Fault, MethodFile, Preset
 from rlvr.errors import UserError
+from rlvr.planning.plan import load_plan, study_manifest, train_configs
 from tests.helpers.paths import REPOSITORY
 
 CONFIG = REPOSITORY / "config"
@@ -31,9 +34,9 @@ def released_presets() -> dict[str, Preset]:
 
 
 def test_the_page_is_generated_from_the_data() -> None:
-    assert (REPOSITORY / "docs" / "released-code.md").read_text() == reference_text(CONFIG), (
-        "run: make schemas"
-    )
+    results = REPOSITORY / RESULTS
+    page = reference_text(CONFIG, results)
+    assert (REPOSITORY / "docs" / "released-code.md").read_text() == page, "run: make schemas"
 
 
 @pytest.mark.parametrize("difference", AUDIT.differences, ids=lambda difference: difference.id)
@@ -76,6 +79,49 @@ def test_presets_cite_differences_that_are_explained() -> None:
     assert cited <= {difference.id for difference in AUDIT.differences}
 
 
+SIDES = [
+    pytest.param(contrast, id=f"{difference.id}-{contrast.code.label}")
+    for difference in AUDIT.differences
+    for contrast in difference.contrasts
+]
+
+
+@pytest.mark.parametrize("contrast", SIDES)
+def test_every_contrast_is_a_pair_that_its_study_compares(contrast: Contrast) -> None:
+    manifest = study_manifest(load_plan(contrast.study, CONFIG))
+    names = [variant.__dict__ for variant in manifest.variants]
+    empty = {"train_seeds": 1, "trainable_parameters": 0, "device_seconds": 0.0, "scores": {}}
+    groups = [Group(**name, **empty) for name in names]
+    pairs = {
+        frozenset({label_of(pair.method), label_of(pair.baseline)})
+        for pair in pairs_of(groups, manifest.contrasts)
+    }
+    assert frozenset({contrast.code.label, contrast.text.label}) in pairs
+
+
+def label_of(group: Group) -> str:
+    return Side(method=group.method, preset=group.preset, setting=group.setting).label
+
+
+def test_a_pair_of_the_audit_differs_in_nothing_that_is_not_named() -> None:
+    """Two presets of a method in one setting share all that the other released runs change (D15)."""
+    configs = train_configs(load_plan("audit-mini", CONFIG))
+    runs = {(one.method, one.preset, one.setting): one for one in configs}
+    for contrast in (contrast for difference in AUDIT.differences for contrast in difference.contrasts):
+        code, text = (runs[side.method, side.preset, side.setting] for side in (contrast.code, contrast.text))
+        if code.setting == text.setting and code.method == text.method:
+            assert code.training.model_dump(exclude={"learning_rate"}) == text.training.model_dump(
+                exclude={"learning_rate"}
+            )
+            assert "in_place_merge" not in code.faults
+
+
+def test_the_miniature_measures_most_differences() -> None:
+    measured = [difference.id for difference in AUDIT.differences if difference.contrasts]
+    assert len(measured) >= 15
+    assert "D8b" in measured
+
+
 def changed(folder: Path, edit) -> Path:
     data = yaml.safe_load((CONFIG / "audit.yaml").read_text())
     edit(data["sections"][0]["differences"])
@@ -90,6 +136,8 @@ def changed(folder: Path, edit) -> Path:
         (lambda rows: rows[2].pop("here"), "name what reproduces it"),
         (lambda rows: rows[0]["where"][0].update(commit="HEAD"), "commit"),
         (lambda rows: rows[3]["presets"][0].update(faults=["no_such"]), "no_such"),
+        (lambda rows: rows[0].pop("contrasts"), "give either `contrasts`"),
+        (lambda rows: rows[0].update(unmeasured="no reason"), "give either `contrasts`"),
     ],
 )
 def test_an_audit_with_a_gap_is_refused(edit, message: str, tmp_path: Path) -> None:

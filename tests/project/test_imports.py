@@ -19,9 +19,8 @@ MODELS = TABLES | {"torch", "transformers", "peft", "accelerate", "jinja2", "ric
 NEEDED = {
     ("verify",): {"rich"},
     ("resolve",): CONFIGURATION,
-    ("methods", "plan"): CONFIGURATION | {"rich"},
-    ("agreement", "contamination", "copy-floor", "grade", "prepare-data"): TABLES,
-    ("aggregate",): TABLES | {"scipy"},
+    ("methods", "plan", "status"): CONFIGURATION | {"rich"},
+    ("aggregate", "agreement", "check-runs", "contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("report",): TABLES | {"jinja2"},
     ("export", "generate", "prepare-model", "train"): MODELS,
 }
@@ -36,11 +35,13 @@ VERBS = {
 def imports_of(verb: str) -> str:
     """Return the import statements of a verb, as code."""
     function = ast.parse(textwrap.dedent(inspect.getsource(VERBS[verb])))
-    [block] = (node for node in ast.walk(function) if isinstance(node, ast.With))
-    assert ast.unparse(block.items[0]) == "importing()"
-    assert block.body == [
-        node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
+    nodes = list(ast.walk(function))
+    [block] = (
+        node for node in nodes if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "importing()"
+    )
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = [ast.unparse(node) for node in imports if node not in block.body]
+    assert others in ([], ["from rlvr.dapo.launch import is_rank, launch"]), "of several ranks: light"
     return ast.unparse(block.body)
 
 

@@ -41,7 +41,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
 KillWait={kill_wait}
-OverTimeLimit=0
+MinJobAge=86400
 SchedulerParameters=sched_interval=2,bf_interval=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
@@ -87,6 +87,7 @@ class Job:
 
     number: int
     state: str
+    partition: str
     comment: str
     """The rule, and its wildcards."""
 
@@ -115,7 +116,7 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=(state / "start.log").open("wb"),
         )
-        self.wait("the node to be idle", lambda: "idle" in self.run("sinfo -h -N -o %T", check=False), 60)
+        self.wait_for_node()
 
     def _write_files(self, plugins: Path) -> None:
         for folder in ("slurmctld", "slurmd"):
@@ -167,10 +168,14 @@ class Cluster:
         self.run(DAEMONS[daemon].removesuffix(" -i"))
         self.wait("the controller", lambda: "UP" in self.run("scontrol ping", check=False))
 
+    def wait_for_node(self) -> None:
+        """Wait until the node can start jobs."""
+        self.wait("an idle node", lambda: "idle" in self.run("sinfo -h -N -o %T", check=False), 120)
+
     def jobs(self) -> list[Job]:
         """Return all jobs that the controller remembers, in the order of their submission."""
-        lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%k'").splitlines()
-        jobs = [Job(int(number), state, comment) for number, state, comment in (x.split("|") for x in lines)]
+        lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%P|%k'").splitlines()
+        jobs = [Job(int(number), *rest) for number, *rest in (line.split("|", 3) for line in lines)]
         return sorted(jobs, key=lambda job: job.number)
 
     def wait(self, what: str, reached: Callable[[], object], seconds: float = 600) -> None:

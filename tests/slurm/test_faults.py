@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.helpers.quick_study import RUN, SAMPLES, TRAINED
+from tests.helpers.quick_study import SAMPLES, TRAINED
 from tests.slurm.cluster import NODE
 
 pytestmark = pytest.mark.timeout(1800)
@@ -67,16 +67,15 @@ def test_a_preempted_job_is_requeued_and_continues(cluster, workflow):
 
 
 def test_a_drained_node_finishes_its_job_and_starts_the_next_one_later(cluster, workflow):
-    adapter = f"results/faults/runs/{RUN}/adapter"
-    snakemake = workflow.snakemake(adapter)
+    snakemake = workflow.snakemake(SAMPLES)
     workflow.frozen()
     cluster.run(f"scontrol update NodeName={NODE} State=DRAIN Reason=test")
     workflow.thaw()
-    workflow.wait("the next job to wait", lambda: "PENDING" in workflow.states("export_run"))
+    workflow.wait("the next job to wait", lambda: "PENDING" in workflow.states("generate_faults"))
     cluster.run(f"scontrol update NodeName={NODE} State=RESUME")
     snakemake.ends()
-    workflow.as_if_undisturbed(adapter)
-    assert workflow.states() == workflow.states("export_run") == ["COMPLETED"]
+    workflow.as_if_undisturbed(SAMPLES)
+    assert workflow.states() == workflow.states("generate_faults") == ["COMPLETED"]
     assert workflow.attempts() == 1
 
 
@@ -88,7 +87,7 @@ def test_the_job_of_a_failed_node_continues(cluster, workflow):
     cluster.run(f"scontrol update NodeName={NODE} State=DOWN Reason=test")
     workflow.wait("the job to leave its node", lambda: "RUNNING" not in workflow.states())
     cluster.start("slurmd")
-    cluster.run(f"scontrol update NodeName={NODE} State=RESUME")
+    cluster.wait_for_node()
     for job in workflow.jobs("train_run"):
         cluster.run(f"scontrol update JobId={job.number} StartTime=now", check=False)
     workflow.wait("the node to work again", lambda: "RUNNING" in workflow.states())
@@ -111,6 +110,21 @@ def test_a_restarted_controller_is_not_noticed(cluster, workflow):
     assert workflow.attempts() == 1
 
 
+def test_after_a_long_absence_of_the_controller_the_same_command_continues(cluster, workflow):
+    """Without accounting, the plugin then waits for ever for a job that has ended."""
+    snakemake = workflow.snakemake(f"{TRAINED} --slurm-status-attempts 2")
+    workflow.frozen()
+    cluster.kill("slurmctld")
+    time.sleep(20)
+    cluster.start("slurmctld")
+    workflow.thaw()
+    workflow.wait("the job to end", lambda: workflow.states() == ["COMPLETED"])
+    snakemake.signal(signal.SIGINT)
+    workflow.wait("Snakemake to end", lambda: snakemake.process.poll() is not None)
+    workflow.snakemake(TRAINED).ends()
+    workflow.as_if_undisturbed()
+
+
 def test_after_snakemake_was_killed_a_second_trainer_waits_for_the_first(cluster, workflow):
     killed = workflow.snakemake(TRAINED)
     workflow.frozen()
@@ -120,7 +134,8 @@ def test_after_snakemake_was_killed_a_second_trainer_waits_for_the_first(cluster
     workflow.snakemake("--unlock").ends()
     restarted = workflow.snakemake(TRAINED)
     workflow.wait("a second trainer", lambda: "locked by process" in workflow.train_log)
-    assert len(workflow.trainers()) == 1
+    assert "(Slurm job" in workflow.train_log
+    workflow.wait("the second trainer to end", lambda: len(workflow.trainers()) == 1)
     workflow.thaw()
     restarted.ends()
     workflow.as_if_undisturbed()

@@ -65,7 +65,7 @@ class Workflow:
         ignored = shutil.ignore_patterns("results", "checkpoints", "logs", "reports")
         shutil.copytree(undisturbed, folder, symlinks=True, ignore=ignored)
         (folder / "workflow" / "profiles" / "slurm" / "partitions.yaml").write_text(PARTITIONS)
-        self.first_job = len(cluster.jobs())
+        self.earlier = {job.number for job in cluster.jobs()}
         self.started: list[Snakemake] = []
 
     def snakemake(self, arguments: str) -> Snakemake:
@@ -95,7 +95,8 @@ class Workflow:
 
     def jobs(self, rule: str = "") -> list[Job]:
         """Return the jobs of this checkout so far."""
-        return [job for job in self.cluster.jobs()[self.first_job :] if f"rule_{rule}" in job.comment]
+        mine = (job for job in self.cluster.jobs() if job.number not in self.earlier)
+        return [job for job in mine if f"rule_{rule}" in job.comment]
 
     def running(self, rule: str) -> int:
         """Wait for a running job of a rule and return its number."""

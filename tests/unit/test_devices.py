@@ -85,9 +85,11 @@ def test_numbers_and_identifiers_of_a_device_are_one_lease(monkeypatch):
 
 
 def test_a_job_that_asked_for_more_than_it_sees_stops(monkeypatch):
-    with pytest.raises(UserError, match=r"asked for 3 GPUs .* sees 2 .*CUDA_VISIBLE_DEVICES=0,1"):
-        with leased_devices(3):
-            pass
+    with (
+        pytest.raises(UserError, match=r"asked for 3 GPUs .* sees 2 .*CUDA_VISIBLE_DEVICES=0,1"),
+        leased_devices(3),
+    ):
+        pass
     monkeypatch.setenv(devices.VISIBLE, "")
     with pytest.raises(UserError, match=r"sees none .*set compute: \{gpus: 0\}"), leased_devices(1):
         pass
@@ -98,7 +100,7 @@ def test_a_device_that_pytorch_cannot_use_is_no_device():
 
     if torch.cuda.is_available():
         pytest.skip("the devices of this test would be real")
-    with pytest.raises(UserError, match="of which PyTorch .* can use 0"), leased_devices(1):
+    with pytest.raises(UserError, match=r"of which PyTorch .* can use 0"), leased_devices(1):
         pass
     assert not list(devices.runtime_folder().rglob("holder.json")), "the lease is given back"
 

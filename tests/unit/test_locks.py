@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -129,6 +130,26 @@ def test_a_holder_on_another_machine_is_dead_when_its_heart_has_stopped(path, fa
     start = time.monotonic()
     with exclusive(path):
         assert time.monotonic() - start >= 2 * locks.BEAT_SECONDS
+
+
+@pytest.mark.parametrize("skew", [-3600, 3600])
+def test_a_holder_on_another_machine_may_have_another_clock(path, fast, skew):
+    ended(holder_that_lives(path))
+    edit(path, host="node7", machine="other")
+    ends = threading.Event()
+
+    def beat():
+        while not ends.wait(0.1):
+            os.utime(path / "holder.json", (time.time() + skew, time.time() + skew))
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        with pytest.raises(TryAgain, match="on node7"), exclusive(path):
+            pass
+    finally:
+        ends.set()
+        heart.join()
 
 
 def test_a_damaged_lock_is_stale_when_nobody_touches_it(path, fast):

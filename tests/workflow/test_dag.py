@@ -34,14 +34,13 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
         "pretrain_model" if study in BUILT_IN else "prepare_model": 1,
         "prepare_data": data,
         "train_run": runs,
-        "export_run": runs,
         f"generate_{study}": evaluated,
         "grade_samples": evaluated * benchmarks,
         "aggregate_study": 1,
         "answer_claims": 1,
-        "check_runs": 1,
         "find_contamination": 1,
         "render_report": 1,
+        "check_runs": 1,
     }
 
 
@@ -62,6 +61,18 @@ def test_every_study_plans_its_whole_grid(checkout, study, runs, benchmarks, dat
     assert checkout.planned("all", "--config", f"studies=[{study}]") == counts(study, runs, benchmarks, data)
 
 
+def test_the_audit_is_made_from_one_study_of_the_miniature(checkout):
+    audit = checkout.planned("audit", "--config", "studies=[audit-mini]")
+    assert audit["audit_study"] == audit["render_report"] == 1 and audit["train_run"] == 34
+    refused = checkout.snakemake("-n", "audit", check=False)
+    assert refused.returncode and "select one that it names: audit-mini" in refused.stdout + refused.stderr
+
+
+def test_figure_3_measures_the_spectra_of_studies_that_ask_for_them(checkout):
+    figure = checkout.planned("figure3", "--config", "studies=[spectra-mini]")
+    assert figure["measure_spectra"] == figure["render_report"] == 1 and figure["train_run"] == 12
+
+
 def test_all_is_the_default_target_and_the_demo_the_default_study(checkout):
     assert checkout.planned() == checkout.planned("all", "--config", "studies=[demo]")
 
@@ -75,11 +86,11 @@ def test_the_slurm_profile_plans_the_paper_without_slurm(checkout):
 def test_named_targets_stop_where_they_say(checkout):
     assert set(checkout.planned("data")) == {"resolve_entry", "prepare_data", "pretrain_model", "data"}
     trained = checkout.planned("train")
-    assert trained["export_run"] == 14
+    assert trained["train_run"] == 14
     assert "generate_demo" not in trained
+    assert trained["check_runs"] == 1
     assert "aggregate_study" not in checkout.planned("evaluate")
     assert "render_report" not in checkout.planned("tables")
-    assert "export_run" in checkout.planned("report")
 
 
 ITEMS = {
@@ -121,9 +132,9 @@ PROBE = """
 from snakemake.iocontainers import InputFiles, Wildcards
 
 for name in ("train_run", "generate_STUDY"):
-    names = Wildcards(fromdict={"study": "STUDY", "run": "x"})
+    names = Wildcards(fromdict={"study": "STUDY", "run": trained_runs("STUDY")[0]})
     found = workflow.get_rule(name).expand_resources(names, InputFiles(), 1)
-    print(name, found.get("gpu"), found.get("ranks"), found.get("checkpoints"))
+    print(name, found.get("gpu"), found.get("devices"), found.get("checkpoints"))
 """
 """Prints the resources of a job as executors see them."""
 
@@ -135,11 +146,11 @@ def test_a_job_asks_for_a_device_or_says_nothing_of_devices(checkout, study, gpu
     probe.write_text((checkout.folder / "Snakefile").read_text() + PROBE.replace("STUDY", study))
     done = checkout.snakemake("-n", "data", "-s", "probe.smk", "--config", "checkpoints=/scratch/mine")
     probe.unlink()
-    for rule, ranks in (("train_run", 1), (f"generate_{study}", None)):
-        assert f"{rule} {gpus} {ranks} /scratch/mine" in done.stdout + done.stderr
+    for rule in ("train_run", f"generate_{study}"):
+        assert f"{rule} {gpus} {gpus or 0} /scratch/mine" in done.stdout + done.stderr
 
 
-def test_a_training_on_several_devices_starts_a_process_for_each(checkout):
+def test_a_training_on_several_devices_is_told_their_number(checkout):
     target = "results/demo/runs/tiny--lora--recommended--main--s0/run.json"
     study = checkout.folder / "config/studies/demo.yaml"
     text = study.read_text()
@@ -164,6 +175,23 @@ def test_only_a_job_of_this_machine_has_no_more_threads_than_it_has_cores(checko
     probe.unlink()
     study.unlink()
     assert f"train_run {threads} " in done.stdout + done.stderr
+
+
+def test_jobs_that_fit_no_partition_stop_before_any_is_submitted(checkout):
+    study = checkout.folder / "config" / "studies" / "large.yaml"
+    study.write_text("extends: demo\ntitle: Large\ncompute: {gpus: 9, train_minutes: 4000}\n")
+    asked = ("-n", "data", "--config", "studies=[large]")
+    done = checkout.snakemake("--profile", "slurm", *asked, check=False)
+    elsewhere = checkout.snakemake(*asked)
+    study.unlink()
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert re.search(
+        r"training of full, lora.* runtime 4000.* fits no partition of slurm/partitions.yaml", shown
+    )
+    assert "gpu has max_gpu 8, max_runtime 2880; set compute.gpus of the study lower" in shown
+    assert re.search(r"generation of base.* fits no partition", shown) is None, "one engine, one GPU"
+    assert "partition" not in elsewhere.stdout + elsewhere.stderr
 
 
 JOB = ("--mode", "remote", "--executor", "dryrun", "--nolock", "--cores", "all", "--target-jobs")

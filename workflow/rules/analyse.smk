@@ -3,7 +3,8 @@
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
     config/claims
 OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv, contamination.csv,
-    contaminated_problems.csv, results/{study}/claims.json
+    contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
+    config/audit.yaml names
 """
 
 
@@ -98,4 +99,31 @@ rule find_contamination:
             --similarity {params.similarity} \
             -o {output.counts:q} \
             --problems {output.problems:q} >{log:q} 2>&1
+        """
+
+
+rule audit_study:
+    """Show what each difference between the paper and its released code changes."""
+    input:
+        "config/audit.yaml",
+        STUDY.table("comparisons"),
+        manifest=STUDY.manifest,
+    output:
+        STUDY.table("audit"),
+    log:
+        "logs/{study}/audit.log",
+    benchmark:
+        "logs/benchmarks/{study}/audit.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **LIGHT,
+    message:
+        "Auditing study {wildcards.study}"
+    shell:
+        """
+        rlvr audit {input.manifest:q} \
+            --results results/{wildcards.study} \
+            -o {output:q} >{log:q} 2>&1
         """

@@ -17,13 +17,15 @@ from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import StudyFolder
 from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
+from rlvr.config.audit import Audit
+from rlvr.config.loading import load_yaml
 from rlvr.config.claims import load_claims
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
 from rlvr.files import content_hash
-from rlvr.planning import checks, notices, plan
+from rlvr.planning import checks, costs, notices, partitions, plan
 from rlvr.verify.graders.registry import grader_version
 
 
@@ -113,13 +115,36 @@ def repeated(option, values):
     return [part for value in values for part in (option, str(value))]
 
 
-def compute_of(wildcards):
-    return plan_of(wildcards.study).study.compute
+@cache
+def costs_of(study):
+    return checked(costs.Costs, plan_of(study))
 
 
-def gpus_of(wildcards):
-    """Return the devices of a job, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
-    return compute_of(wildcards).gpus or None
+@cache
+def needs_of(study):
+    """Return what the jobs of a study ask for: planned where the run starts, and read in its jobs."""
+    written = FROZEN.parent / "needs" / f"{study}.json"
+    if not workflow.is_main_process and written.exists():
+        return costs.read_needs(written)
+    needs = costs.needs_of_runs(costs_of(study))
+    if workflow.is_main_process:
+        costs.write_needs(written, needs)
+    return needs
+
+
+def planned(kind, need):
+    """Return a function: what a job of a kind (`train`, `export`, `generate`) needs, from the plan or the study."""
+
+    def of(wildcards):
+        runs = needs_of(wildcards.study)
+        return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
+
+    return of
+
+
+def gpus_of(kind):
+    """Return the same for GPUs, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
+    return lambda wildcards: planned(kind, "gpus")(wildcards) or None
 
 
 def time_limit(wildcards, resources):
@@ -132,7 +157,7 @@ def time_limit(wildcards, resources):
 
 def attempts_left(wildcards, attempt):
     """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
-    if workflow.is_main_process:
+    if workflow.is_main_process and workflow.execution_settings:
         os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
     return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
 
@@ -191,6 +216,33 @@ def graded_samples(studies):
 def tables(studies):
     names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
+
+
+def spectra(studies):
+    """Return the spectra of the studies that ask for them."""
+    return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
+
+
+@cache
+def audited_studies():
+    """Return the studies that measure differences between the paper and its released code."""
+    audit = checked(load_yaml, Path("config/audit.yaml"), Audit)
+    return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
+
+
+def audits(studies):
+    return [folder_of(study).table("audit") for study in studies if study in audited_studies()]
+
+
+def audit_of(wildcards):
+    """Return the audits of the selected studies with the reports that show them."""
+    found = [study for study in STUDIES if audits([study])]
+    if not found:
+        raise WorkflowError(
+            f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
+            f"{', '.join(sorted(audited_studies()))}"
+        )
+    return audits(found) + reports(found)
 
 
 def claims(studies):
@@ -258,6 +310,10 @@ def graded_samples_of(wildcards):
     return graded_samples([wildcards.study])
 
 
+def trained_of(wildcards):
+    return [folder_of(wildcards.study).run(run).trained for run in trained_runs(wildcards.study)]
+
+
 def records_of(wildcards):
     return [folder_of(wildcards.study).run(run).record for run in trained_runs(wildcards.study)]
 
@@ -285,6 +341,10 @@ for study in STUDIES:
         checked(checks.check_plan, plan_of(study))
         for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
+        for misfit in dict.fromkeys(costs.misfits(costs_of(study))):
+            logger.warning(misfit)
+        if PARTITIONS:
+            checked(partitions.check_partitions, costs_of(study), Path(PARTITIONS))
 
 
 # What decides a verdict is written down before the first training, so that a later change of it shows.

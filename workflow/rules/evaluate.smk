@@ -27,13 +27,13 @@ for study, entry in studies_by_name().items():
             study=re.escape(study),
         conda:
             "../../environment.yml"
-        threads: lambda wildcards: compute_of(wildcards).threads
+        threads: planned("generate", "threads")
         resources:
             checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
-            gpu=gpus_of,
-            devices=lambda wildcards: compute_of(wildcards).gpus,
-            mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-            runtime=lambda wildcards: compute_of(wildcards).generate_minutes,
+            gpu=gpus_of("generate"),
+            devices=planned("generate", "gpus"),
+            mem_mb=planned("generate", "memory_mb"),
+            runtime=planned("generate", "minutes"),
         params:
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),

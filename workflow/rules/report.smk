@@ -14,6 +14,8 @@ rule render_report:
         models_of,
         benchmark_files_of,
         lambda wildcards: tables([wildcards.study]),
+        lambda wildcards: audits([wildcards.study]),
+        lambda wildcards: spectra([wildcards.study]),
         STUDY.claims,
         manifest=STUDY.manifest,
     output:

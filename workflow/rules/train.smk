@@ -1,4 +1,4 @@
-"""Training runs and their exports.
+"""Training runs, each exported by the process that trained it.
 
 REQUIRED INPUTS: resolved train configurations, prepared models and problems
 OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet, run.json, adapter/;
@@ -7,7 +7,7 @@ OUTPUTS: results/{study}/runs/{run}/ with trained.safetensors, train_log.parquet
 
 
 rule train_run:
-    """Train one run with DAPO; continues from its last checkpoint. A failure that is final is a result."""
+    """Train one run, from its last checkpoint if there is one, and export it. A failure that is final is a result."""
     input:
         config=STUDY.config("train/{run}"),
         model=model_of,
@@ -16,20 +16,23 @@ rule train_run:
         trained=STUDY.run("{run}").trained,
         train_log=STUDY.run("{run}").train_log,
         record=STUDY.run("{run}").record,
+        adapter=directory(STUDY.run("{run}").adapter),
     log:
         "logs/{study}/train/{run}.log",
     benchmark:
         "logs/benchmarks/{study}/train/{run}.tsv"
+    # Before all evaluation, whose short jobs fill the cores at the end.
+    priority: 1
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: compute_of(wildcards).threads
+    threads: planned("train", "threads")
     resources:
         checkpoints=SELECTION.checkpoints,  # no parameter: another folder is no reason to run a job again
         attempts_left=attempts_left,
-        gpu=gpus_of,
-        devices=lambda wildcards: compute_of(wildcards).gpus,  # no parameter: their number is no reason to run a job again
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=lambda wildcards: compute_of(wildcards).train_minutes,
+        gpu=gpus_of("train"),
+        devices=planned("train", "gpus"),  # no parameter: their number is no reason to run a job again
+        mem_mb=planned("train", "memory_mb"),
+        runtime=planned("train", "minutes"),
     params:
         limit=time_limit,
     message:
@@ -45,34 +48,4 @@ rule train_run:
             --failure-log {log:q} \
             --attempts-left {resources.attempts_left} \
             -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
-        """
-
-
-rule export_run:
-    """Write the adapter in PEFT's format, or merged weights if PEFT cannot express the method."""
-    input:
-        config=STUDY.config("train/{run}"),
-        model=model_of,
-        trained=STUDY.run("{run}").trained,
-    output:
-        directory(STUDY.run("{run}").adapter),
-    log:
-        "logs/{study}/export/{run}.log",
-    benchmark:
-        "logs/benchmarks/{study}/export/{run}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards: compute_of(wildcards).memory_mb,
-        runtime=LIGHT["runtime"],
-    message:
-        "Exporting {wildcards.run}"
-    shell:
-        """
-        rlvr export {input.config:q} \
-            --model {input.model:q} \
-            --trained {input.trained:q} \
-            --gpus 0 \
-            -o {output:q} >{log:q} 2>&1
         """

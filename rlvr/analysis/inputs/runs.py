@@ -1,6 +1,7 @@
 """How far each run of a study has come: only what is complete enters the tables, and the rest is named."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from rlvr.artifacts import FailedRun, RunRecord, RunRow, StudyFolder, read_run
 from rlvr.config.resolved import BASE, RunEntry, StudyManifest
@@ -84,7 +85,7 @@ def run_row(study: StudyManifest, run: PlannedRun) -> RunRow:
     if record is None:
         return row.model_copy(update={"status": "not_trained"})
     info = record.run_info
-    known = {
+    known: dict[str, Any] = {
         "planned_steps": info.config.training.steps,
         "attempts": info.attempts,
         "device_seconds": info.device_seconds,

@@ -136,7 +136,7 @@ def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLI
     terms = np.concatenate([values / len(values) / len(differences) for values in differences])
     generator = np.random.default_rng(seed)
     signs = generator.integers(2, size=(flips, len(terms)), dtype=np.int8) * np.int8(2) - np.int8(1)
-    permuted = np.abs(signs @ terms)
+    permuted = np.abs(signs.astype(float) @ terms)  # NumPy multiplies integers one by one
     return float((1 + np.sum(permuted >= abs(terms.sum()) - TIE)) / (1 + flips))
 
 

@@ -19,8 +19,8 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from rlvr.analysis.stats import student_t
 from rlvr.analysis.stats.resampling import Floats, hierarchical_bootstrap, seed_effects
 
 Bounds = tuple[float, float]
@@ -133,7 +133,7 @@ def confidence_interval(
     if math.isfinite(width) and not se >= NO_SPREAD:
         share = wilson_interval(0, problems)[1]
         return value - share * (value - low), value + share * (high - value)
-    quantile = float(special.stdtrit(degrees, 0.975))
+    quantile = student_t.quantile(0.975, degrees)
     half = quantile * se
     if math.isfinite(width) and (value - half < low or value + half > high):
         share = (value - low) / width
@@ -157,13 +157,13 @@ def p_of_zero(value: float, se: float, degrees: float, bounds: Bounds) -> float:
         bounds: smallest and largest possible value, one below 0 and one above.
     """
     low, high = bounds
-    half = float(special.stdtrit(degrees, 0.975)) * se
+    half = student_t.quantile(0.975, degrees) * se
     statistic = abs(value) / se
     if value - half < low or value + half > high:
         share, zero = (value - low) / (high - low), -low / (high - low)
         trials = share * (1 - share) / (se / (high - low)) ** 2
         statistic = abs(share - zero) / math.sqrt(zero * (1 - zero) / trials)
-    return float(2 * special.stdtr(degrees, -statistic))
+    return 2 * student_t.cdf(-statistic, degrees)
 
 
 def minimum_detectable_difference(se: float) -> float:

@@ -3,6 +3,7 @@
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -78,6 +79,7 @@ def vote_classes(answers: list[str | None], correct: list[bool]) -> list[str | N
     ]
 
 
+@lru_cache(maxsize=100_000)
 def answer_notation(answer: str) -> str:
     r"""Return a canonical notation of an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``."""
     if len(answer) > LONGEST_ANSWER:  # costly to rewrite, and the verifier rejects it unread

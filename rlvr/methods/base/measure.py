@@ -8,10 +8,13 @@ from functools import cache
 from typing import cast
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 
 from rlvr.errors import UserError
 from rlvr.methods.base.shapes import Linear, ModelShape
+
+_LIBRARY = {GenerationMixin, *PreTrainedModel.__mro__}
+"""Classes without layers of their own; finding their source takes a third of a second."""
 
 
 def shape_of(model: PreTrainedModel) -> ModelShape:
@@ -31,6 +34,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
     norms = {
         name: size for name, module in modules.items() if is_norm(module) and (size := _own_size(module))
     }
+    embedding = cast(nn.Embedding, model.get_input_embeddings()).weight
     linear = {name: module for name, module in inside.items() if isinstance(module, nn.Linear)}
     return ModelShape(
         model_type=model_type,
@@ -54,7 +58,20 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
         },
         owners=frozenset(name.rpartition(".")[0] for name, _ in model.named_parameters()),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        vocabulary=embedding.shape[0],
+        width=embedding.shape[1],
+        cached=_cached_numbers(model.config, len(list(modules[stack].children())), embedding.shape[1]),
+        tied=bool(getattr(model.config, "tie_word_embeddings", False)),
     )
+
+
+def _cached_numbers(config: PretrainedConfig, depth: int, width: int) -> int:
+    """Return the keys and values of a token in all blocks; 0 for a family without attention heads."""
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return 0
+    size = getattr(config, "head_dim", None) or width // heads
+    return 2 * depth * int(getattr(config, "num_key_value_heads", None) or heads) * int(size)
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -71,10 +88,10 @@ def _code_around_has(use: str, name: str, modules: dict[str, nn.Module]) -> bool
 
 @cache
 def _code_of(kind: Hashable) -> str:
-    """Return the source of a class and of the classes that it inherits from."""
+    """Return the source of a class and of the classes that it inherits from, but for the library's own."""
     parts = []
     for base in cast(type, kind).__mro__:
-        if base not in (nn.Module, object):
+        if base not in _LIBRARY:
             with suppress(OSError, TypeError):  # a class without a file
                 parts.append(inspect.getsource(base))
     return "\n".join(parts)

@@ -53,6 +53,15 @@ class ModelShape:
     """Every module that owns parameters; a tied output layer counts as its embedding."""
     parameters: int
     """Parameters of the model, tied ones once."""
+    vocabulary: int
+    """Logits of a token."""
+    width: int
+    """Features of a hidden state."""
+    cached: int
+    """Numbers that the key-value cache keeps for a token in all blocks together; 0: there is no such
+    cache."""
+    tied: bool
+    """Whether the output layer is the embedding."""
 
     def block(self, index: int) -> str:
         """Return the prefix of the names in a decoder block."""

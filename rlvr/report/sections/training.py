@@ -15,6 +15,7 @@ from rlvr.report.text import number, percent
 REFERENCE_METHOD = "lora"  # dashed in the panels of the others
 CARRIED, FILLED, SPENT = "groups/carried_fraction", "groups/filled_fraction", "rollouts/completions"
 CLIPPED_LOW, CLIPPED_HIGH = "loss/clip_low_fraction", "loss/clip_high_fraction"
+GAIN, MOVED = "sync/gain", "sync/moved_fraction"
 CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
     ("Mean reward", "reward/mean", None),
     ("Completion length (tokens)", "completion/length_mean", None),
@@ -23,6 +24,8 @@ CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, lar
     ("Share of the batch filled", FILLED, 1.0),
     ("Completions sampled so far", SPENT, None),
     ("Weight-sync noise-to-signal ratio", "sync/noise_to_signal", None),
+    ("Share of the update that is served (gain)", GAIN, None),
+    ("Share of the served weights that moved", MOVED, 1.0),
     ("Mismatch KL (nats per token)", "rollout/mismatch_kl", None),
     ("Largest mismatch of a token (nats)", "rollout/mismatch_max", None),
     ("Effective sample size (share of the tokens)", "rollout/effective_sample_size", 1.0),
@@ -30,7 +33,7 @@ CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, lar
     ("Share of tokens clipped below", CLIPPED_LOW, 1.0),
     ("Share of tokens clipped above", CLIPPED_HIGH, 1.0),
 ]
-UNREMARKABLE = {CARRIED: 0.0, FILLED: 1.0, CLIPPED_LOW: 0.0, CLIPPED_HIGH: 0.0}
+UNREMARKABLE = {CARRIED: 0.0, FILLED: 1.0, CLIPPED_LOW: 0.0, CLIPPED_HIGH: 0.0, GAIN: 1.0, MOVED: 1.0}
 """Columns whose panels are left out where every step has this value."""
 
 

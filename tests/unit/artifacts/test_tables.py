@@ -9,6 +9,7 @@ import pytest
 
 from rlvr.artifacts import (
     TABLES,
+    AuditRow,
     BudgetRow,
     ComparisonRow,
     ContaminatedProblem,
@@ -17,6 +18,7 @@ from rlvr.artifacts import (
     Row,
     RunRow,
     Sample,
+    SpectrumRow,
     SummaryRow,
     read_rows,
     write_rows,
@@ -52,6 +54,14 @@ COMPARISON = {
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
+RUN = "tiny--lora--recommended--main--s0"
+AUDITED = {"id": "D6", "title": "Half", "paper": "32", "code": "16", "option": "`released`", "note": "-"}
+SIDES = {"code_side": "lora released", "text_side": "lora paper", "model": "tiny", "benchmark": "sums"}
+EFFECT = {
+    **{"difference": -0.02, "ci_low": -0.05, "ci_high": 0.01, "p_value": 0.2, "p_holm": 0.4},
+    **{"n_problems": 200, "train_seeds": 1},
+}
+SPECTRUM = {"run": RUN, "step": 40, "layer": "model.layers.0.self_attn.q_proj"}
 
 ROWS: dict[type[Row], list[Row]] = {
     Sample: [Sample(**SAMPLE, sample_index=index) for index in range(2)],
@@ -103,8 +113,16 @@ ROWS: dict[type[Row], list[Row]] = {
         )
         for same in (True, False)
     ],
+    AuditRow: [
+        AuditRow(**AUDITED, status="measured", study="audit-mini", **SIDES, **EFFECT),
+        AuditRow(**AUDITED | {"paper": None}, status="not run"),
+    ],
+    SpectrumRow: [
+        SpectrumRow(**SPECTRUM, other=RUN, measure="overlap/right", components=NAN, value=NAN),
+        SpectrumRow(**SPECTRUM, other=None, measure="energy/right", components=0.5, value=0.75),
+    ],
 }
-PARQUET = (Sample, Grade)
+PARQUET = (Sample, Grade, SpectrumRow)
 
 
 def file_of(folder: Path, kind: type[Row]) -> Path:

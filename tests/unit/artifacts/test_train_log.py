@@ -35,14 +35,14 @@ def test_a_faulty_training_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train_log.parquet"
     frame = pd.DataFrame(log(0, 1))
     older = frame.copy()  # without a version: the first one
-    frame.attrs = {"format_version": 3}
+    frame.attrs = {"format_version": 4}
     newer = frame.copy()
-    newer.attrs = {"format_version": 4}
+    newer.attrs = {"format_version": 5}
     for faulty, words in (
         (frame.drop(columns="loss/policy"), "column 'loss/policy' is missing"),
         (frame.assign(**{"reward/mean": "high"}), "column 'reward/mean' holds .*, not numbers"),
-        (older, "format version 1, but this version of rlvr reads 3"),
-        (newer, "format version 4, but this version of rlvr reads 3"),
+        (older, "format version 1, but this version of rlvr reads 4"),
+        (newer, "format version 5, but this version of rlvr reads 4"),
     ):
         write_parquet(path, faulty)
         with pytest.raises(UserError, match=rf"train_log\.parquet: {words}.*delete the file to rebuild it"):

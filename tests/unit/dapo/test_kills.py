@@ -62,12 +62,14 @@ class Case:
         found = sorted((self.folder / f"state-{name}").glob("*/step-*"))
         return int(found[-1].name.removeprefix("step-")) if found else 0
 
-    def results(self, name: str) -> tuple[bytes, str]:
-        """The weights, byte for byte, and the determined columns of the log, digit for digit."""
+    def results(self, name: str) -> tuple[bytes, dict[str, bytes], str]:
+        """Weights and export, byte for byte, and the determined columns of the log, digit for digit."""
         log = pd.read_parquet(self.folder / name / "train_log.parquet")
         own = [column for column in log.columns if column.startswith("method/")]
         weights = (self.folder / name / "trained.safetensors").read_bytes()
-        return weights, repr(log[[*DETERMINED, *own]].to_dict("records"))
+        adapter = {file.name: file.read_bytes() for file in (self.folder / name / "adapter").iterdir()}
+        assert "README.md" in adapter and any(file.endswith(".safetensors") for file in adapter)
+        return weights, adapter, repr(log[[*DETERMINED, *own]].to_dict("records"))
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_fifty_kills_over_seven_methods(trainer, case_of, method):
 def test_a_signal_finishes_the_step_and_the_same_command_continues(trainer, case_of):
     case = case_of("lora")
     seconds = trainer.train(case.arguments("whole"))["seconds"]
-    stopped = trainer.train(case.arguments("stopped"), 0.7 * seconds, signal.SIGTERM)
+    stopped = trainer.train(case.arguments("stopped"), 0.5 * seconds, signal.SIGTERM)
     assert stopped["exitcode"] == 75, stopped["shown"]
     assert "the same command continues from the checkpoint in" in stopped["shown"]
     assert 0 < case.steps_saved("stopped") < STEPS

@@ -176,7 +176,7 @@ def test_the_token_ids_are_those_of_the_text_without_a_second_start_token(
     prompts: dict[str, Prompt], family: str
 ) -> None:
     fitted = tokenizer(family)
-    ids = prompt_ids(fitted, prompts["boxed"], PROBLEM)
+    [ids] = prompt_ids(fitted, prompts["boxed"], [PROBLEM])
     assert fitted.decode(list(ids)).replace(" ", "") == golden(family, "boxed").replace(" ", "")
     if family.startswith("r1-distill"):
         assert ids.count(fitted.bos_token_id) == 1

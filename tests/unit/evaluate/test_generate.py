@@ -220,6 +220,25 @@ def test_samples_made_in_another_way_are_drawn_again(tiny_folder, benchmark_file
     assert sum(sampled) == 70
 
 
+def test_a_reexported_run_keeps_its_samples(tiny_folder, benchmark_file, tmp_path, sampled):
+    """Another model card, and the same settings in another order, are the same weights."""
+    adapter, config = tmp_path / "adapter", config_file(tmp_path, samples_per_problem=1)
+    shutil.copytree(tiny_folder, adapter)
+
+    def generate_again() -> int:
+        sampled.clear()
+        generate([config], tiny_folder, [benchmark_file], adapter, tmp_path / "journals", tmp_path / "out")
+        return sum(sampled)
+
+    assert generate_again() == 14
+    (adapter / "README.md").write_text("another card")
+    settings = json.loads((adapter / "config.json").read_text())
+    write_json(adapter / "config.json", dict(reversed(settings.items())))
+    assert generate_again() == 0
+    write_json(adapter / "config.json", settings | {"vocab": "other"})
+    assert generate_again() == 14
+
+
 def test_a_damaged_table_is_sampled_again(tiny_folder, benchmark_file, tmp_path, sampled, caplog):
     before = generated(tiny_folder, benchmark_file, tmp_path)
     (tmp_path / "out" / "sums.parquet").write_bytes(b"damaged")

@@ -1,6 +1,7 @@
 """The grid of a study: settings are deltas of whole runs, sets are lists of methods."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from rlvr.planning.notices import notices
 from rlvr.planning.plan import (
     Plan,
     check_methods,
+    configs,
+    fingerprints,
     generate_configs,
     grade_configs,
     load_plan,
@@ -403,3 +406,56 @@ def test_what_would_be_other_than_asked_is_refused(config, changed, message):
 def test_a_set_can_leave_out_all_faults(config):
     found = runs(config, methods={"set": "paper", "preset": "released", "faults": []})
     assert {one.faults for one in found.values()} == {()}
+
+
+def rerun(config: Path, file: str, old: str, new: str) -> set[str]:
+    """Return the configurations of the demo that an edit changes: all that reruns anything."""
+    before = fingerprints(configs(load_plan("demo", config)))
+    path = config / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    after = fingerprints(configs(load_plan("demo", config)))
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("studies/demo.yaml", "models: [tiny]", "models: [tiny] # a comment"),
+        (
+            "studies/demo.yaml",
+            "methods:\n",
+            "compute: {threads: 3, memory_mb: 999, device: a100}\nmethods:\n",
+        ),
+        ("studies/demo.yaml", "steps: 60\n", "steps:   60\n"),
+        ("methods/oft.yaml", "presets:", "# a comment\npresets:"),
+        ("methods/lora.yaml", "  paper:\n", "  paper:\n    learning_rate_factor: 7\n"),
+        ("models.yaml", "repo: deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "repo: other/model"),
+        ("devices.yaml", "memory_gib: 79.6", "memory_gib: 95"),
+        ("datasets.yaml", "problems: {", "problems: {sums-test: 1, "),
+    ],
+)
+def test_a_comment_another_preset_or_what_is_planned_reruns_nothing(config, file, old, new):
+    assert rerun(config, file, old, new) == set()
+
+
+def test_a_rate_reruns_its_runs_alone(config):
+    new = "learning_rate_factor: 19}"
+    changed = rerun(config, "studies/demo.yaml", "learning_rate_factor: 20}", new)
+    assert changed == {"train/tiny--ln_tuning--recommended--main--s0", "study"}, (
+        "the manifest shows the factor"
+    )
+    every = rerun(config, "studies/demo.yaml", "learning_rate: 5.0e-3", "learning_rate: 4.0e-3")
+    assert every == {f"train/{config.run}" for config in train_configs(load_plan("demo", config))}
+
+
+def test_what_is_rerun_depends_on_no_code(repository):
+    """Else a docstring would retrain: the text of a rule and the code of the package are no triggers."""
+    for name in ("default", "slurm"):
+        path = repository / "workflow" / "profiles" / name / "profile.v9+.yaml"
+        assert yaml.safe_load(path.read_text())["rerun-triggers"] == ["mtime", "input", "params"]
+    for path in (repository / "workflow" / "rules").glob("*.smk"):
+        inputs = re.findall(r"^ +input:\n((?: {8,}.*\n)+)", path.read_text(), re.MULTILINE)
+        assert not [block for block in inputs if ".py" in block or ".smk" in block]

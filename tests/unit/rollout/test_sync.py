@@ -51,9 +51,20 @@ def served_share(engine, merged, tiny_folder) -> float:
     return inner / square
 
 
+def moved_share(engine, merged, tiny_folder) -> float:
+    """Share of the weights that the engine does not hold as it would hold the untrained model's."""
+    base = dict(load_model(tiny_folder, "float32").named_parameters())
+    moved = [(engine.held_weight(name) != base[name].bfloat16()).flatten() for name in merged]
+    return float(torch.cat(moved).double().mean())
+
+
 def test_to_nearest_a_small_update_is_lost_and_stochastically_it_is_served_on_average(tiny_folder):
     nearest, lost, merged = synced(tiny_folder, "nearest")
-    stochastic, _, _ = synced(tiny_folder, "stochastic")
+    stochastic, noisy, _ = synced(tiny_folder, "stochastic")
+    for engine, metrics in ((nearest, lost), (stochastic, noisy)):
+        assert metrics["sync/gain"] == pytest.approx(served_share(engine, merged, tiny_folder), abs=1e-4)
+        assert metrics["sync/moved_fraction"] == pytest.approx(moved_share(engine, merged, tiny_folder))
+    assert lost["sync/moved_fraction"] < noisy["sync/moved_fraction"]
     assert served_share(nearest, merged, tiny_folder) < 0.5
     assert lost["sync/noise_to_signal"] > 0.5
     assert served_share(stochastic, merged, tiny_folder) == pytest.approx(1, abs=0.15)

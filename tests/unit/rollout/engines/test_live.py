@@ -60,6 +60,9 @@ def test_the_trained_policy_samples(name, dtype, family):
     train(method, policy, dtype)
     policy.train()
     assert largest_difference(engine, policy, dtype) <= TOLERANCE[dtype], "the engine serves an older policy"
+    tokens = Tokens((3, 4, 5), (6, 7, 8, 9))
+    served = engine.score(tokens, 1.0)
+    assert served == own_logprobs(policy, tokens, dtype).tolist(), "served with noise"
     metrics = sync(1)
     assert metrics["sync/noise_to_signal"] == 0
     squares = [
