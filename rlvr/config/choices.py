@@ -25,3 +25,6 @@ FinishReason = Literal["stop", "length"]
 
 Status = Literal["ok", "no_answer", "unevaluated", "unparsed_gold", "timeout", "error"]
 """How a verdict came about (`rlvr/verify/verdict.py`); all but `ok` count as incorrect."""
+
+PaperItem = Literal["table3", "table4", "table5", "table6", "figure1", "figure3", "figure4", "figure5"]
+"""A table or figure of the paper that a study makes."""

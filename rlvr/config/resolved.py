@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
+from rlvr.config.contrasts import Contrasts
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import Batching, Contrasts, DType, Prompt, Sampling, Training
+from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import content_hash, read_json
 

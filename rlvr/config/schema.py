@@ -19,8 +19,9 @@ from pydantic import (
 )
 
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS, Algorithm, impossible
-from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
+from rlvr.config.choices import AnswerFormat, EngineName, Grader, PaperItem, RewardGrader
 from rlvr.config.choices import DType as DType
+from rlvr.config.contrasts import Contrasts
 from rlvr.config.presets import MethodChoices
 from rlvr.config.values import Beta, Day, Fraction, Name, Rounding, Seed, Settings
 
@@ -386,25 +387,6 @@ class Setting(Settings):
     """Keys of `training` to replace, such as `{algorithm: grpo}`."""
     learning_rate_factor: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 1.0
     """Multiplies the study's learning rate, so that a setting such as half the rate holds at any scale."""
-
-
-PaperItem = Literal["table3", "table4", "table5", "table6", "figure1", "figure3", "figure4", "figure5"]
-"""A table or figure of the paper that a study makes."""
-
-
-class Contrasts(Settings):
-    """Which pairs a study compares: two sides that differ in one thing and are alike in all others."""
-
-    methods: list[Name] = ["base", "full", "lora"]
-    """Methods that all others are compared with, in the same setting and preset; `base` is the untrained
-    model. `[]`: none."""
-    presets: list[Name] | None = None
-    """Presets that the other presets of a method are compared with, such as `[paper]`; `null`: the first that
-    the study lists for the method, `[]`: none."""
-    settings: list[Name] | None = None
-    """Settings that the other settings of a method are compared with; `null`: its first, `[]`: none. A
-    setting with fewer `steps` is a checkpoint of a longer one, because a seed gives the same steps; not for
-    AdaLoRA, whose schedule depends on their number."""
 
 
 class Study(Settings):

@@ -18,8 +18,8 @@ from rlvr.artifacts import (
     write_rows,
 )
 from rlvr.artifacts.stand_ins import write_no_rows
+from rlvr.config.contrasts import Contrasts
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
-from rlvr.config.schema import Contrasts
 from rlvr.errors import UserError
 from rlvr.files import write_parquet
 from tests.helpers.records import failed_run, run_record, train_config

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from rlvr.config.schema import PaperItem
+from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from tests.helpers.checkout import Checkout, make_checkout
 from tests.helpers.paths import REPOSITORY

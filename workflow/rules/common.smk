@@ -21,7 +21,7 @@ from rlvr.config.audit import Audit
 from rlvr.config.loading import load_yaml
 from rlvr.config.claims import load_claims
 from rlvr.config.resolved import BASE, RunEntry
-from rlvr.config.schema import PaperItem
+from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
 from rlvr.files import content_hash

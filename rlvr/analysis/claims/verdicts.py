@@ -20,9 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scipy import special
-
 from rlvr.analysis.claims.paper import PaperEffect
+from rlvr.analysis.stats import student_t
 from rlvr.analysis.stats.uncertainty import NO_SPREAD
 from rlvr.config.claims import Criterion
 
@@ -82,7 +81,7 @@ def claim_p(direction: Direction, evidence: Evidence, criterion: Criterion) -> f
     se = evidence.largest_se
     if se < NO_SPREAD:
         return 0.0
-    return float(special.stdtr(evidence.degrees, -distance / se))
+    return student_t.cdf(-distance / se, evidence.degrees)
 
 
 def points(direction: Direction, evidence: Evidence, criterion: Criterion) -> Points:
@@ -98,7 +97,7 @@ def points(direction: Direction, evidence: Evidence, criterion: Criterion) -> Po
 def size_agrees(evidence: Evidence, paper: PaperEffect, claims_of_family: int, criterion: Criterion) -> bool:
     """Return whether the paper's difference is in the interval around ours, with the uncertainty of both."""
     tail = criterion.alpha / (2 * claims_of_family)
-    quantile = float(special.stdtrit(2 * evidence.degrees, 1 - tail))
+    quantile = student_t.quantile(1 - tail, 2 * evidence.degrees)
     se = math.hypot(evidence.largest_se, paper.se(evidence.one_seed))
     return abs(evidence.difference - paper.difference) <= quantile * se
 

@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from rlvr.analysis.stats import student_t
 from rlvr.analysis.stats.resampling import Floats
 from rlvr.analysis.stats.uncertainty import (
     NO_SPREAD,
@@ -119,7 +119,7 @@ def compare_seeds(
     if se == 0:
         return SeedComparison(se, 1.0 if difference == 0 else 0.0)
     degrees = satterthwaite(variances, [len(side) - 1 for side in runs])
-    return SeedComparison(se, float(2 * special.stdtr(degrees, -abs(difference) / se)))
+    return SeedComparison(se, 2 * student_t.cdf(-abs(difference) / se, degrees))
 
 
 def sign_flip_p_value(differences: Sequence[Floats], seed: int, flips: int = FLIPS) -> float:

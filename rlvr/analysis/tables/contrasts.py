@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlvr.analysis.inputs.groups import Group
+from rlvr.config.contrasts import Contrasts
 from rlvr.config.resolved import BASE, Variant
-from rlvr.config.schema import Contrasts
 
 Kind = Literal["methods", "presets", "settings"]
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from rlvr.analysis.stats.paired import holm
 from rlvr.artifacts import ComparisonRow
-from rlvr.config.schema import Contrasts
+from rlvr.config.contrasts import Contrasts
 from tests.helpers.analysis_tree import PROBLEMS, Results, pick
 
 
