@@ -142,7 +142,7 @@ class PaperNumbers(Settings):
     sampling_se: float
     """Standard error that the sampling of completions alone must give it."""
     se: float
-    """The same with that of one training seed per side, as far as the study tells it."""
+    """The same with that of one training seed per side, where a study of the same model tells it."""
     n_problems: int
     """Problems of its benchmarks."""
     n_samples: int

@@ -7,7 +7,7 @@ import pytest
 from rlvr.analysis.claims.paper import paper_effect, sampling_variance
 from rlvr.config.claims import OVERALL, PaperClaims, load_claims
 from rlvr.config.resolved import BASE
-from rlvr.planning.plan import Plan, load_plan, study_manifest
+from rlvr.planning.plan import Plan, load_plan, study_manifest, train_configs
 
 STUDIES = ("paper-1.5b", "ablations", "paper-7b", "spectra")
 
@@ -82,3 +82,16 @@ def test_a_miniature_differs_in_its_scale_alone(repository, study):
     assert mini.contrasts == full.contrasts
     assert mini.models == ["tiny"]
     assert len({run.train_seed for run in mini.runs} - {None}) >= 3
+
+
+def test_the_rates_of_the_ablations_are_those_of_the_paper_and_relative_in_miniature(repository):
+    plans = [load_plan(name, repository / "config") for name in ("ablations", "ablations-mini")]
+    full, mini = ({one.setting: one.training for one in train_configs(plan)} for plan in plans)
+    assert sorted({one.learning_rate for one in full.values()}) == pytest.approx([1e-6, 5e-6, 1e-5])
+    for name, training in full.items():
+        assert mini[name].learning_rate / mini["main"].learning_rate == pytest.approx(
+            training.learning_rate / full["main"].learning_rate
+        )
+        assert mini[name].prompts_per_step == training.prompts_per_step
+        assert (mini[name].algorithm, mini[name].sync) == (training.algorithm, training.sync)
+    assert {one.prompts_per_step * one.group_size for one in full.values()} == {32, 128}

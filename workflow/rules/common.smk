@@ -234,7 +234,7 @@ def of_paper(item):
         made = chosen or [
             name for name, study in studies_by_name().items() if item in study.shows and not study.scale
         ]
-        return tables(made) + claims(made) + reports(made)
+        return tables(made) + claims(made) + reports(made) + complete(made, "report")
 
     return of
 
@@ -244,7 +244,7 @@ def claims_and_reports(wildcards):
     named = {claim.study for claim in checked(load_claims).claims}
     chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
     answering = chosen or sorted(named)
-    return claims(answering) + reports(answering)
+    return claims(answering) + reports(answering) + complete(answering, "report")
 
 
 def reports(studies):

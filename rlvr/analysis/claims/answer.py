@@ -121,8 +121,9 @@ def _tested(
 ) -> ClaimRecord:
     assert claim.direction is not None
     evidence, paper = Evidence.of(row), paper_effect(claim, claims)
-    agrees = None
+    agrees, one_seed = None, 0.0
     if paper is not None and paper.model == row["model"]:
+        one_seed = evidence.one_seed
         family = sum(other.family == claim.family and other.contrast is not None for other in claims.claims)
         agrees = size_agrees(evidence, paper, family, claims.test)
     answer = decide(claim.direction, evidence, p_holm, claims.test, agrees)
@@ -138,7 +139,7 @@ def _tested(
         p_holm=p_holm,
         n=row["n_problems"],
         train_seeds=row["train_seeds"],
-        paper=_paper_numbers(paper, evidence.one_seed),
+        paper=_paper_numbers(paper, one_seed),
         samples=_samples(study, row),
     )
 
