@@ -1,6 +1,7 @@
 """`config/audit.yaml`, the page made from it, and the presets that reproduce the released code agree."""
 
 import re
+from dataclasses import astuple
 from pathlib import Path
 from typing import get_args
 
@@ -89,12 +90,11 @@ SIDES = [
 @pytest.mark.parametrize("contrast", SIDES)
 def test_every_contrast_is_a_pair_that_its_study_compares(contrast: Contrast) -> None:
     manifest = study_manifest(load_plan(contrast.study, CONFIG))
-    names = [variant.__dict__ for variant in manifest.variants]
-    empty = {"train_seeds": 1, "trainable_parameters": 0, "device_seconds": 0.0, "scores": {}}
-    groups = [Group(**name, **empty) for name in names]
+    counts = {"train_seeds": 1, "planned_seeds": 1, "trainable_parameters": 0, "device_seconds": 0.0}
+    groups = [Group(*astuple(variant), **counts, scores={}) for variant in manifest.variants]
     pairs = {
         frozenset({label_of(pair.method), label_of(pair.baseline)})
-        for pair in pairs_of(groups, manifest.contrasts)
+        for pair in pairs_of(groups, manifest.variants, manifest.contrasts)
     }
     assert frozenset({contrast.code.label, contrast.text.label}) in pairs
 

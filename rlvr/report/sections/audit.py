@@ -29,5 +29,5 @@ def build(inputs: Inputs) -> Audit | None:
 
 
 SECTION = Section(
-    order=45, id="audit", title="Audit of the released code", template="audit.html", build=build
+    order=47, id="audit", title="Audit of the released code", template="audit.html", build=build
 )
