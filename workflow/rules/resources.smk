@@ -36,6 +36,7 @@ rule resolve_config:
 
 
 rule resolve_entry:
+    """Write one entry of a catalogue, again exactly when it has changed."""
     output:
         "resources/entries/{kind}/{name}.json",
     log:
@@ -43,7 +44,6 @@ rule resolve_entry:
     wildcard_constraints:
         kind="models|data",
         name="[^/]+",
-    """Write one entry of a catalogue, again exactly when it has changed."""
     priority: 2
     localrule: True
     conda:
