@@ -36,6 +36,7 @@ rule resolve_config:
 
 
 rule resolve_entry:
+    """Write one entry of a catalogue, again exactly when it has changed."""
     output:
         "resources/entries/{kind}/{name}.json",
     log:
@@ -43,7 +44,6 @@ rule resolve_entry:
     wildcard_constraints:
         kind="models|data",
         name="[^/]+",
-    """Write one entry of a catalogue, again exactly when it has changed."""
     priority: 2
     localrule: True
     conda:
@@ -61,6 +61,7 @@ rule resolve_entry:
 
 
 rule prepare_data:
+    """Check a data set row by row and write it as Parquet."""
     input:
         entry="resources/entries/data/{dataset}.json",
         files=lambda wildcards: catalogue.entry_files(entry_of("data", wildcards.dataset)),
@@ -73,7 +74,6 @@ rule prepare_data:
         "logs/resources/data/{dataset}.log",
     benchmark:
         "logs/benchmarks/resources/data/{dataset}.tsv"
-    """Check a data set row by row and write it as Parquet."""
     priority: 2
     localrule: True
     conda:
@@ -115,6 +115,7 @@ rule prepare_model:
 
 
 rule pretrain_model:
+    """Pretrain a built-in model."""
     input:
         entry="resources/entries/models/{model}.json",
         data=pretraining_data("datasets"),
@@ -127,8 +128,6 @@ rule pretrain_model:
         "logs/benchmarks/resources/models/{model}.tsv"
     wildcard_constraints:
         model=built_in_models(),
-    """Pretrain a built-in model."""
-
     # Every run waits for it, and for the data that it is pretrained on.
     priority: 2
     conda:
