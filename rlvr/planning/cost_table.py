@@ -48,8 +48,8 @@ def _cells(cost: RunCost, seeds: int) -> list[str]:
     hours = f"{seeds * cost.device_seconds / 3600:.3g}"
     memory = cost.memory
     if memory is None:
-        peak = "-" if cost.generation_bytes is None else f"{cost.generation_bytes / GIB:.1f}"
-        return [label, *["-"] * 6, peak, "-", hours]
+        sampling = "-" if cost.generation_bytes is None else f"{cost.generation_bytes / GIB:.1f}"
+        return [label, *["-"] * 6, sampling, "-", hours]
     parts = (memory.weights, memory.engine, memory.optimizer, memory.activations, memory.cache)
     peak = max(memory.peak, cost.generation_bytes or 0)
     return [

@@ -26,7 +26,6 @@ LEAST_MB = 2000
 UNKNOWN_MB = 16000
 """Requested where the architecture of a model is unknown until it is prepared."""
 UNKNOWN_MINUTES = 120
-EXPORT_MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class RunCost:
     training: Work
     evaluation: Work
     train: Needs
-    export: Needs
     generate: Needs
 
     @property
@@ -151,7 +149,6 @@ class Costs:
             main_bytes=main,
             training=work,
             train=self._needs(main, compute.train_minutes or work.minutes),
-            export=self._export_needs(memories.export_memory(shape, trained, size)),
         )
 
     def _untrained(self, model: str) -> RunCost:
@@ -202,7 +199,6 @@ class Costs:
             training=Work(),
             evaluation=Work(),
             train=self._needs(None, compute.train_minutes or UNKNOWN_MINUTES),
-            export=self._export_needs(None),
             generate=self._needs(None, compute.generate_minutes or UNKNOWN_MINUTES),
         )
 
@@ -215,9 +211,6 @@ class Costs:
             minutes=minutes,
         )
 
-    def _export_needs(self, main: float | None) -> Needs:
-        return Needs(gpus=0, threads=1, memory_mb=requested_mb(main), minutes=EXPORT_MINUTES)
-
 
 def requested_mb(bytes_: float | None) -> int:
     """Return the main memory to ask for, in steps of 500 MB."""
@@ -226,17 +219,14 @@ def requested_mb(bytes_: float | None) -> int:
     return max(LEAST_MB, 500 * math.ceil(MEMORY_SAFETY * bytes_ / 1e6 / 500))
 
 
-Kind = Literal["train", "export", "generate"]
+Kind = Literal["train", "generate"]
 AllNeeds = dict[str, dict[Kind, Needs]]
 """Run -> kind of job -> what it asks for."""
 
 
 def needs_of_runs(costs: Costs) -> AllNeeds:
     """Return what every job of a study asks for."""
-    return {
-        run: {"train": cost.train, "export": cost.export, "generate": cost.generate}
-        for run, cost in costs.runs.items()
-    }
+    return {run: {"train": cost.train, "generate": cost.generate} for run, cost in costs.runs.items()}
 
 
 def write_needs(path: Path, needs: AllNeeds) -> None:

@@ -136,7 +136,7 @@ def activation_bytes(training: Training, method: Method, shape: ModelShape, devi
     block = block_bytes(method, shape, size)
     if training.gradient_checkpointing:
         stream = 4 if method.name in WHOLE else size  # the embedding of a whole model is float32
-        kept = shape.depth * shape.width * stream
+        kept: float = shape.depth * shape.width * stream
     else:
         kept = shape.depth * block.saved
     logits = min(LOGITS[device.kind], tokens * shape.vocabulary) * (8 + size)
@@ -184,13 +184,9 @@ def generation_memory(config: GenerateConfig, shape: ModelShape, rows: int, devi
     return weights + cache + (ALLOCATOR["gpu"] if device.kind == "gpu" else LIBRARIES["cpu"])
 
 
-def export_memory(shape: ModelShape, trained: int, size: int) -> float:
-    """Return the main memory of an export: the model, what was trained, and a copy of the larger part."""
-    return LIBRARIES["cpu"] + shape.parameters * (size + 4) + 4 * trained
-
-
 def main_memory(memory: Memory, shape: ModelShape, trained: int, size: int, device: Device) -> float:
-    """Return the main memory of a training job; beside a GPU, a checkpoint and the loading of the weights."""
+    """Return the main memory of a training job; beside a GPU, the weights and a checkpoint, or the export of both."""
     if device.kind == "cpu":
         return memory.peak
-    return LIBRARIES["gpu"] + shape.parameters * size + 12 * trained
+    export = 4 * (shape.parameters + trained)  # in float32
+    return LIBRARIES["gpu"] + shape.parameters * size + max(12 * trained, export)

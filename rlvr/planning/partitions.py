@@ -106,7 +106,6 @@ def study_jobs(costs: Costs) -> list[Job]:
     for cost in costs.runs.values():
         if cost.method != "base":
             named.setdefault(("training", cost.train), []).append(cost.method)
-            named.setdefault(("export", cost.export), []).append(cost.method)
         named.setdefault(("generation", cost.generate), []).append(cost.method)
     keys = {need: f"compute.{need}" for need in ("gpus", "memory_mb", "threads")}
     limits = {"training": "compute.train_minutes", "generation": "compute.generate_minutes"}

@@ -169,10 +169,10 @@ def sampling_seconds(rollouts: Rollouts, shape: ModelShape, device: Device, comp
     weights = matrix_parameters(shape)
     passes = CACHE_PASSES[rollouts.engine]
     traffic = weights * size + passes * active * shape.cached * size * (PROMPT_TOKENS + length / 2)
-    products = 2 * weights * active / (device.tflops[rollouts.dtype] * 1e12 * DECODE_EFFICIENCY[device.kind])
+    rate = device.tflops[rollouts.dtype] * 1e12 * DECODE_EFFICIENCY[device.kind]
+    products = 2 * weights * active / rate
     host = CPU_HOST_SECONDS if device.kind == "cpu" else HOST_SECONDS[rollouts.engine]
-    prefill = rollouts.samples * PROMPT_TOKENS * 2 * weights
-    prefill /= device.tflops[rollouts.dtype] * 1e12 * DECODE_EFFICIENCY[device.kind]
+    prefill = rollouts.samples * PROMPT_TOKENS * 2 * weights / rate
     each = max(products, traffic / (device.bandwidth_gb_per_second * 1e9)) + host * shape.depth
     return steps * each + prefill
 

@@ -133,7 +133,7 @@ def needs_of(study):
 
 
 def planned(kind, need):
-    """Return a function: what a job of a kind (`train`, `export`, `generate`) needs, from the plan or the study."""
+    """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study."""
 
     def of(wildcards):
         runs = needs_of(wildcards.study)
