@@ -23,7 +23,8 @@ def print_costs(costs: Costs, price: float | None = None) -> None:
         console.width = 100  # a line for each run in a file or a pipe
     device, compute = costs.device, costs.compute
     console.print(
-        f"[bold]Cost[/] on {compute.device_name} ({device.source}), estimated (docs/planning.md); memory in GiB"
+        f"[bold]Cost[/] on {compute.device_name} ({device.source}); "
+        "estimates, in GiB and device-hours (docs/planning.md)"
     )
     lines = table("run", "trained", "policy", "engine", "optim.", "activ.", "KV", "peak", "main", "hours")
     rows = list(_rows(costs))
