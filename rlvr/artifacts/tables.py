@@ -224,18 +224,18 @@ class RunRow(_Variant):
 
     run: str
     """Name of the run."""
-    train_seed: int | None
-    """Training seed; empty for the untrained model."""
+    train_seed: OptionalFloat
+    """Training seed; unknown for the untrained model."""
     status: Literal[RunStatus, "not_trained", "not_evaluated"]
     """`finished` and `exhausted` runs are in the other tables, and no others: see `status` of a run's record;
     `not_trained` and `not_evaluated`: missing so far."""
-    steps: int | None
+    steps: OptionalFloat
     """Finished training steps."""
-    planned_steps: int | None
+    planned_steps: OptionalFloat
     """Planned training steps."""
     reward_last: OptionalFloat
     """Mean reward of the last steps that sampled."""
-    attempts: int | None
+    attempts: OptionalFloat
     """Attempts to train it."""
     device_seconds: OptionalFloat
     """Cost of training in device seconds."""

@@ -137,6 +137,10 @@ def _extending(schema: Any) -> Any:
         found["properties"] = {key: _or_null(value) for key, value in found["properties"].items()}
     if isinstance(found.get("additionalProperties"), dict):
         found["additionalProperties"] = _or_null(found["additionalProperties"])
+    if isinstance(found.get("patternProperties"), dict):  # a mapping whose keys are names
+        found["patternProperties"] = {
+            key: _or_null(value) for key, value in found["patternProperties"].items()
+        }
     return found
 
 

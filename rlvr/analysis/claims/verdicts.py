@@ -99,7 +99,7 @@ def size_agrees(evidence: Evidence, paper: PaperEffect, claims_of_family: int, c
     tail = criterion.alpha / (2 * claims_of_family)
     quantile = student_t.quantile(1 - tail, 2 * evidence.degrees)
     se = math.hypot(evidence.largest_se, paper.se(evidence.one_seed))
-    return abs(evidence.difference - paper.difference) <= quantile * se
+    return bool(abs(evidence.difference - paper.difference) <= quantile * se)
 
 
 def decide(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlvr.config.claims import load_claims
 from rlvr.config.documents import Place
 from rlvr.config.loading import read_yaml
 from rlvr.config.reference import FILES
@@ -88,6 +89,7 @@ def test_every_catalogue_is_read_with_that_check(tmp_path):
         study.write_text(PROBE)
         with pytest.raises(UserError, match=rf"{path.name}, line \d+: \w+: this key is given twice"):
             load_plan("probe", tmp_path / "config")
+            load_claims(tmp_path / "config")
         path.write_text(text)
 
 
