@@ -133,11 +133,12 @@ def needs_of(study):
 
 
 def planned(kind, need):
-    """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study."""
+    """Return a function: what a job of a kind (`train`, `generate`) needs; one on all trained runs, the most of any."""
 
     def of(wildcards):
-        runs = needs_of(wildcards.study)
-        return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
+        study, needs = wildcards.study, needs_of(wildcards.study)
+        runs = [wildcards.run] if hasattr(wildcards, "run") else trained_runs(study)
+        return max(getattr(known(needs, run, f"study {study!r}")[kind], need) for run in runs)
 
     return of
 
