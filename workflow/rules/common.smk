@@ -243,7 +243,7 @@ def audit_of(wildcards):
             f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
             f"{', '.join(sorted(audited_studies()))}"
         )
-    return audits(found) + reports(found)
+    return audits(found) + reports(found) + complete(found, "report")
 
 
 def claims(studies):
