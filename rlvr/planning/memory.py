@@ -185,7 +185,7 @@ def generation_memory(config: GenerateConfig, shape: ModelShape, rows: int, devi
 
 
 def main_memory(memory: Memory, shape: ModelShape, trained: int, size: int, device: Device) -> float:
-    """Return the main memory of a training job; beside a GPU, the weights and a checkpoint, or the export of both."""
+    """Return the main memory of a training job; beside a GPU, the weights and a checkpoint or the export."""
     if device.kind == "cpu":
         return memory.peak
     export = 4 * (shape.parameters + trained)  # in float32

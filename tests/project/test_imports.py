@@ -20,9 +20,10 @@ NEEDED = {
     ("verify",): {"rich"},
     ("resolve",): CONFIGURATION,
     ("methods", "plan", "status"): CONFIGURATION | {"rich"},
-    ("aggregate", "agreement", "check-runs", "contamination", "copy-floor", "grade", "prepare-data"): TABLES,
+    ("aggregate", "agreement", "audit", "check-runs", "claims"): TABLES,
+    ("contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("report",): TABLES | {"jinja2"},
-    ("export", "generate", "prepare-model", "train"): MODELS,
+    ("export", "generate", "prepare-model", "spectra", "train"): MODELS,
 }
 """Verbs -> the large packages that they need."""
 LARGE = MODELS | {"datasets", "gguf", "math_verify", "matplotlib", "pygments", "snakemake"}
