@@ -1,6 +1,6 @@
 """Print what the runs of a study cost: one line per method and setting, and the total."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -19,15 +19,17 @@ def print_costs(costs: Costs, price: float | None = None) -> None:
         price: of one device for one hour, in any currency.
     """
     console = Console()
+    if not console.is_terminal:
+        console.width = 100  # a line for each run in a file or a pipe
     device, compute = costs.device, costs.compute
     console.print(
-        f"[bold]Cost[/] on {compute.device_name} ({device.source}); estimates, see docs/planning.md"
+        f"[bold]Cost[/] on {compute.device_name} ({device.source}); "
+        "estimates, in GiB and device-hours (docs/planning.md)"
     )
-    lines = table(
-        "run", "trained", "policy", "engine", "optimizer", "activ.", "KV", "peak GiB", "main GiB", "hours"
-    )
-    for cost, seeds in _rows(costs):
-        lines.add_row(*_cells(cost, seeds))
+    lines = table("run", "trained", "policy", "engine", "optim.", "activ.", "KV", "peak", "main", "hours")
+    rows = list(_rows(costs))
+    for label, (cost, seeds) in zip(_labels([cost for cost, _ in rows]), rows, strict=True):
+        lines.add_row(f"{label} x {seeds}" if seeds > 1 else label, *_cells(cost, seeds))
     console.print(lines)
     for line in (*_totals(costs, price), *_assumptions(costs), *_unknown(costs)):
         console.print(line, soft_wrap=True)
@@ -42,19 +44,27 @@ def _rows(costs: Costs) -> Iterator[tuple[RunCost, int]]:
             yield cost, 1 if cost.method == BASE else seeds
 
 
+def _labels(costs: Sequence[RunCost]) -> list[str]:
+    """Return short names: the method, and of model, preset and setting what differs between the runs."""
+    names = [[*cost.run.split("--"), "", "", ""][:4] for cost in costs]  # an untrained model has no preset
+    differs = [len({name[part] for name in names if name[2]}) > 1 for part in range(4)]
+    return [
+        "--".join(one for part, one in enumerate(name) if one and (part == 1 or differs[part]))
+        for name in names
+    ]
+
+
 def _cells(cost: RunCost, seeds: int) -> list[str]:
-    name = cost.run.rpartition("--s")[0] if cost.method != BASE else cost.run
-    label = f"{name} x {seeds}" if seeds > 1 else name
-    hours = f"{seeds * cost.device_seconds / 3600:.3g}"
+    """Return the cells of a run but for its name."""
+    hours = f"{seeds * cost.device_seconds / 3600:,.{1 if cost.device_seconds >= 36000 else 3}f}"
     memory = cost.memory
     if memory is None:
         sampling = "-" if cost.generation_bytes is None else f"{cost.generation_bytes / GIB:.1f}"
-        return [label, *["-"] * 6, sampling, "-", hours]
+        return [*["-"] * 6, sampling, "-", hours]
     parts = (memory.weights, memory.engine, memory.optimizer, memory.activations, memory.cache)
     peak = max(memory.peak, cost.generation_bytes or 0)
     return [
-        label,
-        f"{cost.trained:,}",
+        f"{(cost.trained or 0) / 1e6:.2f}M",
         *(f"{part / GIB:.1f}" for part in parts),
         f"{peak / GIB:.1f}",
         f"{(cost.main_bytes or 0) / GIB:.1f}",
