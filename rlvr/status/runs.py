@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rlvr.artifacts import FailedRun, RunRecord, StudyFolder, read_run
 from rlvr.config.loading import load_yaml
 from rlvr.config.resolved import BASE
 from rlvr.config.schema import Selection
-from rlvr.errors import UserError
+from rlvr.errors import FailedStatus, UserError
 from rlvr.files import read_json
 from rlvr.locks import STALE_SECONDS, Heartbeat, heartbeat_of
 from rlvr.planning.plan import Plan, study_manifest, train_configs
 
 PROGRESS = re.compile(r"^(?:.*: )?(\d+)/(\d+)  (?:reward (\S+)  )?.*?(\d+) s left$")
 """A line of :class:`rlvr.progress.Steps` in a log."""
-ENDED = {"finished", "exhausted", "refused", "diverged", "uninformative", "crashed"}
+ENDED = {"finished", "exhausted", *get_args(FailedStatus)}
 """States after which nothing more happens by itself."""
 
 
