@@ -21,7 +21,7 @@ from typer.main import get_command
 
 from rlvr.config.choices import DType, Grader
 from rlvr.devices import leased_devices
-from rlvr.errors import TryAgain, UserError
+from rlvr.errors import EXIT_TRY_AGAIN, TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
 
@@ -35,8 +35,6 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 error, 2 wrong usage, 75 stopped or locked (the same command continues later).",
 )
 
-EXIT_TRY_AGAIN = 75
-"""`EX_TEMPFAIL` of sysexits.h."""
 RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "status"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 

@@ -22,8 +22,12 @@ class UserError(Exception):
     """
 
 
+EXIT_TRY_AGAIN = 75
+"""Exit code of the command line for :class:`TryAgain`: `EX_TEMPFAIL` of sysexits.h."""
+
+
 class TryAgain(UserError):
-    """Nothing is wrong: the same command continues later. The command line exits with 75 (`EX_TEMPFAIL`)."""
+    """Nothing is wrong: the same command continues later."""
 
 
 class RunFailure(UserError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlvr.artifacts.reading import read_attributes, write_rows
 from rlvr.artifacts.tables import Row
+from rlvr.errors import UserError
 from rlvr.files import read_json, replacing, replacing_folder, write_json
 
 _FAILURE = "failure"
@@ -23,11 +24,20 @@ def write_no_tensors(path: Path, reason: str) -> None:
 
 
 def why_no_tensors(path: Path) -> str | None:
-    """Return why a safetensors file holds nothing; None if it is of a run that did not fail."""
-    from safetensors import safe_open
+    """Return why a safetensors file holds nothing; None if it is of a run that did not fail.
 
-    with safe_open(path, "np") as file:
-        metadata: dict[str, str] | None = file.metadata()
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            metadata: dict[str, str] | None = file.metadata()
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged ({error}); delete the file to rebuild it") from None
     return (metadata or {}).get(_FAILURE)
 
 

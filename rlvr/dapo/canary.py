@@ -1,10 +1,10 @@
 """The canary: a run stops when the policy that samples is not the policy that is trained.
 
 Before training, the trainer's logits of a few fixed completions (the canary) must be those of the model's own
-forward pass. Then two independent checks. After each sync, trainer and engine both score the canary;
-and every update compares the log-probabilities of the two on the sampled tokens (`rollout/mismatch_kl`).
-:mod:`rlvr.rollout.sync` checks bit by bit which weights the engine holds; the canary checks what the engine
-computes from them.
+forward pass. Then two independent checks. After each sync, trainer and engine both score the canary (where
+the policy itself samples, at the start only); and every update compares the log-probabilities of the two on
+the sampled tokens (`rollout/mismatch_kl`). :mod:`rlvr.rollout.sync` checks bit by bit which weights the
+engine holds; the canary checks what the engine computes from them.
 """
 
 from collections.abc import Sequence

@@ -132,10 +132,17 @@ class Attempt:
         )
 
 
-def _of_the_file_system(error: Exception) -> bool:
-    """Tell whether a file could not be read or written; safetensors says so by an error of its own."""
+def _of_the_file_system(error: BaseException | None) -> bool:
+    """Tell whether a file could not be read or written, by an error or by what it explains.
+
+    safetensors says so by an error of its own.
+    """
     full = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
-    return isinstance(error, OSError) or any(text in str(error) for text in full)
+    return error is not None and (
+        isinstance(error, OSError)
+        or any(text in str(error) for text in full)
+        or _of_the_file_system(error.__cause__ or error.__context__)
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -144,12 +151,17 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Make an error of the run itself, such as a method that does not fit the model, a final one."""
+    """Make an error of the run itself, such as a method that does not fit the model, a final one.
+
+    That a file is missing or cannot be read is none.
+    """
     try:
         yield
     except (TryAgain, RunFailure):
         raise
     except UserError as error:
+        if _of_the_file_system(error):
+            raise
         raise RunFailure("refused", str(error)) from error
 
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
-from rlvr.errors import UserError
+from rlvr.errors import EXIT_TRY_AGAIN, UserError
 from rlvr.stopping import SIGNALS, StopRequest
 
 LAUNCHED = "RLVR_LAUNCHED"
@@ -28,8 +28,6 @@ LAUNCHED = "RLVR_LAUNCHED"
 COMMAND = (sys.executable, "-m", "rlvr.cli")
 GRACE_SECONDS = 15.0
 """For ranks to end by themselves after one of them has."""
-TRY_AGAIN = 75
-"""Exit code of :class:`rlvr.errors.TryAgain`."""
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +122,7 @@ def _exit_code(codes: dict[int, int], ranks: int) -> int:
     """Return one exit code for all ranks; a negative code is the signal that killed a rank."""
     if codes.get(0) == 0:
         return 0
-    failed = {rank: code for rank, code in codes.items() if code not in (0, TRY_AGAIN)}
+    failed = {rank: code for rank, code in codes.items() if code not in (0, EXIT_TRY_AGAIN)}
     for rank, code in failed.items():
         if code > 0:
             logger.error("rank %d of %d failed (exit code %d); its message is above", rank, ranks, code)
@@ -137,7 +135,7 @@ def _exit_code(codes: dict[int, int], ranks: int) -> int:
             ranks,
             signal.Signals(-code).name,
         )
-    return TRY_AGAIN
+    return EXIT_TRY_AGAIN
 
 
 # --- in a rank -----------------------------------------------------------------------------------
@@ -171,6 +169,6 @@ def follow_launcher(stop: StopRequest) -> None:
     def listen() -> None:
         while received := os.read(0, 1):
             stop.receive(received[0], None)
-        os._exit(TRY_AGAIN)
+        os._exit(EXIT_TRY_AGAIN)
 
     threading.Thread(target=listen, name="launcher", daemon=True).start()

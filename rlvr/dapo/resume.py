@@ -1,12 +1,13 @@
 """Save the state of a run, and continue from it."""
 
 import logging
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
-from rlvr.artifacts import Environment
+from rlvr.artifacts import TRAIN_LOG, Environment
 from rlvr.config.loading import parse
 from rlvr.dapo.checkpoints import TrainingState, read_checkpoint, write_checkpoint
 from rlvr.dapo.early_stop import first_steps_from_json
@@ -83,12 +84,15 @@ def resume(run: Run) -> None:
     learner.loss_scale = replace(learner.loss_scale, **progress["loss_scale"])
     sampler.surplus = [group_from_json(group) for group in progress["surplus"]]
     sampler.first_steps = first_steps_from_json(progress["first_steps"])
-    run.log = [
-        {key: float("nan") if value is None else value for key, value in row.items()}
-        for row in progress["log"]
-    ]
+    run.log = [_log_row(row) for row in progress["log"]]
     run.earlier_seconds = progress["seconds"]
     _restore_environment(run, progress)
+
+
+def _log_row(saved: dict[str, Any]) -> dict[str, float]:
+    """Return a row of the training log; what an earlier version did not log is NaN."""
+    row = {key: math.nan if value is None else value for key, value in saved.items()}
+    return row | {name: math.nan for name in TRAIN_LOG if name not in row}
 
 
 def _restore_environment(run: Run, progress: dict[str, Any]) -> None:

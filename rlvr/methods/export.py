@@ -52,12 +52,12 @@ def export(
     """
     from rlvr.models.load import load_model
 
-    if reason := why_no_tensors(trained):
-        logger.warning("nothing to export: %s", reason)
-        return write_no_model(output, reason)
     config = read_config(config_path, TrainConfig)
     if merged:
         check_merged_export(config)
+    if reason := why_no_tensors(trained):
+        logger.warning("nothing to export: %s", reason)
+        return write_no_model(output, reason)
     origin = origin_of(model, config.model)
     method = trained_method(config)
     policy = run_policy(config, method, load_model(model, config.training.dtype), start=False)
@@ -73,12 +73,7 @@ def export(
         else:
             method.export(policy, folder)
             stored = "float32"
-        whole = not (folder / ADAPTER_CONFIG).exists()
-        if whole:
-            for file in [*companion_files(model), *licence_files(model)]:
-                shutil.copyfile(file, folder / file.name)
-        else:
-            _name_base(folder / ADAPTER_CONFIG, origin)
+        whole = _completed(folder, model, origin)
         card = Export(
             config=config,
             origin=origin,
@@ -91,6 +86,16 @@ def export(
             loaded_as_base=method.loaded_as_base,
         )
         write_text(folder / "README.md", model_card(card))
+
+
+def _completed(folder: Path, model: Path, origin: Origin) -> bool:
+    """Add the files of the base to a whole model, or its name to an adapter; tell whether it is whole."""
+    if (folder / ADAPTER_CONFIG).exists():
+        _name_base(folder / ADAPTER_CONFIG, origin)
+        return False
+    for file in [*companion_files(model), *licence_files(model)]:
+        shutil.copyfile(file, folder / file.name)
+    return True
 
 
 def _name_base(path: Path, origin: Origin) -> None:

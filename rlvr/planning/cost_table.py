@@ -38,9 +38,9 @@ def print_costs(costs: Costs, price: float | None = None) -> None:
 def _rows(costs: Costs) -> Iterator[tuple[RunCost, int]]:
     """Yield each run once for all of its training seeds, with their number."""
     seeds = len(costs.plan.study.train_seeds)
-    last = costs.plan.study.train_seeds[0]
+    first = costs.plan.study.train_seeds[0]
     for cost in costs.runs.values():
-        if cost.method == BASE or cost.run.endswith(f"--s{last}"):
+        if cost.method == BASE or cost.run.endswith(f"--s{first}"):
             yield cost, 1 if cost.method == BASE else seeds
 
 

@@ -16,7 +16,7 @@ from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.shape_cache import shape_of_architecture
 from rlvr.models.architecture import known_architecture
 from rlvr.planning import memory as memories
-from rlvr.planning.memory import BYTES, GIB, Memory
+from rlvr.planning.memory import GIB, Memory
 from rlvr.planning.plan import Plan, device_of, generate_configs, planned_runs
 from rlvr.planning.work import Work, evaluation_work, training_work
 
@@ -136,8 +136,9 @@ class Costs:
         trained = method.expected_parameters(shape)
         devices = max(1, self.compute.gpus or 1)
         memory = memories.trained_memory(config, method, trained, shape, self.device, devices)
-        size = BYTES[config.training.dtype]
-        main = memories.main_memory(memory, shape, trained, size, self.device)
+        main = memory.peak
+        if self.device.kind == "gpu":
+            main = memories.main_memory(config, method, trained, shape, devices)
         work = training_work(config, method, trained, shape, self.device, self.compute)
         compute = self.compute
         return replace(

@@ -184,9 +184,15 @@ def generation_memory(config: GenerateConfig, shape: ModelShape, rows: int, devi
     return weights + cache + (ALLOCATOR["gpu"] if device.kind == "gpu" else LIBRARIES["cpu"])
 
 
-def main_memory(memory: Memory, shape: ModelShape, trained: int, size: int, device: Device) -> float:
-    """Return the main memory of a training job; beside a GPU, the weights and a checkpoint or the export."""
-    if device.kind == "cpu":
-        return memory.peak
+def main_memory(
+    config: TrainConfig, method: Method, trained: int, shape: ModelShape, devices: int = 1
+) -> float:
+    """Return the main memory of a training job beside GPUs; arguments as for :func:`trained_memory`.
+
+    Every device has a process, which loads the weights and keeps those that are trained as they were. One of
+    them writes checkpoints, and exports the run once the others have ended.
+    """
+    process = LIBRARIES["gpu"] + shape.parameters * BYTES[config.training.dtype]
+    untrained = 4 * trained if method.name in WHOLE else 0
     export = 4 * (shape.parameters + trained)  # in float32
-    return LIBRARIES["gpu"] + shape.parameters * size + max(12 * trained, export)
+    return max(devices * (process + untrained) + 12 * trained, process + export)

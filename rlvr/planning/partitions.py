@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.config.loading import read_yaml
+from rlvr.config.resolved import BASE
 from rlvr.errors import UserError
 from rlvr.planning.costs import Costs, Needs
 
@@ -104,7 +105,7 @@ def study_jobs(costs: Costs) -> list[Job]:
     """Return the jobs of a study that its plan has the needs of, those with the same needs together."""
     named: dict[tuple[str, Needs], list[str]] = {}
     for cost in costs.runs.values():
-        if cost.method != "base":
+        if cost.method != BASE:
             named.setdefault(("training", cost.train), []).append(cost.method)
         named.setdefault(("generation", cost.generate), []).append(cost.method)
     keys = {need: f"compute.{need}" for need in ("gpus", "memory_mb", "threads")}
@@ -113,7 +114,7 @@ def study_jobs(costs: Costs) -> list[Job]:
         Job(
             f"{kind} of {', '.join(dict.fromkeys(methods))}",
             needs,
-            keys | {"minutes": limits[kind]} if kind in limits else {},
+            keys | {"minutes": limits[kind]},
         )
         for (kind, needs), methods in named.items()
     ]
@@ -140,8 +141,8 @@ def _exceeded(needs: Needs, limits: dict[str, float]) -> list[str]:
 
 
 def _way_out(job: Job, exceeded: list[str]) -> str:
-    ways = [f"set {job.keys[need]} of the study lower" for need in exceeded if need in job.keys]
+    ways = [f"set {job.keys[need]} of the study lower" for need in exceeded]
     limits = " and ".join(LIMITS[need] for need in exceeded)
-    if "minutes" in exceeded and "minutes" in job.keys:
+    if "minutes" in exceeded:
         ways.append("a longer job continues in the next attempt, as often as `retries` says")
     return ", ".join([*ways, f'or correct {limits} there (`sinfo -o "%P %l %m %G"`)'])

@@ -4,27 +4,28 @@ These are locks, logs, checkpoints and records. Nothing asks for processes, so t
 count as well. A run whose lock is older than its heartbeat allows is not running.
 """
 
+import contextlib
 import json
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rlvr.artifacts import FailedRun, RunRecord, StudyFolder, read_run
 from rlvr.config.loading import load_yaml
 from rlvr.config.resolved import BASE
 from rlvr.config.schema import Selection
-from rlvr.errors import UserError
+from rlvr.errors import FailedStatus, UserError
 from rlvr.files import read_json
-from rlvr.locks import STALE_SECONDS, heartbeat_of
+from rlvr.locks import STALE_SECONDS, Heartbeat, heartbeat_of
 from rlvr.planning.plan import Plan, study_manifest, train_configs
 
 PROGRESS = re.compile(r"^(?:.*: )?(\d+)/(\d+)  (?:reward (\S+)  )?.*?(\d+) s left$")
 """A line of :class:`rlvr.progress.Steps` in a log."""
-ENDED = {"finished", "exhausted", "refused", "diverged", "uninformative", "crashed"}
+ENDED = {"finished", "exhausted", *get_args(FailedStatus)}
 """States after which nothing more happens by itself."""
 
 
@@ -114,8 +115,7 @@ def _trained(status: RunStatus, folders: Folders, gpus: int, now: float) -> RunS
     status = _from_log(status, log, now)
     if lock is None or now - lock.last_beat > STALE_SECONDS:
         return replace(status, state="stopped", seconds_left=None, note=last_line(log))
-    running = now - datetime.fromisoformat(lock.holder.since).replace(tzinfo=UTC).timestamp()
-    hours = status.device_hours + max(running, 0) * gpus / 3600
+    hours = status.device_hours + _unsaved_seconds(checkpoints, lock, now) * gpus / 3600
     return replace(status, state="training", host=lock.holder.host, device_hours=hours)
 
 
@@ -161,6 +161,22 @@ def _from_checkpoint(status: RunStatus, folder: Path, gpus: int) -> RunStatus:
             status, steps=len(progress["log"]), reward=rewards[-1] if rewards else None, device_hours=hours
         )
     return replace(status, steps=0)
+
+
+def _unsaved_seconds(folder: Path, lock: Heartbeat, now: float) -> float:
+    """Return how long a run has trained since its attempt began, or since the attempt's last checkpoint."""
+    times = [_modified(path) for path in folder.glob("step-*/state.json")]
+    with contextlib.suppress(ValueError):  # the file of the lock is damaged
+        times.append(datetime.fromisoformat(lock.holder.since).timestamp())
+    return max(now - max(times, default=now), 0.0)
+
+
+def _modified(path: Path) -> float:
+    """Return when a file was written; 0 if it has just been removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _from_log(status: RunStatus, log: Path, now: float) -> RunStatus:

@@ -135,14 +135,13 @@ def needs_of(study):
 def planned(kind, need):
     """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study.
 
-    A job for all runs of a study needs what the run needs that needs most.
+    A job for all trained runs of a study needs what the run needs that needs most.
     """
 
     def of(wildcards):
-        runs = needs_of(wildcards.study)
-        if hasattr(wildcards, "run"):
-            return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
-        return max(getattr(kinds[kind], need) for kinds in runs.values())
+        study, needs = wildcards.study, needs_of(wildcards.study)
+        runs = [wildcards.run] if hasattr(wildcards, "run") else trained_runs(study)
+        return max(getattr(known(needs, run, f"study {study!r}")[kind], need) for run in runs)
 
     return of
 
@@ -250,7 +249,7 @@ def audit_of(wildcards):
             f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
             f"{', '.join(sorted(audited_studies()))}"
         )
-    return audits(found) + reports(found)
+    return audits(found) + reports(found) + complete(found, "report")
 
 
 def claims(studies):

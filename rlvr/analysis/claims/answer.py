@@ -16,6 +16,7 @@ from rlvr.analysis.claims.paper import PaperEffect, paper_effect
 from rlvr.analysis.claims.registration import registered
 from rlvr.analysis.claims.verdicts import Evidence, claim_p, decide, size_agrees
 from rlvr.analysis.stats.paired import holm
+from rlvr.analysis.tables.contrasts import baselines
 from rlvr.artifacts import (
     ClaimRecord,
     ComparisonRow,
@@ -156,6 +157,8 @@ def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder:
                 command = f"snakemake claims --config 'studies=[{claim.study}-{study.scale}]'"
         elif claim.contrast.benchmark not in names:
             reason = f"this study has no benchmark {claim.contrast.benchmark}"
+        elif _compares(study, claim.contrast):
+            reason = "runs of this study failed or are missing (tables/runs.csv)"
         else:
             reason = "this study does not compare the two"
     return ClaimRecord(
@@ -166,6 +169,17 @@ def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder:
         samples=[],
         command=command,
         paper=_paper_numbers(paper_effect(claim, claims), 0.0),
+    )
+
+
+def _compares(study: StudyManifest, pair: Pair) -> bool:
+    """Return whether a study plans to compare the two."""
+    wanted = {name: value for name, value in _key(pair).items() if name != "benchmark"}
+    return any(
+        list(wanted.values())
+        == [one.method, one.preset, one.setting, other.method, other.preset, other.setting]
+        for one in study.variants
+        for _, other in baselines(one, study.variants, study.contrasts)
     )
 
 

@@ -48,15 +48,17 @@ def pairs_of(groups: list[Group], planned: list[Variant], contrasts: Contrasts) 
     """
     found = {group.variant: group for group in groups}
     for group in groups:
-        if group.method != BASE:
-            for kind, baseline in _baselines(group.variant, planned, contrasts):
-                if baseline in found:
-                    yield Pair(kind, group, found[baseline])
+        for kind, baseline in baselines(group.variant, planned, contrasts):
+            if baseline in found:
+                yield Pair(kind, group, found[baseline])
 
 
-def _baselines(
+def baselines(
     variant: Variant, planned: list[Variant], contrasts: Contrasts
 ) -> Iterator[tuple[Kind, Variant]]:
+    """Yield what a study compares one of its rows with: nothing for an untrained model."""
+    if variant.method == BASE:
+        return
     for name in contrasts.methods:
         if baseline := method_baseline(variant, name, planned):
             yield "methods", baseline

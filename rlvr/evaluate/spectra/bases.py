@@ -43,7 +43,7 @@ def singular_basis(weight: Tensor, cache: Path) -> Basis:
             kept = load_file(path, device=str(weight.device))
             return Basis(kept["values"], kept["vectors"])
         except (SafetensorError, KeyError):
-            path.unlink()  # damaged: computed again
+            path.unlink(missing_ok=True)  # damaged: computed again
     u, values, vh = torch.linalg.svd(weight, full_matrices=False)
     basis = Basis(values, (vh.T if weight.shape[0] >= weight.shape[1] else u).contiguous())
     with replacing(path) as temporary:

@@ -91,11 +91,11 @@ def explained(folder: Path, config: "PretrainedConfig") -> Iterator[None]:
     """Turn an error of vLLM before anything has been sampled into a message with a way out.
 
     Raises:
-        UserError: vLLM fails.
+        UserError: vLLM fails, but for want of memory, which says nothing about the model.
     """
     try:
         yield
-    except UserError:
+    except (UserError, torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # of many kinds
         raise UserError(

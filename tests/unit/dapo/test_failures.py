@@ -14,7 +14,7 @@ from rlvr.artifacts.stand_ins import why_no_model, why_no_rows, why_no_tensors
 from rlvr.config.resolved import GenerateConfig, GradeConfig
 from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems
-from rlvr.errors import RunFailure, TryAgain
+from rlvr.errors import RunFailure, TryAgain, UserError
 from rlvr.evaluate.generate import generate
 from rlvr.evaluate.grade import grade
 from rlvr.files import write_json
@@ -161,6 +161,21 @@ def full_for_safetensors(problems):
 def test_a_full_disk_is_no_failure_of_the_run(job: Job, error) -> None:
     with pytest.raises((OSError, SafetensorError), match="No space left"):
         job.train(failing_from(0, error), attempts_left=0)
+    assert not job.folder.run("r").record.exists()
+
+
+def test_a_file_that_cannot_be_read_is_no_failure_of_the_run(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_):
+        try:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        except OSError as error:
+            raise UserError(f"the model cannot be loaded ({error})") from None
+
+    monkeypatch.setattr("rlvr.dapo.setup.load_model", unreadable)
+    with pytest.raises(UserError, match="cannot be loaded"):
+        job.train(attempts_left=0)
     assert not job.folder.run("r").record.exists()
 
 

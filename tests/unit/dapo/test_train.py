@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rlvr.artifacts import TRAIN_LOG, RunRecord, read_record
+from rlvr.artifacts import TRAIN_LOG, RunRecord, read_record, read_train_log
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems
 from rlvr.errors import UserError
-from rlvr.files import write_json
+from rlvr.files import read_json, sha256_of, write_json
 from rlvr.methods import get_method
 from rlvr.models.load import load_model
 from rlvr.models.tiny import build_tokenizer
@@ -334,6 +334,20 @@ def test_a_damaged_checkpoint_is_skipped_and_all_damaged_are_named(tiny_folder, 
     damage(tmp_path / "state", "*/step-*/state.json")
     with pytest.raises(UserError, match="all checkpoints are damaged; delete the folder"):
         train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+
+
+def test_what_an_earlier_version_did_not_log_is_unknown(tiny_folder, tmp_path, data):
+    config = config_at(tmp_path / "config.json")
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "run", reward=even_sum)
+    (folder,) = (tmp_path / "state").glob("*/step-000006")
+    state, hashes = (read_json(folder / name) for name in ("state.json", "sha256.json"))
+    for row in state["progress"]["log"]:
+        del row["sync/gain"]
+    write_json(folder / "state.json", state)
+    write_json(folder / "sha256.json", {**hashes, "state.json": sha256_of(folder / "state.json")})
+    train(config, tiny_folder, data, tmp_path / "state", tmp_path / "again", reward=even_sum)
+    log = read_train_log(tmp_path / "again/train_log.parquet")
+    assert log["sync/gain"].isna().all() and log["sync/update_norm"].notna().any()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

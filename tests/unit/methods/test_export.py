@@ -327,3 +327,12 @@ def test_reading_an_export_compiles_nothing(model, tmp_path, monkeypatch):
     monkeypatch.setattr(layer, "get_fbd_cuda", compiled)
     load_exported(load_model(model, "float32"), tmp_path / "adapter")
     assert dict(exported_weights(load_model(model, "float32"), tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "file not found"), (b"{", "damaged")])
+def test_tensors_that_are_missing_or_damaged_are_named(model, tmp_path, content, message):
+    config, trained = config_at(tmp_path / "config.json", "lora"), tmp_path / "trained.safetensors"
+    if content is not None:
+        trained.write_bytes(content)
+    with pytest.raises(UserError, match=rf"trained.safetensors: {message}"):
+        export(config, model, trained, tmp_path / "adapter")

@@ -128,6 +128,12 @@ def test_devices_together_divide_the_time_and_the_policy_of_full_fine_tuning(pap
         assert (both.train.gpus, both.generate.gpus) == (2, 1)
 
 
+def test_the_process_of_every_device_loads_the_model(paper, costs):
+    eight = Costs(paper, compute=paper.study.compute.model_copy(update={"gpus": 8}))
+    name = "deepseek-r1-distill-qwen-1.5b--lora--paper--main--s42"
+    assert eight.runs[name].main_bytes > 8 * (3 * GIB + 2 * 1_777_088_000) > costs.runs[name].main_bytes
+
+
 def test_what_exceeds_the_memory_of_a_device_is_told(paper):
     assert not list(misfits(Costs(paper)))
     small = list(misfits(costs_on(paper, "L4", Path("resources"))))

@@ -8,7 +8,8 @@ from rlvr.errors import UserError
 from rlvr.planning.costs import Needs
 from rlvr.planning.partitions import Job, minutes, read_partitions, unfit
 
-KEYS = {"gpus": "compute.gpus", "memory_mb": "compute.memory_mb", "minutes": "compute.train_minutes"}
+KEYS = {need: f"compute.{need}" for need in ("gpus", "memory_mb", "threads")}
+KEYS["minutes"] = "compute.train_minutes"
 
 
 def job(gpus: int = 0, threads: int = 1, memory_mb: int = 1000, minutes: int = 60) -> Job:

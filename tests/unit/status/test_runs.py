@@ -83,6 +83,16 @@ def test_a_run_on_another_machine(plan: Plan, folders: Folders) -> None:
     assert status.device_hours == pytest.approx(1.5), "half an hour before this attempt, an hour in it"
 
 
+def test_time_that_a_checkpoint_counts_is_not_counted_twice(plan: Plan, folders: Folders) -> None:
+    in_training(folders, beat_age=20)
+    state = folders.checkpoints / LORA / "0123456789abcdef/step-000020/state.json"
+    os.utime(state, (NOW - 900, NOW - 900))
+    assert look(plan, folders)[LORA].device_hours == pytest.approx(0.75), "a quarter of an hour since it"
+    write_text(folders.checkpoints / LORA / "0123456789abcdef/lock/holder.json", "{")
+    os.utime(state.parents[1] / "lock/holder.json", (NOW - 20, NOW - 20))
+    assert look(plan, folders)[LORA].device_hours == pytest.approx(0.75), "nothing says when it began"
+
+
 def test_a_run_whose_heartbeat_has_stopped_is_not_running(plan: Plan, folders: Folders) -> None:
     in_training(folders, beat_age=STALE_SECONDS + 1)
     status = look(plan, folders)[LORA]

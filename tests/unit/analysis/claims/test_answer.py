@@ -143,6 +143,14 @@ def test_a_claim_leads_to_the_samples_that_answer_it(on_disk, repository):
     assert found.statistic == pytest.approx(means["dora"] - means["lora"])
 
 
+def test_a_claim_about_a_failed_method_says_so(on_disk, repository):
+    for run in on_disk.runs[-2:]:
+        on_disk.fail(run.run)
+    found = answer(on_disk, repository / "config")
+    assert found["dora-above-lora"].reason == "runs of this study failed or are missing (tables/runs.csv)"
+    assert found["dora-above-full"].reason == "this study does not compare the two"
+
+
 def test_a_test_that_changes_after_the_registration_shows(on_disk, repository, tmp_path):
     config = tmp_path / "config"
     shutil.copytree(repository / "config" / "claims", config / "claims")
