@@ -127,5 +127,5 @@ def test_a_plan_names_every_method_once_and_what_it_really_trains(capsys, monkey
     assert "…" not in shown
     assert "training seeds: 0 1 2" in shown
     assert shown.count(" dora ") == 1
-    assert main(["plan", "audit"]) == 0
+    assert main(["plan", "audit-mini"]) == 0
     assert re.search(r"ia3 \(trains(.*\n\s+| )milora\)", capsys.readouterr().out)

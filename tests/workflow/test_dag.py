@@ -21,7 +21,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return make_checkout(tmp_path_factory.mktemp("dag") / "checkout")
 
 
-BUILT_IN = {"demo", "audit", "grid", "released-mini"}
+BUILT_IN = {"demo", "grid", "released-mini"}
 """Studies of the model that is pretrained here."""
 
 
@@ -48,7 +48,6 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
     ("study", "runs", "benchmarks", "data"),
     [
         ("demo", 14, 2, 5),
-        ("audit", 12, 2, 5),
         ("smollm2", 4, 4, 5),
         ("smollm2-precision", 33, 3, 3),
         ("smollm2-gpu", 42, 4, 5),
