@@ -133,11 +133,16 @@ def needs_of(study):
 
 
 def planned(kind, need):
-    """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study."""
+    """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study.
+
+    A job for all runs of a study needs what the run needs that needs most.
+    """
 
     def of(wildcards):
         runs = needs_of(wildcards.study)
-        return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
+        if hasattr(wildcards, "run"):
+            return getattr(known(runs, wildcards.run, f"study {wildcards.study!r}")[kind], need)
+        return max(getattr(kinds[kind], need) for kinds in runs.values())
 
     return of
 
@@ -155,11 +160,14 @@ def time_limit(wildcards, resources):
     return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
 
 
+RETRIES = "RLVR_RETRIES"
+
+
 def attempts_left(wildcards, attempt):
     """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
     if workflow.is_main_process and workflow.execution_settings:
-        os.environ["RLVR_RETRIES"] = str(workflow.execution_settings.retries)
-    return max(int(os.environ.get("RLVR_RETRIES", attempt)) + 1 - attempt, 0)
+        os.environ[RETRIES] = str(workflow.execution_settings.retries)
+    return max(int(os.environ.get(RETRIES, attempt)) + 1 - attempt, 0)
 
 
 def model_path(name):

@@ -20,6 +20,8 @@ rule resolve_config:
     localrule: True
     conda:
         "../../environment.yml"
+    resources:
+        folder=str(FROZEN),  # no parameter: `fingerprint` tells what has changed
     params:
         fingerprint=lambda wildcards: known(
             config_fingerprints(wildcards.study), wildcards.name, f"study {wildcards.study!r}"
@@ -30,7 +32,7 @@ rule resolve_config:
         """
         rlvr resolve {wildcards.name} \
             --study {wildcards.study} \
-            --config {FROZEN:q} \
+            --config {resources.folder:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
@@ -48,6 +50,8 @@ rule resolve_entry:
     localrule: True
     conda:
         "../../environment.yml"
+    resources:
+        folder=str(FROZEN),  # no parameter: `fingerprint` tells what has changed
     params:
         fingerprint=lambda wildcards: content_hash(entry_of(wildcards.kind, wildcards.name).model_dump()),
     message:
@@ -55,7 +59,7 @@ rule resolve_entry:
     shell:
         """
         rlvr resolve {wildcards.kind}/{wildcards.name} \
-            --config {FROZEN:q} \
+            --config {resources.folder:q} \
             -o {output:q} >{log:q} 2>&1
         """
 
