@@ -251,7 +251,7 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
     assert done.returncode != 0
     assert "wrong.yaml, line" in done.stderr
     assert "training.groop_size: unknown key; did you mean 'group_size'?" in done.stderr
-    assert not (checkout.folder / "results").exists()
+    assert not (checkout.folder / "results" / "wrong").exists()
 
 
 def test_modules_that_a_model_does_not_have_stop_before_the_first_job(checkout):
