@@ -53,7 +53,7 @@ class Claim(Settings):
     id: Name
     """Name of the claim."""
     family: Name
-    """Claims that stand or fall together; Holm's correction is over the claims of a family."""
+    """Group of claims; Holm's correction is over the claims of a family."""
     claim: str
     """The statement, in one sentence."""
     places: list[str] = Field(min_length=1)

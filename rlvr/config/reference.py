@@ -51,8 +51,8 @@ setting x training seed with its benchmarks. `models.yaml` and `datasets.yaml` a
 and data sets, `prompts.yaml` of prompts, `evaluations.yaml` of evaluation presets, `method_sets.yaml` of
 lists of methods, `devices.yaml` of devices to plan for; `methods/` holds the presets of each method.
 
-- Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid without running it: `rlvr
-  plan smollm2`.
+- Run another study: `snakemake all --config 'studies=[smollm2]'`. Show its grid and what it
+  costs without running it: `rlvr plan smollm2` (`docs/planning.md`).
 - Write a study: a new file in `studies/` with `extends: demo` and what differs, or a changed copy. Check it
   with `rlvr plan NAME` and `snakemake -n all --config 'studies=[NAME]'`.
 - Vary one thing: add a setting. `settings` maps a name to what differs from the study and its presets, for

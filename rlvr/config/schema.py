@@ -399,8 +399,8 @@ class Study(Settings):
     """File of `config/scales/` that is laid over the extended study: its model, data, length and cost at
     another scale, and nothing of what is compared. The study `S-mini` is `S` at the scale `mini`."""
     shows: list[PaperItem] = []
-    """Tables and figures of the paper that this study makes, for targets such as `snakemake table3`; not
-    inherited, but by a study at another scale."""
+    """Tables and figures of the paper that this study makes, for targets such as `snakemake table3`;
+    inherited only by a study at another scale."""
     title: str
     """Title of the report."""
     description: str = ""

@@ -1,13 +1,15 @@
 """Print what the runs of a study cost: one line per method and setting, and the total."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 
 from rich.console import Console
 
 from rlvr.config.resolved import BASE
 from rlvr.planning.costs import Costs, RunCost
 from rlvr.planning.memory import GIB
-from rlvr.planning.table import table
+from rlvr.planning.plan import study_manifest
+from rlvr.planning.table import NAMES, table
 from rlvr.planning.work import Work, rounds_per_step
 
 
@@ -19,62 +21,66 @@ def print_costs(costs: Costs, price: float | None = None) -> None:
         price: of one device for one hour, in any currency.
     """
     console = Console()
-    if not console.is_terminal:
-        console.width = 100  # a line for each run in a file or a pipe
-    device, compute = costs.device, costs.compute
+    device, compute, study = costs.device, costs.compute, costs.plan.study
     console.print(
-        f"[bold]Cost[/] on {compute.device_name} ({device.source}); "
-        "estimates, in GiB and device-hours (docs/planning.md)"
+        f"[bold]Cost[/] on {compute.device_name} ({device.source}); estimates, see docs/planning.md"
+    )
+    console.print(
+        "Millions of trained parameters; GiB on a device by part, its peak, and main memory; device-hours"
+        + (f" of {len(study.train_seeds)} training seeds" if len(study.train_seeds) > 1 else "")
     )
     lines = table("run", "trained", "policy", "engine", "optim.", "activ.", "KV", "peak", "main", "hours")
-    rows = list(_rows(costs))
-    for label, (cost, seeds) in zip(_labels([cost for cost, _ in rows]), rows, strict=True):
-        lines.add_row(f"{label} x {seeds}" if seeds > 1 else label, *_cells(cost, seeds))
+    for column in lines.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for name, cost in _rows(costs):
+        lines.add_row(name, *_cells(cost, seeds=1 if cost.method == BASE else len(study.train_seeds)))
     console.print(lines)
     for line in (*_totals(costs, price), *_assumptions(costs), *_unknown(costs)):
         console.print(line, soft_wrap=True)
 
 
-def _rows(costs: Costs) -> Iterator[tuple[RunCost, int]]:
-    """Yield each run once for all of its training seeds, with their number."""
-    seeds = len(costs.plan.study.train_seeds)
+def _rows(costs: Costs) -> Iterator[tuple[str, RunCost]]:
+    """Yield each run, once for all training seeds, under the parts of its name in which the runs differ."""
     first = costs.plan.study.train_seeds[0]
-    for cost in costs.runs.values():
-        if cost.method == BASE or cost.run.endswith(f"--s{first}"):
-            yield cost, 1 if cost.method == BASE else seeds
+    runs = study_manifest(costs.plan).runs
+    trained = [entry for entry in runs if entry.method != BASE]
+    differing = [name for name in NAMES if len({getattr(entry, name) for entry in trained}) > 1]
+    for entry in runs:
+        if entry.method == BASE:
+            named = [entry.model] if "model" in differing else []
+            yield " ".join([*named, "untrained"]), costs.runs[entry.run]
+        elif entry.train_seed == first:
+            name = " ".join(getattr(entry, part) for part in differing) or entry.method
+            yield name, costs.runs[entry.run]
 
 
-def _labels(costs: Sequence[RunCost]) -> list[str]:
-    """Return short names: the method, and of model, preset and setting what differs between the runs."""
-    names = [[*cost.run.split("--"), "", "", ""][:4] for cost in costs]  # an untrained model has no preset
-    differs = [len({name[part] for name in names if name[2]}) > 1 for part in range(4)]
-    return [
-        "--".join(one for part, one in enumerate(name) if one and (part == 1 or differs[part]))
-        for name in names
-    ]
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
 
 
 def _cells(cost: RunCost, seeds: int) -> list[str]:
-    """Return the cells of a run but for its name."""
-    hours = f"{seeds * cost.device_seconds / 3600:,.{1 if cost.device_seconds >= 36000 else 3}f}"
+    """Return what follows the name; hours are those of all training seeds."""
+    hours = _hours(seeds * cost.device_seconds)
     memory = cost.memory
     if memory is None:
         sampling = "-" if cost.generation_bytes is None else f"{cost.generation_bytes / GIB:.1f}"
-        return [*["-"] * 6, sampling, "-", hours]
+        return [*["-"] * 6, sampling, "-", "-" if cost.generation_bytes is None else hours]
     parts = (memory.weights, memory.engine, memory.optimizer, memory.activations, memory.cache)
     peak = max(memory.peak, cost.generation_bytes or 0)
     return [
-        f"{(cost.trained or 0) / 1e6:.2f}M",
-        *(f"{part / GIB:.1f}" for part in parts),
-        f"{peak / GIB:.1f}",
-        f"{(cost.main_bytes or 0) / GIB:.1f}",
+        f"{(cost.trained or 0) / 1e6:,.4g}",
+        *(f"{part / GIB:.1f}" for part in (*parts, peak, cost.main_bytes or 0)),
         hours,
     ]
 
 
 def _totals(costs: Costs, price: float | None) -> Iterator[str]:
+    known = [cost for cost in costs.runs.values() if cost.memory or cost.generation_bytes]
+    if not known:
+        return
     total, seconds = Work(), 0.0
-    for cost in costs.runs.values():
+    for cost in known:
         total, seconds = total + cost.training + cost.evaluation, seconds + cost.device_seconds
     yield (
         f"Tokens: {total.rollout_tokens:.3g} sampled in training, {total.update_tokens:.3g} trained on, "
@@ -82,13 +88,13 @@ def _totals(costs: Costs, price: float | None) -> Iterator[str]:
     )
     hours = seconds / 3600
     money = f", {hours * price:,.0f} at {price:g} per device-hour" if price is not None else ""
-    yield f"Total: {hours:,.4g} device-hours{money}"
-    longest = max(costs.runs.values(), key=lambda cost: cost.training.seconds)
-    limit = longest.train.minutes / 60
-    attempts = max(1.0, longest.training.seconds / 3600 / limit)
+    yield f"Total: {_hours(seconds)} device-hours{money}"
+    longest = max(known, key=lambda cost: cost.training.seconds)
+    limit = longest.train.minutes * 60
+    attempts = max(1, math.ceil(longest.training.seconds / limit))
     yield (
-        f"Longest training: {longest.training.seconds / 3600:,.3g} h ({longest.run}), "
-        f"{attempts:.1f} times its limit of {limit:.3g} h"
+        f"Longest training: {_hours(longest.training.seconds)} h ({longest.run}), "
+        f"{attempts} attempt{'s' if attempts > 1 else ''} of at most {_hours(limit)} h"
     )
 
 
@@ -110,8 +116,8 @@ def _unknown(costs: Costs) -> Iterator[str]:
     for model in costs.plan.study.models:
         if costs.shape(model) is None:
             yield (
-                f"Unknown: model {model!r}, whose architecture is told by its preparation "
-                f"(snakemake --cores 1 {costs.resources / 'models' / model}) or by `architecture` in "
+                f"Unknown: the architecture of model {model!r}, until it is prepared "
+                f"(snakemake --cores 1 {costs.resources / 'models' / model}) or has an `architecture` in "
                 "models.yaml; its jobs ask for default resources"
             )
     for benchmark, number in costs.problems.items():

@@ -279,14 +279,14 @@ def misfits(costs: Costs) -> Iterator[str]:
     for cost in costs.runs.values():
         if cost.memory and cost.memory.peak > limit:
             yield (
-                f"training of {cost.method} takes about {cost.memory.peak / GIB:.0f} GiB of the "
+                f"training of {cost.method} takes about {cost.memory.peak / GIB:.0f} GiB, more than the "
                 f"{limit / GIB:.0f} GiB of a {name}; lower training.tokens_per_microbatch or "
                 "training.rollout_batch_size, set training.gradient_checkpointing: true, or choose another "
                 "compute.device"
             )
         if (cost.generation_bytes or 0) > limit:
             yield (
-                f"evaluation takes about {(cost.generation_bytes or 0) / GIB:.0f} GiB of the "
+                f"evaluation takes about {(cost.generation_bytes or 0) / GIB:.0f} GiB, more than the "
                 f"{limit / GIB:.0f} GiB of a {name}; lower evaluation.batch_size, or choose another "
                 "compute.device"
             )

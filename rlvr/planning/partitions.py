@@ -145,4 +145,4 @@ def _way_out(job: Job, exceeded: list[str]) -> str:
     limits = " and ".join(LIMITS[need] for need in exceeded)
     if "minutes" in exceeded:
         ways.append("a longer job continues in the next attempt, as often as `retries` says")
-    return ", ".join([*ways, f'or correct {limits} there (`sinfo -o "%P %l %m %G"`)'])
+    return ", ".join([*ways, f'or correct {limits} there (`sinfo -o "%P %l %m %c %G"`)'])

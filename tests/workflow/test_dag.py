@@ -21,7 +21,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return make_checkout(tmp_path_factory.mktemp("dag") / "checkout")
 
 
-BUILT_IN = {"demo", "audit", "grid", "released-mini"}
+BUILT_IN = {"demo", "grid", "released-mini"}
 """Studies of the model that is pretrained here."""
 
 
@@ -48,7 +48,6 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
     ("study", "runs", "benchmarks", "data"),
     [
         ("demo", 14, 2, 5),
-        ("audit", 12, 2, 5),
         ("smollm2", 4, 4, 5),
         ("smollm2-precision", 33, 3, 3),
         ("smollm2-gpu", 42, 4, 5),
@@ -252,7 +251,7 @@ def test_a_wrong_key_stops_with_file_line_and_nearest_key(checkout):
     assert done.returncode != 0
     assert "wrong.yaml, line" in done.stderr
     assert "training.groop_size: unknown key; did you mean 'group_size'?" in done.stderr
-    assert not (checkout.folder / "results").exists()
+    assert not (checkout.folder / "results" / "wrong").exists()
 
 
 def test_modules_that_a_model_does_not_have_stop_before_the_first_job(checkout):

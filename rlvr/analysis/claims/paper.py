@@ -1,4 +1,4 @@
-"""The effects that the paper reports, with the uncertainty that its numbers must have.
+"""The effects that the paper reports, with bounds for the uncertainty of its numbers.
 
 The paper gives one number per method, without any standard error: the mean over six benchmarks of the share
 of correct samples, n problems x k samples each, of one training run.

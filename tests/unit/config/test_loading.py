@@ -216,9 +216,9 @@ def test_every_field_is_explained():
 
 
 def test_a_study_that_extends_another_says_only_what_differs(repository):
-    demo, audit = (load_plan(name, repository / "config").study for name in ("demo", "audit"))
-    assert audit.training == demo.training and audit.evaluation == demo.evaluation
-    assert audit.title != demo.title and audit.methods != demo.methods
+    paper, released = (load_plan(name, repository / "config").study for name in ("paper-1.5b", "released"))
+    assert released.training == paper.training and released.evaluation == paper.evaluation
+    assert released.title != paper.title and released.methods != paper.methods
 
 
 def test_blocks_of_an_extended_study_are_merged_and_lists_replaced(config):

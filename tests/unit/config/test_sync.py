@@ -55,7 +55,7 @@ def test_the_default_is_that_of_each_setting(repository, tmp_path):
     ("study", "sync"),
     [
         *[(name, "merged") for name in ("paper-1.5b", "released-1.5b", "smollm2-precision")],
-        *[(name, "live") for name in ("demo", "audit", "grid", "smollm2", "smollm2-gpu")],
+        *[(name, "live") for name in ("demo", "grid", "smollm2", "smollm2-gpu")],
     ],
 )
 def test_studies_that_reproduce_the_paper_sample_from_merged_weights(repository, study, sync):
