@@ -22,7 +22,7 @@ LIBRARIES = {"cpu": 0.84 * GIB, "gpu": 3.0 * GIB}
 """Main memory of a process with PyTorch, Transformers and PEFT; on a GPU with CUDA."""
 ALLOCATOR = {"cpu": 0, "gpu": 1.0 * GIB}
 """Device memory of the CUDA context and of fragmentation, which PyTorch's own count leaves out."""
-LOGITS = {"cpu": 2**24, "gpu": 2**27}
+LOGITS = {"cpu": 2**23, "gpu": 2**27}
 """Logits in memory at once (`rlvr.dapo.token_logprobs.CHUNK_LOGITS`)."""
 VLLM_SHARE = 0.8
 """Part of the free memory that vLLM takes for weights and cache (`rlvr.rollout.engines.vllm_start.SHARE`)."""
