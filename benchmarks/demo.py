@@ -30,7 +30,8 @@ def jobs(logs: Path) -> dict[str, Any]:
         raise SystemExit(f"{logs}: no benchmark files of the demo; run `make demo` first")
     rows = []
     for file in files:
-        stage = " ".join(part for part in file.relative_to(logs).parts[:-1] if part != STUDY) or file.stem
+        folders = [part for part in file.relative_to(logs).parts[:-1] if part != STUDY]
+        stage = " ".join(folders[:1] if folders[:1] != ["resources"] else folders) or file.stem
         measured = pd.read_csv(file, sep="\t").iloc[0]
         rows.append({"stage": stage, "seconds": measured["s"], "cpu_seconds": measured["cpu_time"]})
     by_stage = pd.DataFrame(rows).groupby("stage")
