@@ -16,6 +16,8 @@ def test_a_table_of_the_paper_builds_in_miniature_with_its_claims(finished: Chec
     values["training"] |= SMALLER["training"]
     values["train_seeds"] = SMALLER["train_seeds"]
     scale.write_text(yaml.safe_dump(values, sort_keys=False))
+    study = finished.folder / "config" / "studies" / "paper-7b-mini.yaml"
+    study.write_text(study.read_text().replace("steps: 80", "steps: 3"))
     finished.snakemake("table6", "--cores", "2", "--config", "studies=[paper-7b-mini]")
     results = finished.folder / "results" / "paper-7b-mini"
     records = {record.id: record for record in read_records(results / "claims.json", ClaimRecord)}

@@ -14,13 +14,13 @@ from tests.helpers.paths import REPOSITORY
 
 STUDY = "config/studies/mini.yaml"
 LORA = "results/mini/runs/tiny--lora--recommended--main--s0"
-TAIL = {"aggregate_study": 1, "render_report": 1, "check_runs": 1}
+TAIL = {"aggregate_study": 1, "answer_claims": 1, "render_report": 1, "check_runs": 1}
 
 
 def training(runs: int) -> dict[str, int]:
     """Jobs that follow when the configurations of so many runs change."""
     jobs = ("resolve_config", "train_run", "generate_mini", "grade_samples")
-    return {**dict.fromkeys(jobs, runs), **TAIL}
+    return {**dict.fromkeys(jobs, runs), "measure_spectra": 1, **TAIL}
 
 
 MINI = ("all", "--config", "studies=[mini]")
@@ -157,7 +157,10 @@ def test_editing_an_unrelated_model_or_data_set_reruns_nothing(checkout):
     [
         ("results/mini/tables/summary.csv", TAIL),
         ("results/mini/tables/contamination.csv", {"find_contamination": 1, **TAIL}),
-        (f"{LORA}/adapter", {"train_run": 1, "generate_mini": 1, "grade_samples": 1, **TAIL}),
+        (
+            f"{LORA}/adapter",
+            {"train_run": 1, "generate_mini": 1, "grade_samples": 1, "measure_spectra": 1, **TAIL},
+        ),
         ("reports/mini.html", {"render_report": 1, "check_runs": 1}),
     ],
 )
