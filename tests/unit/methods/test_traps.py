@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.mismatch import TokenRecord
 from rlvr.dapo.setup import build_learner
-from rlvr.dapo.update import Learner, optimizer_step
+from rlvr.dapo.update import IDLE, Learner, optimizer_step
 from rlvr.methods import get_method, make_method
 from rlvr.methods.catalogue.adalora import kept_ranks
 from rlvr.methods.catalogue.hra import _update as hra_update
@@ -111,7 +111,7 @@ def test_adaloras_orthogonality_is_in_the_policy_loss(monkeypatch):
     monkeypatch.setattr("rlvr.dapo.update.microbatches", lambda *_: [[0]])
     monkeypatch.setattr(type(method), "after_step", lambda *_: None)  # there are no gradients
     before = {name: p.clone() for name, p in policy.named_parameters() if p.requires_grad}
-    metrics = optimizer_step(learner, type("Batch", (), {"tokens": []}), 0).values
+    metrics = optimizer_step(learner, IDLE, 0).values
     factors = [p for name, p in policy.named_parameters() if ".lora_A." in name]
     defect = torch.stack([torch.linalg.norm(a @ a.T - torch.eye(len(a))) for a in factors]).mean()
     assert metrics["loss/extra"] == pytest.approx(0.5 * float(defect), rel=0.05)
