@@ -177,7 +177,7 @@ def test_a_holder_that_was_suspended_notices_that_it_has_lost_its_lock(path):
 def test_taking_over_never_removes_the_lock_of_a_living_process(path):
     """Two processes see the same dead holder, and the other one was faster."""
     ended(holder_that_lives(path))
-    dead = locks._holder_of(path)
+    dead = locks.holder_of(path)
     with exclusive(path) as lock:
         locks._remove(path, dead)
         lock.check()
