@@ -12,8 +12,8 @@ LARGEST_THRESHOLD = 2**25
 def keep_freed_memory() -> None:
     """Let the allocator of the GNU C library give nothing back to the system; elsewhere do nothing.
 
-    Activations and logits are freed and allocated anew all the time. By default, much of it is given back in
-    between, and the system clears every page of it that is touched again.
+    Every microbatch frees and allocates activations and logits of the same sizes. By default the allocator
+    returns large blocks to the system, which must clear their pages before the next use.
     """
     if not sys.platform.startswith("linux"):
         return
