@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from rlvr.artifacts import TRAIN_LOG
 from rlvr.locks import exclusive
 from tests.helpers.forked_trainer import ForkedTrainer
+from tests.helpers.training_case import TrainingCase
 from tests.unit.dapo.test_train import config_at, data  # noqa: F401 (data is a fixture)
 
 DETERMINED = [name for name in TRAIN_LOG if not name.startswith(("time/", "memory/"))]
@@ -34,19 +35,10 @@ RUNS: dict[str, dict[str, Any]] = {
 STEPS = 8
 
 
-@pytest.fixture(scope="module")
-def trainer() -> Iterator[ForkedTrainer]:
-    with ForkedTrainer() as process:
-        yield process
-
-
 @dataclass(frozen=True)
-class Case:
-    """A run and where it is written."""
+class Case(TrainingCase):
+    """A run with its configuration."""
 
-    folder: Path
-    model: Path
-    data: Path
     method: str
 
     def arguments(self, name: str) -> list[str | Path]:
@@ -54,13 +46,7 @@ class Case:
         if not config.exists():
             settings = {"steps": STEPS, "checkpoint_every": 1, **RUNS[self.method]}
             config_at(config, self.method, settings.pop("dropout", 0), **settings)
-        places = ["--checkpoints", self.folder / f"state-{name}", "-o", self.folder / name]
-        return [config, "--model", self.model, "--data", self.data, *places]
-
-    def steps_saved(self, name: str) -> int:
-        """Steps in the newest checkpoint."""
-        found = sorted((self.folder / f"state-{name}").glob("*/step-*"))
-        return int(found[-1].name.removeprefix("step-")) if found else 0
+        return self.command(config, name)
 
     def results(self, name: str) -> tuple[bytes, dict[str, bytes], str]:
         """Weights and export, byte for byte, and the determined columns of the log, digit for digit."""

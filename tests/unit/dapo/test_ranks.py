@@ -1,7 +1,7 @@
 """Several ranks train what one process trains; one that dies ends the run, which then continues."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from rlvr.artifacts import TRAIN_LOG
 from rlvr.dapo.ranks import Ranks
 from rlvr.errors import UserError
-from tests.helpers.forked_trainer import ForkedTrainer
+from tests.helpers.training_case import TrainingCase
 from tests.unit.dapo.test_train import config_at, data  # noqa: F401 (data is a fixture)
 
 STEPS = 5
@@ -40,19 +40,10 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def trainer() -> Iterator[ForkedTrainer]:
-    with ForkedTrainer() as process:
-        yield process
-
-
 @dataclass(frozen=True)
-class Case:
-    """A run and where it is written."""
+class Case(TrainingCase):
+    """A run with its configuration."""
 
-    folder: Path
-    model: Path
-    data: Path
     run: str = "lora"
 
     def arguments(self, name: str, **changes: Any) -> list[str | Path]:
@@ -60,8 +51,7 @@ class Case:
         if not config.exists():
             method, settings = RUNS[self.run]
             config_at(config, method, **{**CLIPPED, **settings, **changes})
-        places = ["--checkpoints", self.folder / f"state-{name}", "-o", self.folder / name]
-        return [config, "--model", self.model, "--data", self.data, *places]
+        return self.command(config, name)
 
     def weights(self, name: str) -> dict[str, torch.Tensor]:
         return load_file(self.folder / name / "trained.safetensors")
@@ -70,10 +60,6 @@ class Case:
         """All columns of the log but measured times and memory."""
         log = pd.read_parquet(self.folder / name / "train_log.parquet")
         return log[[column for column in log if not column.startswith(("time/", "memory/"))]]
-
-    def steps_saved(self, name: str) -> int:
-        found = sorted((self.folder / f"state-{name}").glob("*/step-*"))
-        return int(found[-1].name.removeprefix("step-")) if found else 0
 
 
 @pytest.fixture
