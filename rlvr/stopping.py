@@ -31,6 +31,10 @@ class StopRequest:
         """The longest time from one check to the next, in seconds: what another step may take."""
         self._signal: str | None = None
 
+    def begin_steps(self) -> None:
+        """Start the clock of the first step, so that what came before it does not count as one."""
+        self._checked = time.monotonic()
+
     def check(self) -> str | None:
         """Return, after a step, what asks the job to stop, in words; None while nothing does.
 

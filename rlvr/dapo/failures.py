@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 from rlvr.artifacts import FailedRun, Failure, MetaInfo, RunFolder, read_run
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.dapo.ranks import Ranks
@@ -145,6 +147,14 @@ def _of_the_file_system(error: BaseException | None) -> bool:
     )
 
 
+def _of_memory(error: BaseException | None) -> bool:
+    """Tell whether memory was lacking, of which another job may have taken a part."""
+    return error is not None and (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        or _of_memory(error.__cause__ or error.__context__)
+    )
+
+
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
@@ -153,14 +163,14 @@ def _reason(error: Exception) -> str:
 def refusals() -> Iterator[None]:
     """Make an error of the run itself, such as a method that does not fit the model, a final one.
 
-    That a file is missing or cannot be read is none.
+    That a file is missing or cannot be read, or that memory is lacking, is none.
     """
     try:
         yield
     except (TryAgain, RunFailure):
         raise
     except UserError as error:
-        if _of_the_file_system(error):
+        if _of_the_file_system(error) or _of_memory(error):
             raise
         raise RunFailure("refused", str(error)) from error
 

@@ -139,6 +139,7 @@ def train_steps(run: Run, lock: Lock | None, stop: StopRequest) -> None:
         RunFailure: the run has diverged, or has nothing to learn from.
     """
     training = run.config.training
+    stop.begin_steps()
     with Steps(run.config.run, training.steps, completed=len(run.log)) as progress:
         while not run.complete:
             step, timer = len(run.log), Timer()

@@ -57,6 +57,12 @@ def test_a_time_limit_asks_to_stop_before_a_step_that_might_not_fit(clock):
     assert stops(clock, 30, [3, 14, 16]) == [False, False, True], "the longest step counts, not the last"
     assert stops(clock, 2880, [10 * x for x in range(1, 286)]) == [False] * 285, "ten minutes at most"
     assert stops(clock, 0, [0]) == [True]
+    clock[0] = 0.0
+    with stop_requests(30) as stop:
+        clock[0] = 14
+        stop.begin_steps()
+        clock[0] = 16
+        assert stop.check() is None, "a long start is no step"
     with stop_requests() as stop:
         clock[0] = 1e9
         assert stop.check() is None

@@ -114,6 +114,7 @@ rule prepare_model:
     shell:
         """
         rlvr prepare-model {input.entry:q} \
+            --gpus 0 \
             -o {output:q} 2>&1 | tee {log:q}
         """
 

@@ -179,6 +179,24 @@ def test_a_file_that_cannot_be_read_is_no_failure_of_the_run(
     assert not job.folder.run("r").record.exists()
 
 
+def test_a_lack_of_memory_is_not_refused_while_attempts_are_left(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another job may have taken it."""
+
+    def no_memory(*_):
+        try:
+            raise MemoryError("0.1 of 2 GiB free")
+        except MemoryError as error:
+            raise UserError(f"no memory for the cache ({error})") from None
+
+    monkeypatch.setattr("rlvr.dapo.setup.load_model", no_memory)
+    with pytest.raises(UserError, match="no memory") as error:
+        job.train(attempts_left=1)
+    assert not isinstance(error.value, RunFailure)
+    assert not job.folder.run("r").record.exists()
+
+
 def test_a_stopped_run_is_never_a_failure(job: Job) -> None:
     with pytest.raises(TryAgain):
         job.train(failing_from(99, broken), attempts_left=0, max_minutes=0)
