@@ -17,7 +17,7 @@ from rlvr.artifacts import (
     write_record,
     write_train_log,
 )
-from rlvr.artifacts.stand_ins import write_no_tensors
+from rlvr.artifacts.placeholders import write_no_tensors
 from rlvr.config.resolved import TrainConfig
 from rlvr.dapo.setup import Run
 from rlvr.files import content_hash, replacing

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlvr.artifacts import Sample, write_rows
-from rlvr.artifacts.stand_ins import why_no_model, write_no_rows
+from rlvr.artifacts.placeholders import why_no_model, write_no_rows
 from rlvr.config.resolved import GenerateConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.data.chat import opening, prompt_ids

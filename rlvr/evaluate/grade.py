@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from rlvr.artifacts import Grade, Sample, read_rows, write_rows
-from rlvr.artifacts.stand_ins import why_no_rows, write_no_rows
+from rlvr.artifacts.placeholders import why_no_rows, write_no_rows
 from rlvr.config.choices import Grader
 from rlvr.config.resolved import GradeConfig, read_config
 from rlvr.data.problems import ALTERNATES, read_problems

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from rlvr.artifacts.stand_ins import why_no_tensors, write_no_model
+from rlvr.artifacts.placeholders import why_no_tensors, write_no_model
 from rlvr.config.resolved import TrainConfig, read_config
 from rlvr.config.schema import DType
 from rlvr.files import read_json, replacing_folder, write_json, write_text
@@ -36,7 +36,7 @@ def export(
     """Write the folder of a run with its model card, whole or not at all.
 
     It holds a PEFT adapter, or the whole model if PEFT cannot express the method or ``merged`` asks for it.
-    Of a failed run, it says why there is neither (:mod:`rlvr.artifacts.stand_ins`).
+    Of a failed run, it says why there is neither (:mod:`rlvr.artifacts.placeholders`).
 
     Args:
         config_path: the run's :class:`~rlvr.config.resolved.TrainConfig`.

@@ -17,7 +17,7 @@ from rlvr.artifacts import (
     write_record,
     write_rows,
 )
-from rlvr.artifacts.stand_ins import write_no_rows
+from rlvr.artifacts.placeholders import write_no_rows
 from rlvr.config.contrasts import Contrasts
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
 from rlvr.errors import UserError

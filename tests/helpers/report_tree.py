@@ -31,7 +31,7 @@ from rlvr.artifacts import (
     write_rows,
     write_train_log,
 )
-from rlvr.artifacts.stand_ins import write_no_rows
+from rlvr.artifacts.placeholders import write_no_rows
 from rlvr.config.resolved import (
     BASE,
     BenchmarkEntry,

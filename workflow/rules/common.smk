@@ -135,7 +135,7 @@ def needs_of(study):
 def planned(kind, need):
     """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study.
 
-    A job for all trained runs of a study needs what the run needs that needs most.
+    A job for all trained runs of a study gets the largest of their needs.
     """
 
     def of(wildcards):

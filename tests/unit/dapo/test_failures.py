@@ -10,7 +10,7 @@ import pytest
 from safetensors import SafetensorError
 
 from rlvr.artifacts import FailedRun, Grade, Sample, StudyFolder, read_rows, read_run, read_train_log
-from rlvr.artifacts.stand_ins import why_no_model, why_no_rows, why_no_tensors
+from rlvr.artifacts.placeholders import why_no_model, why_no_rows, why_no_tensors
 from rlvr.config.resolved import GenerateConfig, GradeConfig
 from rlvr.dapo.train import train
 from rlvr.data.problems import write_problems

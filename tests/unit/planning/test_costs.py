@@ -189,3 +189,11 @@ def test_every_file_is_parsed_once_and_every_run_resolved_once(repository, monke
     assert len(Costs(plan).runs) == 15
     assert len(parsed) == len(set(parsed))
     assert plan.runs is plan.runs
+
+
+def test_the_plan_counts_the_logits_that_training_holds_at_once():
+    """Planning imports no torch, so it has the numbers again."""
+    from rlvr.dapo.token_logprobs import CHUNK_LOGITS
+    from rlvr.planning.memory import LOGITS
+
+    assert {"cpu": CHUNK_LOGITS["cpu"], "gpu": CHUNK_LOGITS["cuda"]} == LOGITS
