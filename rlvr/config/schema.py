@@ -363,6 +363,8 @@ class Compute(Settings):
     """Time limit of a generation job, which samples a run on all benchmarks."""
     mean_length: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Mean length of completions as a share of `max_new_tokens`, to plan time with."""
+    prompt_tokens: PositiveInt = 128
+    """Mean length of prompts, to plan time with."""
     informative: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of groups whose completions differ in reward, to plan rounds of dynamic sampling with."""
     update_tokens_per_second: PositiveFloat | None = None

@@ -101,7 +101,8 @@ def _totals(costs: Costs, price: float | None) -> Iterator[str]:
 def _assumptions(costs: Costs) -> Iterator[str]:
     compute, training = costs.compute, costs.plan.study.training
     yield (
-        f"Assumed: completions of {compute.mean_length:g} of their greatest length (compute.mean_length), "
+        f"Assumed: prompts of {compute.prompt_tokens} tokens (compute.prompt_tokens), completions of "
+        f"{compute.mean_length:g} of their greatest length (compute.mean_length), "
         f"{rounds_per_step(training, compute.informative):g} rounds of sampling a step (compute.informative)"
     )
     for what, rate in (

@@ -9,7 +9,7 @@ from rlvr.config.resolved import GenerateConfig, TrainConfig
 from rlvr.config.schema import Batching, Compute, Sampling, Training
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
-from rlvr.planning.memory import BYTES, PROMPT_TOKENS, WHOLE
+from rlvr.planning.memory import BYTES, WHOLE
 
 UPDATE_EFFICIENCY = {"gpu": 0.276, "cpu": 0.64}
 """Rate of an update with LoRA as a share of the device's matrix products, recomputation counted, measured."""
@@ -68,7 +68,7 @@ def training_work(
     length = max(1.0, compute.mean_length * training.sampling.max_new_tokens)
     completions = training.prompts_per_step * training.group_size
     rounds = rounds_per_step(training, compute.informative)
-    update_tokens = completions * length + training.prompts_per_step * PROMPT_TOKENS
+    update_tokens = completions * length + training.prompts_per_step * compute.prompt_tokens
     if compute.update_tokens_per_second:
         update = update_tokens / compute.update_tokens_per_second
     else:
@@ -168,11 +168,11 @@ def sampling_seconds(rollouts: Rollouts, shape: ModelShape, device: Device, comp
     size = BYTES[rollouts.dtype]
     weights = matrix_parameters(shape)
     passes = CACHE_PASSES[rollouts.engine]
-    traffic = weights * size + passes * active * shape.cached * size * (PROMPT_TOKENS + length / 2)
+    traffic = weights * size + passes * active * shape.cached * size * (compute.prompt_tokens + length / 2)
     rate = device.tflops[rollouts.dtype] * 1e12 * DECODE_EFFICIENCY[device.kind]
     products = 2 * weights * active / rate
     host = CPU_HOST_SECONDS if device.kind == "cpu" else HOST_SECONDS[rollouts.engine]
-    prefill = rollouts.samples * PROMPT_TOKENS * 2 * weights / rate
+    prefill = rollouts.samples * compute.prompt_tokens * 2 * weights / rate
     each = max(products, traffic / (device.bandwidth_gb_per_second * 1e9)) + host * shape.depth
     return steps * each + prefill
 

@@ -74,7 +74,7 @@ def test_nothing_is_left_to_do(checkout):
             "batch_size: 1600", "grader: released-eval\n  batch_size: 1600",
             {"resolve_config": 2, "grade_samples": 3, **TAIL},
         ),
-        ("train_dataset:", "compute: {threads: 1, memory_mb: 9999, train_minutes: 77}\ntrain_dataset:", {}),
+        ("prompt_tokens: 10", "threads: 1\n  memory_mb: 9999\n  train_minutes: 77", {}),
     ],
 )  # fmt: skip
 def test_editing_the_study_reruns_what_depends_on_the_edit(checkout, old, new, jobs):

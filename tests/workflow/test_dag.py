@@ -153,7 +153,7 @@ def test_a_training_on_several_devices_is_told_their_number(checkout):
     target = "results/demo/runs/tiny--lora--recommended--main--s0/run.json"
     study = checkout.folder / "config/studies/demo.yaml"
     text = study.read_text()
-    study.write_text(text + "\ncompute: {gpus: 4}\n")
+    study.write_text(text.replace("compute: {", "compute: {gpus: 4, "))
     try:
         assert "--gpus 4" in checkout.snakemake("-n", "-p", target).stdout
     finally:

@@ -174,8 +174,9 @@ def test_editing_one_value_changes_only_the_configurations_that_hold_it(config):
 
 def test_compute_is_in_no_configuration(config):
     before = fingerprints(configs(load_plan("demo", config)))
-    with (config / "studies" / "demo.yaml").open("a") as file:
-        file.write("compute: {threads: 7}\n")
+    study = config / "studies" / "demo.yaml"
+    study.write_text(study.read_text().replace("compute: {", "compute: {threads: 7, "))
+    assert load_plan("demo", config).study.compute.threads == 7
     assert fingerprints(configs(load_plan("demo", config))) == before
 
 

@@ -420,8 +420,8 @@ def rerun(config: Path, file: str, old: str, new: str) -> set[str]:
         ("studies/demo.yaml", "models: [tiny]", "models: [tiny] # a comment"),
         (
             "studies/demo.yaml",
-            "methods:\n",
-            "compute: {threads: 3, memory_mb: 999, device: a100}\nmethods:\n",
+            "compute: {",
+            "compute: {threads: 3, memory_mb: 999, device: a100, ",
         ),
         ("studies/demo.yaml", "steps: 60\n", "steps:   60\n"),
         ("methods/oft.yaml", "presets:", "# a comment\npresets:"),
