@@ -1,0 +1,92 @@
+"""Verbs that make tables and the report of a study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlvr.cli.verbs import (
+    CONFIGS,
+    ConfigFolder,
+    Manifest,
+    ResourcesFolder,
+    ResultsFolder,
+    importing,
+    output,
+    verb,
+)
+
+
+@verb(
+    f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
+    "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
+)
+def aggregate(
+    manifest: Manifest,
+    results: ResultsFolder,
+    summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
+    comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
+    budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
+    contaminated_problems: Annotated[
+        Path | None,
+        typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
+    ] = None,
+) -> None:
+    """Estimate every metric and compare the methods, from the runs that are complete."""
+    with importing():
+        from rlvr.analysis.aggregate import aggregate
+
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+
+
+@verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")
+def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
+    """Check that no training run of a study failed; exit with 1 and the reasons if some did."""
+    with importing():
+        from rlvr.analysis.check_runs import check_runs
+
+    check_runs(manifest, results)
+
+
+@verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
+def audit(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("CSV file to write: one row per difference and pair of runs.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Show what each difference between the paper and its released code changes in a study."""
+    with importing():
+        from rlvr.analysis.audit import write_audit
+
+    write_audit(manifest, results, config, output)
+
+
+@verb(f"rlvr claims {CONFIGS}/study.json --results results/demo -o claims.json")
+def claims(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("JSON file to write: one answer per claim.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Answer the claims of the paper from the comparisons of a study."""
+    with importing():
+        from rlvr.analysis.claims.answer import answer_claims
+
+    answer_claims(manifest, results, config, output)
+
+
+@verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")
+def report(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("HTML file to write.")],
+    resources: ResourcesFolder = Path("resources"),
+) -> None:
+    """Write the report of a study as one self-contained page."""
+    with importing():
+        from rlvr.report.build import build_report
+
+    build_report(manifest, results, resources, output)
