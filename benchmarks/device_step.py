@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from full_size import CONFIG, paper_config, prepare
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.dapo.sampling import Group
 from rlvr.dapo.setup import Run, setup
 from rlvr.dapo.update import update

@@ -18,7 +18,7 @@ import torch
 from common import cpu_seconds, median, paper_methods, prepared_model, prompts, write_results
 from transformers import PreTrainedTokenizerBase
 
-from rlvr.config.schema import Batching, Prompt, Sampling
+from rlvr.config.training import Batching, Prompt, Sampling
 from rlvr.dapo.head import plain_model
 from rlvr.data.chat import prompt_ids
 from rlvr.methods import Method, make_method

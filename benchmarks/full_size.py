@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.data.problems import write_problems
 from rlvr.files import read_json, write_json
 from rlvr.planning.plan import load_plan, train_configs

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from common import paper_methods, prepared_model, prompts, write_results
 
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.dapo.head import plain_model
 from rlvr.data.chat import prompt_ids
 from rlvr.methods import make_method

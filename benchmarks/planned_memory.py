@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.files import write_json
 from rlvr.methods import make_method
 from rlvr.methods.fits import shape_of_folder

@@ -34,7 +34,7 @@ def measure_rlvr(work: Path, dtype: str) -> dict[str, Any]:
     """Return the times of some steps of `rlvr train`, by stage."""
     import pandas as pd
 
-    from rlvr.config.schema import Prompt, Training
+    from rlvr.config.training import Prompt, Training
     from rlvr.dapo.setup import setup
     from rlvr.dapo.timer import Timer
     from rlvr.dapo.train import sync_weights, train_step

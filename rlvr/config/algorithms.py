@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rlvr.config.resolved import TrainConfig
-    from rlvr.config.schema import Training
+    from rlvr.config.training import Training
 
 Algorithm = Literal["dapo", "grpo", "dr_grpo", "gspo", "cispo"]
 

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from rlvr.config.choices import DType
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import DType, EvaluationPreset, Prompt
+from rlvr.config.schema import EvaluationPreset
+from rlvr.config.training import Prompt
 from rlvr.config.values import Fraction, Name, Revision, Seed, Settings, Sha256
 
 # --- models -------------------------------------------------------------------------------------

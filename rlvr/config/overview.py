@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlvr.config.resolved import GenerateConfig, GradeConfig, RateFactor, TrainConfig
-from rlvr.config.schema import Prompt, Sampling, Training
+from rlvr.config.training import Prompt, Sampling, Training
 
 Words = dict[str, str]
 """Title of a setting -> its value."""

@@ -22,7 +22,8 @@ from rlvr.config.catalogue import (
 from rlvr.config.claims import ClaimsFile, RelatedFile
 from rlvr.config.devices import DeviceCatalogue
 from rlvr.config.presets import MethodFile
-from rlvr.config.schema import Selection, Study, Training
+from rlvr.config.schema import Selection, Study
+from rlvr.config.training import Training
 from rlvr.files import write_text
 
 FILES: dict[str, tuple[type[BaseModel], str]] = {

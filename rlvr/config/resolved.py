@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from rlvr.config.choices import AnswerFormat, EngineName, Grader, RewardGrader
+from rlvr.config.choices import AnswerFormat, DType, EngineName, Grader, RewardGrader
 from rlvr.config.contrasts import Contrasts
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
-from rlvr.config.schema import Batching, DType, Prompt, Sampling, Training
+from rlvr.config.training import Batching, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import content_hash, read_json
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.head import check_head, plain_model
 from rlvr.dapo.mismatch import mismatch_kl
 from rlvr.dapo.sampling import TrainingProblem

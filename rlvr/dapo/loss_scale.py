@@ -11,7 +11,7 @@ scale: a run of a few hundred expensive steps loses none.
 
 from dataclasses import dataclass
 
-from rlvr.config.schema import DType
+from rlvr.config.choices import DType
 
 START = 2.0**16
 """First scale, as in `torch.amp.GradScaler`."""

@@ -10,7 +10,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.head import plain_model
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.models.autocast import autocast

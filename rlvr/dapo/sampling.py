@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlvr.config.choices import Status
-from rlvr.config.schema import SoftOverlong, Training
+from rlvr.config.training import SoftOverlong, Training
 from rlvr.dapo.early_stop import Example, FirstSteps, outcome_of
 from rlvr.dapo.losses import soft_overlong_punishment
 from rlvr.dapo.ranks import ONE_RANK, Ranks

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.dapo.head import check_head
 from rlvr.dapo.noise import remove_base_noise
 from rlvr.models.first_pass import first_pass

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import LossScale
 from rlvr.dapo.losses import ALGORITHMS, LossInputs

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
 from rlvr.config.known import nearest
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.errors import UserError
 
 if TYPE_CHECKING:

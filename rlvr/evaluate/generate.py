@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rlvr.artifacts import Sample, write_rows
 from rlvr.artifacts.placeholders import why_no_model, write_no_rows
+from rlvr.config.choices import DType
 from rlvr.config.resolved import GenerateConfig, read_config
-from rlvr.config.schema import DType
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.errors import TryAgain, UserError

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlvr.artifacts.placeholders import why_no_tensors, write_no_model
+from rlvr.config.choices import DType
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.config.schema import DType
 from rlvr.files import read_json, replacing_folder, write_json, write_text
 from rlvr.methods.faults import check_merged_export, trained_method
 from rlvr.methods.model_card import Export, model_card

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rlvr.config.schema import DType
+from rlvr.config.choices import DType
 
 
 def autocast(policy: nn.Module, dtype: DType) -> torch.autocast:

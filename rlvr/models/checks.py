@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.data.chat import end_of_turn, render
 from rlvr.errors import UserError
 from rlvr.files import read_json

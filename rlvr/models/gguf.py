@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from rlvr.config.schema import DType
+from rlvr.config.choices import DType
 from rlvr.errors import UserError
 
 

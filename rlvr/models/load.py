@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from rlvr.config.schema import DType
+from rlvr.config.choices import DType
 from rlvr.errors import UserError
 from rlvr.models.allocator import keep_freed_memory
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlvr.config.schema import DType
+from rlvr.config.choices import DType
 from rlvr.errors import UserError
 from rlvr.models.folder import tensor_headers, weight_files
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rlvr.config.choices import DType
 from rlvr.config.devices import Device
 from rlvr.config.resolved import GenerateConfig, TrainConfig
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 

@@ -12,8 +12,9 @@ from rlvr.config.known import nearest, unknown_name
 from rlvr.config.loading import load_yaml, parse, read_yaml
 from rlvr.config.presets import MethodChoice, MethodFile, Preset
 from rlvr.config.resolved import RateFactor
-from rlvr.config.schema import Study, Training
+from rlvr.config.schema import Study
 from rlvr.config.studies import merged
+from rlvr.config.training import Training
 from rlvr.errors import UserError
 from rlvr.methods import get_method, make_method
 

@@ -8,7 +8,7 @@ from rlvr.config.algorithms import ALGORITHM_DEFAULTS
 from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.planning.plan import Plan, data_places, generate_configs, grade_configs, train_configs
 
 HIGH_RATE = 0.1

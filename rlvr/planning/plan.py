@@ -29,8 +29,9 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import Compute, Prompt, Sampling, Selection, Setting, Study, Training
+from rlvr.config.schema import Compute, Selection, Setting, Study
 from rlvr.config.studies import load_study, merged
+from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.errors import UserError
 from rlvr.files import content_hash, write_json
 from rlvr.methods import Method, get_method, make_method

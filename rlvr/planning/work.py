@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rlvr.config.choices import DType
 from rlvr.config.devices import Device
 from rlvr.config.resolved import GenerateConfig, TrainConfig
-from rlvr.config.schema import Batching, Compute, Sampling, Training
+from rlvr.config.schema import Compute
+from rlvr.config.training import Batching, Sampling, Training
 from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 from rlvr.planning.memory import BYTES, WHOLE

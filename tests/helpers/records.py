@@ -4,7 +4,7 @@ from typing import Any
 
 from rlvr.artifacts import FailedRun, Failure, Hardware, MetaInfo, RunInfo, RunRecord, TrainInfo
 from rlvr.config.resolved import TrainConfig
-from rlvr.config.schema import Prompt, Sampling, Training
+from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.files import content_hash
 
 

@@ -41,7 +41,7 @@ from rlvr.config.resolved import (
     StudyManifest,
     TrainConfig,
 )
-from rlvr.config.schema import Prompt, Sampling, Training
+from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
 from tests.helpers.records import failed_run

@@ -4,7 +4,7 @@ from functools import cache
 
 import torch
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.loss_scale import LossScale
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy

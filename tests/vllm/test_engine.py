@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.errors import UserError
 from rlvr.files import write_json
 from rlvr.models.load import load_model, load_tokenizer

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.errors import UserError
 from rlvr.methods import make_method, methods
 from rlvr.methods.policy import build_policy

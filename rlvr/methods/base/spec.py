@@ -6,7 +6,7 @@ from inspect import get_annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.config.values import Settings
 from rlvr.methods.base.parameters import ModuleParameters, TargetedParameters
 from rlvr.methods.base.requirements import Requirement, check_requirements

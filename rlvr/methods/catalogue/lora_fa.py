@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.errors import UserError
 from rlvr.methods.base.shapes import ModelShape, total_outputs
 from rlvr.methods.catalogue.lora import Lora, LoraParameters

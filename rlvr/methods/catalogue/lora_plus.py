@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.methods.catalogue.lora import Lora, LoraParameters
 from rlvr.methods.registry import register
 

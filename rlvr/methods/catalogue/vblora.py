@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.methods.base.parameters import DropoutParameters
 from rlvr.methods.base.requirements import DIVIDES_BOTH
 from rlvr.methods.base.shapes import ModelShape, total_sides

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rlvr.config.choices import FinishReason
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,7 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
 )
 from transformers.generation.continuous_batching.requests import FutureRequestState
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.errors import UserError
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.sampling import sample_tokens, seeded_uniforms

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from rlvr.config.choices import DType, EngineName
-from rlvr.config.schema import Batching
+from rlvr.config.training import Batching
 from rlvr.errors import UserError
 from rlvr.rollout.engines.base import LoadedEngine
 

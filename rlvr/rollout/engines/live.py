@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import Batching, DType, Sampling
+from rlvr.config.choices import DType
+from rlvr.config.training import Batching, Sampling
 from rlvr.models.autocast import autocast
 from rlvr.rollout.engines.base import Completion, Request, Tokens
 from rlvr.rollout.engines.build_once import building_once

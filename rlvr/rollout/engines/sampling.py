@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 
 BLOCK = 128
 """Tokens whose probabilities are summed in float32; sums over more of them are float64."""

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.rollout.engines.attention import grouped_attention
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.cache import roomy_cache

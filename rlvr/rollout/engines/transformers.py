@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.config.schema import Batching, Sampling
+from rlvr.config.training import Batching, Sampling
 from rlvr.errors import UserError
 from rlvr.models.first_pass import first_pass
 from rlvr.models.load import end_token_ids

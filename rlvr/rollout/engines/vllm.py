@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from rlvr.config.choices import DType
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.errors import UserError
 from rlvr.models.load import best_device, end_token_ids, load_on_meta
 from rlvr.rollout.engines.base import Completion, Request, Tokens

@@ -8,7 +8,7 @@ import yaml
 
 from rlvr.config.catalogue import EvaluationCatalogue, PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.errors import UserError
 from rlvr.planning.plan import (
     Plan,

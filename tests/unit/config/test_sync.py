@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.planning.plan import load_plan, train_configs
 
 REQUIRED = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.dapo import token_logprobs
 from rlvr.dapo.head import check_head
 from rlvr.dapo.logprobs import completion_logprobs

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.sampling import (
     GroupSampler,
     PromptStream,

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.dapo.loss_scale import GROWTH_STEPS, LossScale
 from rlvr.dapo.losses import ALGORITHMS

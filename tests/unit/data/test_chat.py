@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rlvr.config.catalogue import PromptCatalogue
 from rlvr.config.loading import load_yaml
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.data.chat import end_of_turn, opening, prompt_ids, render
 from rlvr.errors import UserError
 from rlvr.models.tiny import build_tokenizer

@@ -15,7 +15,7 @@ import torch
 
 from rlvr.artifacts import Sample, read_rows
 from rlvr.config.resolved import GenerateConfig
-from rlvr.config.schema import Prompt, Sampling
+from rlvr.config.training import Prompt, Sampling
 from rlvr.errors import TryAgain, UserError
 from rlvr.evaluate import generate as module
 from rlvr.evaluate.generate import generate

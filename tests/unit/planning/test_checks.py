@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from rlvr.config.catalogue import ArithmeticData, HubData, LocalData
-from rlvr.config.schema import Prompt
+from rlvr.config.training import Prompt
 from rlvr.errors import UserError
 from rlvr.planning.checks import check_plan, shared_problems
 from rlvr.planning.notices import format_notice, notices

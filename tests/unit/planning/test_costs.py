@@ -8,7 +8,7 @@ import pytest
 
 from rlvr.config import documents
 from rlvr.config.catalogue import Architecture
-from rlvr.config.schema import Training
+from rlvr.config.training import Training
 from rlvr.errors import UserError
 from rlvr.methods.presets import method_presets
 from rlvr.methods.shape_cache import shape_of_architecture

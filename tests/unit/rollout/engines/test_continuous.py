@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers.generation.continuous_batching import continuous_api
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.dapo.head import plain_model
 from rlvr.errors import UserError
 from rlvr.models.load import load_model, load_tokenizer

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.dapo.head import plain_model
 from rlvr.methods import methods
 from rlvr.methods.weights import merged_weights

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.rollout.engines.sampling import BLOCK, MOST_PROBABLE, sample_tokens, seeded_uniforms
 
 PLAIN = Sampling(max_new_tokens=1)

@@ -6,7 +6,7 @@ from transformers import DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from rlvr.config.schema import Sampling
+from rlvr.config.training import Sampling
 from rlvr.rollout.engines.attention import grouped_attention, grouped_attention_forward
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.cache import SPARE, roomy_cache

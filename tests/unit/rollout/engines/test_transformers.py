@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.config.schema import DType, Sampling
+from rlvr.config.choices import DType
+from rlvr.config.training import Sampling
 from rlvr.errors import UserError
 from rlvr.models.load import load_model, load_tokenizer
 from rlvr.rollout.engines.base import Request
