@@ -77,4 +77,5 @@ def _row(model: str, method: str, baseline: str, values: dict[str, np.ndarray]) 
         "benchmark": "overall", "difference": both.difference, "se": both.se, "ci_low": both.ci_low,
         "ci_high": both.ci_high, "p_value": both.p_value, "se_seeds": seeds.se, "p_seeds": seeds.p_value,
         "train_seeds": len(ours), "n_problems": both.n_problems,
+        "missing_seeds": 0,
     }  # fmt: skip

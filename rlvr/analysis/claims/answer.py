@@ -66,7 +66,7 @@ def answers(
     claims: PaperClaims, study: StudyManifest, comparisons: pd.DataFrame, folder: StudyFolder
 ) -> list[ClaimRecord]:
     """Return one record per claim, in the order of the paper."""
-    rows = {claim.id: find_row(claim, study, comparisons) for claim in claims.claims}
+    rows = {claim.id: find_row(claim, claims, study, comparisons) for claim in claims.claims}
     tested = {claim.id: row for claim in claims.claims if (row := rows[claim.id]) is not None}
     corrected = _corrected(claims, tested)
     return [
@@ -77,13 +77,27 @@ def answers(
     ]
 
 
-def find_row(claim: Claim, study: StudyManifest, comparisons: pd.DataFrame) -> Row | None:
+def find_row(
+    claim: Claim, claims: PaperClaims, study: StudyManifest, comparisons: pd.DataFrame
+) -> Row | None:
     """Return the row that answers a claim, or None where the study does not test it."""
-    if claim.contrast is None or claim.study not in (study.study, study.scaled_from):
+    model = _model(claim, claims, study)
+    if claim.contrast is None or model is None or claim.study not in (study.study, study.scaled_from):
         return None
-    wanted = _key(claim.contrast)
+    wanted = {"model": model, **_key(claim.contrast)}
     found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     return dict(zip(found.columns, found.iloc[0], strict=True)) if len(found) == 1 else None
+
+
+def _model(claim: Claim, claims: PaperClaims, study: StudyManifest) -> str | None:
+    """Return the model whose runs answer a claim: the study's only one, else the paper's, else None.
+
+    It follows from the plan: runs that failed do not change which model answers.
+    """
+    if len(study.models) == 1:
+        return study.models[0]
+    paper = paper_effect(claim, claims)
+    return paper.model if paper is not None and paper.model in study.models else None
 
 
 def _key(pair: Pair) -> dict[str, str]:
@@ -131,7 +145,7 @@ def _tested(
     return ClaimRecord(
         **_always(claim, claims, folder),
         verdict=answer.verdict,
-        reason=answer.reason,
+        reason=answer.reason + _missing(row["missing_seeds"]),
         points=answer.points,
         row={name: str(row[name]) for name in KEYS},
         statistic=row["difference"],
@@ -143,6 +157,14 @@ def _tested(
         paper=_paper_numbers(paper, one_seed),
         samples=_samples(study, row),
     )
+
+
+def _missing(seeds: int) -> str:
+    """Return what a reason says of training seeds without a result: the others may be the better ones."""
+    if not seeds:
+        return ""
+    what = "seed has" if seeds == 1 else "seeds have"
+    return f"; {seeds} planned training {what} no result (tables/runs.csv)"
 
 
 def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder: StudyFolder) -> ClaimRecord:
@@ -157,6 +179,8 @@ def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder:
                 command = f"snakemake claims --config 'studies=[{claim.study}-{study.scale}]'"
         elif claim.contrast.benchmark not in names:
             reason = f"this study has no benchmark {claim.contrast.benchmark}"
+        elif _model(claim, claims, study) is None:
+            reason = f"this study has {len(study.models)} models, none of them the one of the paper's numbers"
         elif _compares(study, claim.contrast):
             reason = "runs of this study failed or are missing (tables/runs.csv)"
         else:

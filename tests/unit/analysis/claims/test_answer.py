@@ -151,6 +151,51 @@ def test_a_claim_about_a_failed_method_says_so(on_disk, repository):
     assert found["dora-above-full"].reason == "this study does not compare the two"
 
 
+def test_a_verdict_says_how_many_training_seeds_have_no_result(on_disk, repository):
+    """Those that are left may be the better ones: a run that diverged has no accuracy."""
+    config = repository / "config"
+    assert "no result" not in answer(on_disk, config)["dora-above-lora"].reason
+    for method in ("lora", "dora"):
+        on_disk.add(method, "paper", "main", 44)
+    on_disk.fail(on_disk.runs[-1].run)
+    found = answer(on_disk, config)["dora-above-lora"]
+    assert found.train_seeds == 2
+    assert found.reason.endswith("; 1 planned training seed has no result (tables/runs.csv)")
+    on_disk.fail(on_disk.runs[1].run)
+    reason = answer(on_disk, config)["dora-above-lora"].reason
+    assert reason.endswith("; 2 planned training seeds have no result (tables/runs.csv)")
+
+
+def add_model(study: Results, model: str) -> None:
+    """Add the runs of another model: the untrained one, and two training seeds of LoRA and DoRA."""
+    study.add(BASE, model=model)
+    for method in ("lora", "dora"):
+        for seed in (42, 43):
+            study.add(method, "paper", "main", seed, model)
+
+
+def test_of_several_models_the_papers_answers(on_disk, repository):
+    paper = "deepseek-r1-distill-qwen-1.5b"
+    add_model(on_disk, paper)
+    found = answer(on_disk, repository / "config")["dora-above-lora"]
+    assert found.row["model"] == paper
+    for run in on_disk.runs[-2:]:
+        on_disk.fail(run.run)
+    found = answer(on_disk, repository / "config")["dora-above-lora"]
+    assert found.verdict == "not_tested", "the other model does not answer in its place"
+    assert found.reason == "runs of this study failed or are missing (tables/runs.csv)"
+
+
+def test_of_several_models_that_are_not_the_papers_none_answers(on_disk, repository):
+    add_model(on_disk, "other")
+    for _ in range(2):
+        found = answer(on_disk, repository / "config")["dora-above-lora"]
+        assert found.verdict == "not_tested"
+        assert found.reason == "this study has 2 models, none of them the one of the paper's numbers"
+        for run in on_disk.runs[-2:]:  # one model is left, which still does not answer
+            on_disk.fail(run.run)
+
+
 def test_a_test_that_changes_after_the_registration_shows(on_disk, repository, tmp_path):
     config = tmp_path / "config"
     shutil.copytree(repository / "config" / "claims", config / "claims")
