@@ -164,4 +164,6 @@ def test_any_text_is_an_expression_or_none(text: str) -> None:
     found = evaluate(text)
     if found is not None:
         plain = text.replace("$", "")
-        assert eval(plain) == pytest.approx(float(found.value))  # the text has been read by the code under test
+        assert eval(plain) == pytest.approx(
+            float(found.value)
+        )  # the text has been read by the code under test
