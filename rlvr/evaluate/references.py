@@ -48,6 +48,8 @@ def reference_ids(
         texts: problem id -> reference.
         opened: start of the completion that the chat template writes (`rlvr.data.chat.opening`).
     """
+    if not texts:
+        return {}
     end = cast(int, tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer) or str(tokenizer.eos_token)))
     start = _END_OF_THINKING if opened else ""
     encoded = tokenizer([start + text for text in texts.values()], add_special_tokens=False)["input_ids"]
