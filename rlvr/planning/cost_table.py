@@ -56,9 +56,12 @@ def _rows(costs: Costs) -> Iterator[tuple[str, RunCost]]:
             yield name, costs.runs[entry.run]
 
 
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def _hours(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+    return _short(seconds / 3600)
 
 
 def _cells(cost: RunCost, seeds: int) -> list[str]:
@@ -71,7 +74,7 @@ def _cells(cost: RunCost, seeds: int) -> list[str]:
     parts = (memory.weights, memory.engine, memory.optimizer, memory.activations, memory.cache)
     peak = max(memory.peak, cost.generation_bytes or 0)
     return [
-        f"{(cost.trained or 0) / 1e6:,.3g}",
+        _short((cost.trained or 0) / 1e6),
         *(f"{part / GIB:.1f}" for part in (*parts, peak, cost.main_bytes or 0)),
         hours,
     ]
