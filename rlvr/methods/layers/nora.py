@@ -15,10 +15,9 @@ class NormalizedLinear(AdaptedLinear):
     def __init__(self, base_layer: nn.Linear, rank: int, scale: float) -> None:
         """Take ``base_layer`` over, frozen, and draw A from the global generator."""
         super().__init__(base_layer)
-        outputs, inputs = base_layer.weight.shape
-        device = base_layer.weight.device
-        self.down = nn.Parameter(torch.empty(rank, inputs, device=device, dtype=torch.float32))
-        self.up = nn.Parameter(torch.zeros(outputs, rank, device=device, dtype=torch.float32))
+        weight = base_layer.weight
+        self.down = nn.Parameter(weight.new_empty(rank, weight.shape[1], dtype=torch.float32))
+        self.up = nn.Parameter(weight.new_zeros(weight.shape[0], rank, dtype=torch.float32))
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
         self.scale = scale
 
