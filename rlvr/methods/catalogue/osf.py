@@ -67,6 +67,12 @@ class Osf(LayerMethod):
             for sides in shapes
         )
 
+    def kept_numbers(self, shape: ModelShape) -> int:
+        """Return those of the start, U0, s0 and V0, and of the principal singular vectors."""
+        shapes = linear_layers(shape, self.parameters.target_modules).values()
+        principal = sum(_preserved(self.parameters.preserved, *sides) * sum(sides) for sides in shapes)
+        return self.expected_parameters(shape) + principal
+
 
 def _preserved(share: float, inputs: int, outputs: int) -> int:
     return int(share * min(inputs, outputs))
