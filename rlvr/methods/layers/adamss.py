@@ -8,6 +8,8 @@ from rlvr.methods.layers.adapted import AdaptedLinear
 
 ROUNDS = 10
 """Rounds of k-means."""
+AVERAGED = 0.85
+"""Weight of the past in the averages of importance and of its uncertainty (PEFT's default)."""
 
 
 class ClusteredLinear(AdaptedLinear):
@@ -15,22 +17,35 @@ class ClusteredLinear(AdaptedLinear):
 
     A_c [r, R] starts as the principal directions of the cluster's left singular vectors, B_c as zero. The
     rows of all B_c are those of one parameter, whose shape does not depend on the sizes of the clusters.
+    Clusters can be frozen, as they are then; their importance is that of AdaLoRA's singular values.
     """
 
     basis: Tensor
     """V, [R, in]."""
     cluster: Tensor
     """Number of the cluster of every row of the weight, [out]."""
+    active: Tensor
+    """Whether a cluster is trained, [clusters]."""
+    importance: Tensor
+    """Averages of |w g| for all entries of A and then B, and of how uncertain they are, [2, entries]."""
 
-    def __init__(self, base_layer: nn.Linear, rank: int, clusters: int, cluster_rank: int) -> None:
-        """Take ``base_layer`` over, frozen, with R = ``rank`` and r = ``cluster_rank``."""
+    def __init__(
+        self, base_layer: nn.Linear, rank: int, clusters: int, cluster_rank: int, total_steps: int
+    ) -> None:
+        """Take ``base_layer`` over, frozen, with R = ``rank`` and r = ``cluster_rank``, for a run's steps."""
         super().__init__(base_layer)
+        self.total_steps = total_steps
         weight = base_layer.weight.detach()
         outputs, inputs = weight.shape
         self.down = nn.Parameter(weight.new_zeros(clusters, cluster_rank, rank, dtype=torch.float32))
         self.up = nn.Parameter(weight.new_zeros(outputs, cluster_rank, dtype=torch.float32))
         self.register_buffer("basis", weight.new_zeros(rank, inputs, dtype=torch.float32))
         self.register_buffer("cluster", weight.new_zeros(outputs, dtype=torch.int64))
+        self.register_buffer("active", weight.new_ones(clusters, dtype=torch.bool))
+        entries = self.down.numel() + self.up.numel()
+        self.register_buffer("importance", weight.new_zeros(2, entries, dtype=torch.float32))
+        self.down.register_hook(lambda gradient: gradient * self._trained()[0])
+        self.up.register_hook(lambda gradient: gradient * self._trained()[1])
 
     def decompose(self) -> None:
         """Find V by an exact SVD, the clusters of its left vectors' rows, and the directions in each."""
@@ -53,6 +68,39 @@ class ClusteredLinear(AdaptedLinear):
         """Return all B_c in the rows and columns of their clusters, [out, clusters x r]."""
         places = one_hot(self.cluster, len(self.down)).to(self.up.dtype)
         return (places[:, :, None] * self.up[:, None, :]).flatten(1)
+
+    def _trained(self) -> tuple[Tensor, Tensor]:
+        """Return the masks of what is trained in A [clusters, 1, 1] and B [out, 1]."""
+        return self.active[:, None, None], self.active[self.cluster][:, None]
+
+    def observe(self) -> None:
+        """Take the gradients of a step into the averages."""
+        found = [parameter for parameter in (self.down, self.up) if parameter.grad is not None]
+        if len(found) < 2:
+            return
+        now = torch.cat([(one.detach() * one.grad).abs().flatten() for one in found])  # type: ignore[operator]
+        average, uncertainty = self.importance
+        uncertainty.lerp_((now - average).abs(), 1 - AVERAGED)
+        average.lerp_(now, 1 - AVERAGED)
+
+    def scores(self) -> Tensor:
+        """Return the importance of every cluster, [clusters]; those that are frozen have none: -1."""
+        down, up = self.importance.prod(0).split([self.down.numel(), self.up.numel()])
+        rows = up.view_as(self.up).mean(1)
+        sums = torch.zeros_like(rows[: len(self.active)]).index_add_(0, self.cluster, rows)
+        sizes = self.cluster.bincount(minlength=len(self.active))
+        return (down.view_as(self.down).mean((1, 2)) + sums / sizes).masked_fill(~self.active, -1)
+
+    def keep(self, chosen: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Freeze all clusters but those chosen, [clusters], and forget the averages.
+
+        AdamW's first moment of what is frozen is dropped, or it would go on moving.
+        """
+        self.active.copy_(chosen)
+        self.importance.zero_()
+        for parameter, trained in zip((self.down, self.up), self._trained(), strict=True):
+            if "exp_avg" in optimizer.state[parameter]:
+                optimizer.state[parameter]["exp_avg"].mul_(trained)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """Return ``(A [clusters x r, in], B [out, clusters x r])`` with update B A."""
