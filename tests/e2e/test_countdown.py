@@ -1,4 +1,4 @@
-"""Countdown from its problems to the tables: any solution is rewarded, in one process and in seconds."""
+"""Countdown from its problems to the tables, in one process: solutions are rewarded, and nothing else."""
 
 import shutil
 from pathlib import Path
@@ -21,6 +21,7 @@ from rlvr.methods.export import export
 from rlvr.models.pretrain import encode, sampled_accuracy
 from rlvr.models.tiny import build_model, build_tokenizer
 from rlvr.planning.plan import Plan, configs, load_plan
+from rlvr.verify.arithmetic import evaluate
 from tests.helpers.analysis_tree import AGGREGATED
 from tests.helpers.paths import REPOSITORY
 
@@ -55,8 +56,7 @@ def results(plan, tmp_path_factory) -> StudyFolder:
     for name, config in configs(plan).items():
         write_json(folder.config(name), config.model_dump(mode="json"))
     benchmarks = plan.study.evaluation.benchmarks
-    data = {name: root / f"{name}.parquet" for name in plan.datasets.datasets if "countdown" in name}
-    wanted = {plan.study.train_dataset, *(one.dataset for one in benchmarks.values()), "countdown-bare-test"}
+    wanted = [plan.study.train_dataset, *(one.dataset for one in benchmarks.values())]
     data = {name: root / f"{name}.parquet" for name in wanted}
     for name, path in data.items():
         write_json(root / "entry.json", plan.datasets.datasets[name].model_dump(mode="json"))
@@ -99,14 +99,17 @@ def learn(folder: Path, data: list[Path]) -> None:
     write_json(folder / "provenance.json", {"sha256": "test"})
 
 
-def test_the_reward_is_for_any_solution(results):
+def test_the_reward_is_for_a_solution_and_for_nothing_else(results):
     log = pd.read_parquet(results.run(LORA).train_log)
     assert len(log) == SMALLER["steps"] and 0.02 < log["reward/correct"].mean() < 0.98
     samples, grades = (pd.read_parquet(path(LORA, "three")) for path in (results.samples, results.grades))
     answers = samples.merge(grades, on=["problem_id", "sample_index"])
-    correct = answers[answers["correct"]]
-    assert (correct["text"] == correct["extracted"]).all() and (answers["status"] == "ok").mean() > 0.9
-    assert correct.groupby("problem_id")["text"].nunique().max() > 1, "several solutions of one problem"
+    asked = answers["problem_id"].str.split("=", expand=True)
+    solved = [
+        evaluate(text) == (tuple(map(int, numbers.split(","))), int(target))
+        for text, numbers, target in zip(answers["text"], asked[0], asked[1], strict=True)
+    ]
+    assert answers["correct"].tolist() == solved and 0 < sum(solved) < len(solved)
 
 
 def test_the_tables_have_what_was_unlearned_and_how_fast_it_learned(results):
