@@ -5,6 +5,7 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 """
 
 from rlvr.artifacts.folder import RunFolder, StudyFolder
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_record,
@@ -31,6 +32,7 @@ from rlvr.artifacts.records import (
     RunRecord,
     TrainInfo,
 )
+from rlvr.artifacts.rows import Row
 from rlvr.artifacts.tables import (
     MEANS,
     OVERALL,
@@ -42,11 +44,7 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    ForgettingRow,
     Grade,
-    LearningRow,
-    ReferenceScore,
-    Row,
     RunRow,
     Sample,
     SpectrumRow,
