@@ -47,7 +47,10 @@ class Kasa(ExportedAsLora, LayerMethod):
         "Wang et al., KaSA: Knowledge-Aware Singular-Value Adaptation of Large Language Models, "
         "arXiv 2412.06071"
     )
-    formula = "W = W0 - N + (alpha/r) B diag(d) A, N = the r smallest singular components of W0"
+    formula = (
+        "W = W0 - N + (alpha/r) B diag(d) A, N = the r smallest singular components of W0, "
+        "taken out with the first step"
+    )
     requirements: ClassVar = {
         "rank": Requirement(
             "be less than the smaller of the two", lambda rank, inputs, outputs: rank < min(inputs, outputs)
