@@ -36,9 +36,9 @@ class Kasa(ExportedAsLora, LayerMethod):
     """W0 - N + (alpha / r) B diag(d) A, N the r smallest singular components of W0; B = 0 at the start.
 
     The authors take N out of the base before training, so that their untrained policy is not the base model.
-    Here it is taken out with the first optimizer step; nothing else differs. Their code compares A^T A and
-    B B^T with the identity; as in Eq. 11 and in PEFT, it is A A^T and B^T B here. PEFT's KaSA rounds the rest
-    of W0 to the base's precision, changes the base for good, and leaves the regularisers to its user.
+    Here it is taken out with the first optimizer step; the update is theirs otherwise. Their code compares
+    A^T A and B B^T with the identity; as in Eq. 11 and PEFT, it is A A^T and B^T B here. PEFT's KaSA rounds
+    the rest of W0 to its precision, changes the base for good, and leaves the regularisers to its user.
     """
 
     name = "kasa"
