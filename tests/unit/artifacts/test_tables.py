@@ -14,7 +14,10 @@ from rlvr.artifacts import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
+    ForgettingRow,
     Grade,
+    LearningRow,
+    ReferenceScore,
     Row,
     RunRow,
     Sample,
@@ -54,6 +57,15 @@ COMPARISON = {
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
+FORGETTING = {
+    **{**VARIANT, "benchmark": "products", "before": 0.5, "after": 0.25, "difference": -0.25},
+    **{"p_value": 0.01, "p_holm": 0.02, "n_problems": 10, "train_seeds": 2, "missing_seeds": 0},
+}
+LEARNING = {
+    **{**VARIANT, "train_seeds": 3, "missing_seeds": 0, "planned_steps": 40},
+    **{"first": 0.25, "best": 0.75, "area": 0.625, "level": 0.5},
+}
+STEPS = ("area_sd", "steps_to_level", "steps_earliest", "steps_latest")
 RUN = "tiny--lora--recommended--main--s0"
 AUDITED = {"id": "D6", "title": "Half", "paper": "32", "code": "16", "option": "`released`", "note": "-"}
 SIDES = {"code_side": "lora released", "text_side": "lora paper", "model": "tiny", "benchmark": "sums"}
@@ -80,6 +92,15 @@ ROWS: dict[type[Row], list[Row]] = {
         ),
     ],
     BudgetRow: [BudgetRow(**BUDGET, **KNOWN, value=0.5), BudgetRow(**BUDGET, **UNKNOWN, value=0)],
+    ReferenceScore: [ReferenceScore(problem_id="sums-1", n_tokens=3, logprob=-1.5)],
+    ForgettingRow: [
+        ForgettingRow(**FORGETTING, **KNOWN, measure="accuracy"),
+        ForgettingRow(**FORGETTING, **UNKNOWN, measure="logprob"),
+    ],
+    LearningRow: [
+        LearningRow(**LEARNING, reached=3, **dict.fromkeys(STEPS, 7.5)),
+        LearningRow(**LEARNING, reached=0, **dict.fromkeys(STEPS, NAN)),
+    ],
     RunRow: [
         RunRow(
             **VARIANT,
@@ -122,7 +143,7 @@ ROWS: dict[type[Row], list[Row]] = {
         SpectrumRow(**SPECTRUM, other=None, measure="energy/right", components=0.5, value=0.75),
     ],
 }
-PARQUET = (Sample, Grade, SpectrumRow)
+PARQUET = (Sample, Grade, ReferenceScore, SpectrumRow)
 
 
 def file_of(folder: Path, kind: type[Row]) -> Path:

@@ -61,7 +61,7 @@ def test_order_of_the_sections(page):
     ids = [e["attributes"]["id"] for e in page.all("section")]
     assert ids == [
         *["answer", "setup", "configuration", "results", "differences", "parameters", "training"],
-        *["pass-at-k", "budget", "pretraining", "completions", "provenance", "glossary"],
+        *["pass-at-k", "learning", "budget", "pretraining", "completions", "provenance", "glossary"],
     ]
 
 
@@ -71,7 +71,7 @@ def test_landmarks_and_anchors(page):
     ids = [e["attributes"]["id"] for e in page.elements if "id" in e["attributes"]]
     assert len(ids) == len(set(ids))
     anchors = [e["attributes"]["href"] for e in page.all("a") if e["attributes"]["href"].startswith("#")]
-    assert anchors[0] == "#content" and len(anchors) == 14
+    assert anchors[0] == "#content" and len(anchors) == 15
     assert {anchor[1:] for anchor in anchors} <= set(ids)
 
 
