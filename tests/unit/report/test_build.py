@@ -13,7 +13,6 @@ from rlvr.report.build import content_security_policy
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import METHODS, answer, build, edit, write_tree
 
-
 # Self-contained, deterministic, safe
 
 
