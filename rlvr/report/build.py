@@ -16,6 +16,7 @@ from rlvr.report.embedded import script_json
 from rlvr.report.inputs import Inputs, read_inputs
 from rlvr.report.section import PARTS, Section
 from rlvr.report.sections import all_sections
+from rlvr.report.sections.verdict import question
 
 SCRIPTS = ("state", "table", "page")
 """Files of the one script of the page, in order; each may use what those before it define."""
@@ -72,6 +73,7 @@ def render(inputs: Inputs) -> str:
         data=script_json({one.id: one.data for one in rendered if one.data is not None}),
         style=Markup(style),
         script=Markup(script),
+        question=question(inputs),
         policy=content_security_policy(style, script),
     )
 
