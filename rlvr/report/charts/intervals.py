@@ -11,8 +11,7 @@ from rlvr.report.charts import svg
 from rlvr.report.charts.svg import Scale, element
 from rlvr.report.text import compact, percent, points
 
-CELL_WIDTH, CELL_HEIGHT = 96, 16
-FOREST_WIDTH, FOREST_HEIGHT = 300, 44
+CELL_WIDTH, CELL_HEIGHT, CELL_EDGE = 180, 18, 6
 SCATTER_WIDTH, SCATTER_HEIGHT = 820, 440
 LABEL_HEIGHT = 15
 CHARACTER_WIDTH = 6.7
@@ -46,60 +45,33 @@ class Estimate:
         return [number for number in (self.value, self.low, self.high) if not math.isnan(number)]
 
 
-def domain_of(
-    estimates: Sequence[Estimate], floor: float | None = None, ceiling: float | None = None
-) -> Scale:
-    """Return a scale that spans all intervals, as wide as a table cell."""
-    low, high = svg.padded([bound for estimate in estimates for bound in estimate.bounds], floor, ceiling)
-    return Scale(low, high, 5, CELL_WIDTH - 5)
-
-
-def dot_and_whisker(estimate: Estimate, scale: Scale, reference: float | None, title: str) -> Markup:
-    """Return the small plot of one table cell; ``reference`` (the untrained model) is a dashed line."""
-    middle = CELL_HEIGHT / 2
-    parts = []
-    if reference is not None and not math.isnan(reference):
-        parts.append(svg.line(scale(reference), 0, scale(reference), CELL_HEIGHT, "reference"))
-    parts += _whisker(estimate, scale, middle)
-    described = (
-        f"{percent(estimate.value)}, 95 % interval {percent(estimate.low)} to {percent(estimate.high)}"
-    )
-    return svg.figure(title, described, CELL_WIDTH, CELL_HEIGHT, *parts, class_="spark")
-
-
-def forest_scale(differences: Sequence[Estimate]) -> Scale:
-    """Return one scale for all rows of a forest plot; it includes zero."""
+def difference_scale(differences: Sequence[Estimate]) -> Scale:
+    """Return one scale for all small plots of a column of differences; it includes zero."""
     bounds = [bound for difference in differences for bound in difference.bounds]
-    low, high = svg.padded([0.0, *bounds])
-    return Scale(low, high, 12, FOREST_WIDTH - 12)
+    return Scale(*svg.padded([0.0, *bounds]), CELL_EDGE, CELL_WIDTH - CELL_EDGE)
 
 
-def forest_row(difference: Estimate, detectable: float, scale: Scale, title: str) -> Markup:
-    """Return one row of a forest plot: zero line, band of undetectable differences, dot and whisker."""
-    zero, middle = scale(0.0), FOREST_HEIGHT / 2
-    parts = []
-    if not math.isnan(detectable):
-        left, right = scale.clamped(-detectable), scale.clamped(detectable)
-        parts.append(element("rect", x=left, y=0, width=right - left, height=FOREST_HEIGHT, class_="band"))
-    parts.append(svg.line(zero, 0, zero, FOREST_HEIGHT, "zero"))
-    parts += _whisker(difference, scale, middle)
-    described = (
-        f"{points(difference.value)}, 95 % interval {points(difference.low)} to {points(difference.high)}"
-    )
-    return svg.figure(title, described, FOREST_WIDTH, FOREST_HEIGHT, *parts, class_="forest")
+def difference_plot(difference: Estimate | None, detectable: float, scale: Scale) -> Markup:
+    """Return the small plot of a table cell: zero, what is too small to be found, interval and dot.
 
-
-def forest_axis(scale: Scale) -> Markup:
-    """Return the axis below a forest plot, in percentage points."""
-    ticks = [(tick, points(tick, "").removesuffix(".0")) for tick in svg.nice_ticks(scale.low, scale.high, 6)]
-    axis = svg.x_axis(scale, 1, ticks)
-    return svg.figure(
-        "Axis of the differences",
-        "In percentage points.",
-        FOREST_WIDTH,
-        26,
-        axis,
-        class_="forest forest-axis",
+    It repeats the numbers beside it, so that it is hidden from screen readers. Without a difference it is
+    hidden; the script of the page moves its parts.
+    """
+    zero, middle = scale(0.0), CELL_HEIGHT / 2
+    known = difference or Estimate(0.0, 0.0, 0.0)
+    width = 0.0 if math.isnan(detectable) else detectable
+    left, right = scale.clamped(-width), scale.clamped(width)
+    low, high = (known.low, known.high) if len(known.bounds) == 3 else (known.value, known.value)
+    return element(
+        "svg",
+        element("rect", x=left, y=0, width=right - left, height=CELL_HEIGHT, class_="band"),
+        svg.line(zero, 0, zero, CELL_HEIGHT, "zero"),
+        svg.line(scale(low), middle, scale(high), middle, "whisker"),
+        element("circle", cx=scale(known.value), cy=middle, r=3.6, class_="dot"),
+        viewBox=f"0 0 {CELL_WIDTH} {CELL_HEIGHT}",
+        class_="spark",
+        aria_hidden="true",
+        visibility=None if difference else "hidden",
     )
 
 

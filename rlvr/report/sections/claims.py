@@ -6,9 +6,9 @@ from rlvr.artifacts import OVERALL, ClaimRecord
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
+from rlvr.report.methods.differences import table_link
 from rlvr.report.queries import accuracies, benchmark_title
 from rlvr.report.section import Section
-from rlvr.report.sections.differences import anchor
 
 Z = 1.96  # of a 95 % interval
 VERDICTS = {
@@ -28,13 +28,13 @@ REGISTERED = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
-    """One claim with its answer; ``anchor`` leads to its row, ``estimate`` and ``paper`` are differences."""
+    """One claim with its answer; ``link`` leads to its row, ``estimate`` and ``paper`` are differences."""
 
     record: ClaimRecord
     verdict: str
     estimate: Estimate | None
     paper: Estimate | None
-    anchor: str
+    link: str
     registered: str
 
 
@@ -67,7 +67,7 @@ def build(inputs: Inputs) -> Claims | None:
     """Return the claims, those that the study tests first; None where they have not been answered."""
     if not inputs.claims:
         return None
-    answered = [_answered(record) for record in inputs.claims]
+    answered = [_answered(inputs, record) for record in inputs.claims]
     return Claims(
         counts={
             words: sum(one.record.verdict == verdict for one in answered)
@@ -115,7 +115,7 @@ def _numbers(inputs: Inputs) -> list[NumberBeside]:
     ]
 
 
-def _answered(record: ClaimRecord) -> Answered:
+def _answered(inputs: Inputs, record: ClaimRecord) -> Answered:
     paper = record.paper
     half = Z * paper.se if paper else 0.0
     return Answered(
@@ -123,7 +123,7 @@ def _answered(record: ClaimRecord) -> Answered:
         verdict=VERDICTS[record.verdict],
         estimate=_estimate(record),
         paper=Estimate(paper.difference, paper.difference - half, paper.difference + half) if paper else None,
-        anchor=anchor(record.row) if record.row else "",
+        link=table_link(inputs, record.row) if record.row else "",
         registered=REGISTERED[record.registered] if record.verdict != "not_tested" else "",
     )
 

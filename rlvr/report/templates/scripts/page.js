@@ -30,4 +30,5 @@ const inView = new IntersectionObserver((changes) => {
 }, { rootMargin: "-20% 0px -70% 0px" });
 for (const id of entries.keys()) inView.observe(document.getElementById(id));
 
+state.watch(colourPins);
 if (state.target) goToTarget();
