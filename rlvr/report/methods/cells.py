@@ -62,7 +62,7 @@ def method_rows(inputs: Inputs, columns: list[Column]) -> list[MethodRow]:
         cells = {
             column.id: _metric_cell(inputs, values, column, headline) for column in columns if column.metric
         }
-        cells |= _benchmark_cells(inputs, values) | _cost_cells(inputs, variant) | settings.get(variant, {})
+        cells |= _benchmark_cells(inputs, values) | cost_cells(inputs, variant) | settings.get(variant, {})
         rows.append(
             MethodRow(
                 variant=variant,
@@ -137,7 +137,8 @@ def _benchmark_cells(inputs: Inputs, values: Values) -> dict[str, Cell]:
     }
 
 
-def _cost_cells(inputs: Inputs, variant: Variant) -> dict[str, Cell]:
+def cost_cells(inputs: Inputs, variant: Variant) -> dict[str, Cell]:
+    """Return the cells of the columns about cost; none where no run has finished."""
     runs = [run.run for run in inputs.study.runs_of(variant)]
     records = [inputs.records[run] for run in runs if run in inputs.records]
     if not records:
