@@ -18,7 +18,7 @@ from rlvr.report.section import PARTS, Section
 from rlvr.report.sections import all_sections
 from rlvr.report.sections.verdict import question
 
-SCRIPTS = ("state", "table", "methods", "lines", "page")
+SCRIPTS = ("state", "table", "methods", "lines", "export", "page")
 """Files of the one script of the page, in order; each may use what those before it define."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from rlvr.artifacts import OVERALL
+from rlvr.artifacts import OVERALL, ClaimRecord
 from rlvr.report.inputs import Inputs
 
 MAIN = "main"  # the paper's own setting; the others are its ablations
@@ -23,6 +23,13 @@ class Published:
         if method not in self.accuracies or baseline not in self.accuracies:
             return None
         return self.accuracies[method] - self.accuracies[baseline]
+
+
+def claim_words(record: ClaimRecord) -> str:
+    """Return the verdict on a claim; with one training seed only which side the points are for."""
+    if record.verdict == "inconclusive" and record.train_seeds == 1:
+        return f"points {record.points}, 1 seed"
+    return record.verdict.replace("_", " ")
 
 
 def paper_models(inputs: Inputs) -> list[str]:

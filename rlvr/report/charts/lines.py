@@ -14,7 +14,7 @@ from rlvr.report.charts import svg
 from rlvr.report.charts.svg import Scale, element
 
 WIDTH, LEFT, TOP, BOTTOM = 900.0, 46.0, 14.0, 40.0  # of the figure; margins of the plot
-HEIGHT, LABEL = 330.0, 11.5  # of the plot; of the label of a line
+HEIGHT, LABEL = 270.0, 11.5  # of the plot; of the label of a line
 CHARACTER = 6.3
 POINTS = 100  # of a line; more are not seen
 
@@ -41,7 +41,7 @@ class Line:
         label: its name.
         x: values by quantity; where they differ by the quantity on y, by ``X:Y``.
         y: values by quantity; NaN where there is none.
-        kind: `reference` is drawn dark, `base` dashed.
+        kind: `lora` is drawn dark, `base` dashed.
         marks: quantity on y -> (values by quantity on x, value) where a run failed.
     """
 

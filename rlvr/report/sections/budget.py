@@ -64,7 +64,7 @@ def _panel(inputs: Inputs, model: str) -> LinePanel:
 def _line(inputs: Inputs, variant: Variant) -> Line:
     mine = rows_of(inputs.budget, variant)
     curves = {str(name): some.sort_values("budget") for name, some in mine.groupby("benchmark")}
-    kind = {BASE: "base", LORA: "reference"}.get(variant.method, "")
+    kind = {BASE: "base", LORA: "lora"}.get(variant.method, "")
     return Line(
         key=inputs.key(variant),
         label=inputs.label(variant),

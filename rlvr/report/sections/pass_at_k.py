@@ -94,10 +94,10 @@ def _line(inputs: Inputs, variant: Variant, curves: dict[str, Curve], base: dict
         if name in base and all(k in base[name] for k in ks):
             x[f"k:{name}-gain"] = x[f"k:{name}"]
             y[f"{name}-gain"] = [curve[k].value - base[name][k].value for k in ks]
-    kind = {BASE: "base", LORA: "reference"}.get(variant.method, "")
+    kind = {BASE: "base", LORA: "lora"}.get(variant.method, "")
     return Line(key=inputs.key(variant), label=inputs.label(variant), x=x, y=y, kind=kind)
 
 
 SECTION = Section(
-    part="methods", order=40, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build
+    part="methods", order=15, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build
 )

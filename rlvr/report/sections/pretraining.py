@@ -52,7 +52,7 @@ def _panel(model: str, curve: list[PretrainingStep]) -> LinePanel:
             "loss": [point.loss for point in curve],
             "accuracy": [point.accuracy for point in tested if point.accuracy is not None],
         },
-        kind="reference",
+        kind="lora",
     )
     accuracy = Axis(title="Accuracy (%)", label=percent_tick, floor=0.0, ceiling=1.0)
     loss = Axis(title="Training loss", label=lambda value: f"{value:.3g}", floor=0.0)

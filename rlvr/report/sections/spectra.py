@@ -90,7 +90,7 @@ def _energy(inputs: Inputs, model: str) -> LinePanel:
             inputs.key(variant),
             inputs.label(variant),
             {side: _cumulative(_last(inputs, variant), f"energy/{side}") for side in ("right", "left")},
-            "reference" if variant.method == LORA else "",
+            "lora" if variant.method == LORA else "",
         )
         for variant in inputs.trained_of(model)
     ]
@@ -129,7 +129,7 @@ def _steps(inputs: Inputs, model: str) -> LinePanel | None:
             Line(
                 key=inputs.key(variant),
                 label=inputs.label(variant),
-                kind="reference" if variant.method == LORA else "",
+                kind="lora" if variant.method == LORA else "",
                 x={"step": [float(str(step)) for step in means.index]},
                 y={"tenth": means.tolist()},
             )

@@ -147,7 +147,7 @@ def _curve(inputs: Inputs, variant: Variant) -> Line | None:
     return Line(
         key=inputs.key(variant),
         label=inputs.label(variant),
-        kind="reference" if variant.method == LORA else "",
+        kind="lora" if variant.method == LORA else "",
         x={name: thinned(values.tolist()) for name, values in across.items()},
         y={name: thinned(values.tolist()) for name, values in smooth.items()},
         marks=_failures(inputs, variant),

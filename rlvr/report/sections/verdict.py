@@ -12,7 +12,7 @@ from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.confidence import Confidence, confidence
 from rlvr.report.inputs import Inputs
 from rlvr.report.leading import Leading, leading
-from rlvr.report.paper import paper_models
+from rlvr.report.paper import claim_words, paper_models
 from rlvr.report.queries import accuracies, benchmark_title, headline_benchmark
 from rlvr.report.ranking import Ranking, ranking
 from rlvr.report.section import Section
@@ -120,9 +120,7 @@ def claim_counts(inputs: Inputs) -> dict[str, int]:
     """Return verdict -> number of claims; one training seed gives points for or against, not a verdict."""
     counts = dict.fromkeys(["replicated", "not replicated"], 0)
     for record in inputs.claims:
-        words = record.verdict.replace("_", " ")
-        if record.verdict == "inconclusive" and record.train_seeds == 1 and record.points:
-            words = f"points {record.points}, 1 seed"
+        words = claim_words(record)
         counts[words] = counts.get(words, 0) + 1
     last = {name: counts.pop(name) for name in ("inconclusive", "not tested") if name in counts}
     return {**counts, **last} if inputs.claims else {}

@@ -48,7 +48,7 @@ function goToTarget() {
   for (let outer = element; outer; outer = outer.parentElement) {
     if (outer.tagName === "DETAILS") outer.open = true;
   }
-  element.scrollIntoView();
+  element.scrollIntoView({ behavior: "instant" });
 }
 
 // A link to an anchor of the page keeps the query.
