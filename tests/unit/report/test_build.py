@@ -82,7 +82,9 @@ def test_tables_are_accessible(page):
         (box,) = [e for e in table["within"] if e["attributes"].get("class") == "scroll"]
         assert box["attributes"]["data-scroll"] and "tabindex" not in box["attributes"]
     sortable = [e for e in page.all("th") if "aria-sort" in e["attributes"]]
-    assert len(sortable) >= 6 and not any(page.all("button", header) for header in page.all("th", page.all("thead")[0]))
+    assert len(sortable) >= 6 and not any(
+        page.all("button", header) for header in page.all("th", page.all("thead")[0])
+    )
 
 
 def test_figures_have_a_role_a_title_and_a_description_and_small_plots_are_hidden(page):

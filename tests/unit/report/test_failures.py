@@ -49,7 +49,7 @@ def test_every_failed_run_is_listed_with_steps_rewards_and_reason(page: Page) ->
 
 def test_the_first_screen_says_which_numbers_are_of_fewer_seeds(page: Page) -> None:
     said = " ".join(page.by_id("verdict")["text"].split())
-    assert "8 runs, 3 failed, 2 not run" in said.replace("\xa0", " ") and "Not run: ia3." in said
+    assert "8 runs, 3 failed · 2 not run" in said.replace("\xa0", " ") and "Not run: ia3." in said
     assert "Failed: lora, seed 1: diverged after 7 of 60 steps; dora, seed 0: diverged" in said
     assert page.all("a", page.by_id("verdict"))[-1]["attributes"]["href"] == "#failures"
 
