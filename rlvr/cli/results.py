@@ -20,14 +20,15 @@ from rlvr.cli.verbs import (
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv \\",
-    "  --forgetting forgetting.csv --learning learning.csv --runs runs.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --leader leader.csv \\",
+    "  --budget budget.csv --forgetting forgetting.csv --learning learning.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
     results: ResultsFolder,
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
+    leader: Annotated[Path, typer.Option("--leader", help="CSV file to write: differences from the best.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
     forgetting: Annotated[Path, typer.Option("--forgetting", help="CSV file to write: what was unlearned.")],
     learning: Annotated[Path, typer.Option("--learning", help="CSV file to write: speed of learning.")],
@@ -47,6 +48,7 @@ def aggregate(
         contaminated_problems,
         summary=summary,
         comparisons=comparisons,
+        leader=leader,
         budget=budget,
         forgetting=forgetting,
         learning=learning,

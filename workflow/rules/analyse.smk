@@ -2,9 +2,9 @@
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json and training logs, the
     prepared data; config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, forgetting.csv, learning.csv, runs.csv,
-    contamination.csv, contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
-    config/audit.yaml names
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, leader.csv, budget.csv, forgetting.csv, learning.csv,
+    runs.csv, contamination.csv, contaminated_problems.csv, results/{study}/claims.json,
+    results/{study}/tables/audit.csv of the studies that config/audit.yaml names
 """
 
 
@@ -20,6 +20,7 @@ rule aggregate_study:
     output:
         summary=STUDY.table("summary"),
         comparisons=STUDY.table("comparisons"),
+        leader=STUDY.table("leader"),
         budget=STUDY.table("budget"),
         forgetting=STUDY.table("forgetting"),
         learning=STUDY.table("learning"),
@@ -42,6 +43,7 @@ rule aggregate_study:
             --contaminated-problems {input.contaminated:q} \
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
+            --leader {output.leader:q} \
             --budget {output.budget:q} \
             --forgetting {output.forgetting:q} \
             --learning {output.learning:q} \

@@ -243,7 +243,7 @@ def scored_references(studies):
 
 
 def tables(studies):
-    of_runs = ["summary", "comparisons", "budget", "forgetting", "learning", "runs"]
+    of_runs = ["summary", "comparisons", "leader", "budget", "forgetting", "learning", "runs"]
     names = [*of_runs, "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
 
