@@ -50,10 +50,11 @@ def columns_of(kind: type[Row]) -> tuple[Column, ...]:
 def fault_in(kind: type[Row], frame: "pd.DataFrame", place: Place) -> str | None:
     """Return the first value of a table that its column may not hold, described; None where there is none.
 
-    Columns are checked as a whole, so that this is fast for hundreds of thousands of rows.
+    Columns are checked as a whole, so that this is fast for hundreds of thousands of rows. A column that was
+    not read is not checked.
     """
     for column in columns_of(kind):
-        if fault := _fault(column, frame[column.name], place):
+        if column.name in frame and (fault := _fault(column, frame[column.name], place)):
             return fault
     return None
 

@@ -71,10 +71,15 @@ def write_records(path: Path, records: Iterable[Settings]) -> None:
     write_json(path, [record.model_dump(mode="json") for record in records])
 
 
-def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
+def read_rows(path: Path, kind: type[Row], columns: list[str] | None = None) -> "pd.DataFrame":
     """Read a table, Parquet or CSV by its suffix; columns that ``kind`` does not have are left out.
 
     Unknown numbers are NaN, absent texts are None.
+
+    Args:
+        path: the file.
+        kind: what its rows are.
+        columns: those to read and check, where not all are needed; of Parquet only.
 
     Raises:
         UserError: the file is missing, damaged or of another format version, a column is missing or of
@@ -82,10 +87,10 @@ def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     """
     if path.suffix == ".csv":
         return _read_csv(path, kind)
-    frame = read_parquet(path, [])
+    frame = read_parquet(path, columns or [], only=columns)
     with _with_fix(path):
         _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
-        _require_columns(path, frame, kind.columns())
+        _require_columns(path, frame, columns or kind.columns())
         if fault := fault_in(kind, frame, "row {}".format):
             raise UserError(f"{path}: {fault}")
     frame.attrs = {}
@@ -200,8 +205,9 @@ def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
 
 def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the columns of a checked table; numbers that may be unknown are floats, absent texts None."""
-    frame = frame[kind.columns()].copy(deep=False)
-    for column in columns_of(kind):
+    present = [column for column in columns_of(kind) if column.name in frame]
+    frame = frame[[column.name for column in present]].copy(deep=False)
+    for column in present:
         values = frame[column.name]
         if column.type is float:
             frame[column.name] = values.astype(float)

@@ -273,3 +273,14 @@ def test_a_metric_that_is_not_documented_is_not_written(tmp_path: Path) -> None:
         SummaryRow(**row)
     with pytest.raises(ValueError, match="accuracy"):
         write_rows(tmp_path / "summary.csv", SummaryRow, [row])
+
+
+def test_some_columns_are_read_and_checked_alone(tmp_path):
+    path = written(tmp_path, Grade)
+    frame = read_rows(path, Grade, ["problem_id", "correct"])
+    assert frame.equals(read_rows(path, Grade)[["problem_id", "correct"]])
+    damaged = pd.read_parquet(path).assign(status="perhaps", correct="yes")
+    damaged.to_parquet(path)
+    assert len(read_rows(path, Grade, ["problem_id"]))
+    with pytest.raises(UserError, match="column 'correct' holds"):
+        read_rows(path, Grade, ["problem_id", "correct"])
