@@ -92,6 +92,11 @@ class Inputs:
         """
         return self._labels[variant]
 
+    def key(self, variant: Variant) -> str:
+        """Return the name of a variant in links and in the data of the page: ``dora``, ``lora.rank8``."""
+        parts = [variant.model] * self.several_models + [variant.method]
+        return ".".join([*parts, *self.conditions(variant).split(" · ")]).rstrip(".")
+
     def conditions(self, variant: Variant) -> str:
         """Return the preset and the setting where the study has more than one of them."""
         presets = len({other.preset for other in self.trained}) > 1

@@ -39,6 +39,11 @@ class Page(HTMLParser):
             if within is None or any(within is outer for outer in element["within"])
         ]
 
+    def by_id(self, name: str) -> dict:
+        """Return the element with an id."""
+        (found,) = [element for element in self.elements if element["attributes"].get("id") == name]
+        return found
+
     def table(self, caption: str) -> list[list[str]]:
         """Return the body rows of the table whose caption starts so, without the texts of figures."""
         (table,) = [

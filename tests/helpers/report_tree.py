@@ -409,8 +409,7 @@ def build(tree: Tree) -> str:
 
 def answer(page: Page) -> str:
     """Return the text of the section that answers the study's question."""
-    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "answer"]
-    return section["text"]
+    return page.by_id("answer")["text"]
 
 
 def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

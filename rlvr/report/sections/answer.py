@@ -195,4 +195,4 @@ def _only_runs(differences: list[Difference]) -> bool:
     return all(difference.runs for difference in differences)
 
 
-SECTION = Section(order=10, id="answer", title="Answer", template="answer.html", build=build)
+SECTION = Section(part="verdict", order=10, id="answer", title="", template="answer.html", build=build)

@@ -32,4 +32,6 @@ def _groups(inputs: Inputs, model: str) -> list[Panels]:
     return panels_of_benchmarks(inputs, curves, lambda some, title: budget_panels(some, reference, title))
 
 
-SECTION = Section(order=80, id="budget", title="Token budget", template="budget.html", build=build)
+SECTION = Section(
+    part="cost", order=20, id="budget", title="Token budget", template="budget.html", build=build
+)

@@ -137,4 +137,4 @@ def _estimate(record: ClaimRecord) -> Estimate | None:
     return Estimate(record.statistic, low, high)
 
 
-SECTION = Section(order=45, id="claims", title="Claims of the paper", template="claims.html", build=build)
+SECTION = Section(part="claims", order=10, id="claims", title="", template="claims.html", build=build)

@@ -129,5 +129,10 @@ def _spread(rates: list[float]) -> str:
 
 
 SECTION = Section(
-    order=25, id="configuration", title="Configuration", template="configuration.html", build=build
+    part="methods",
+    order=30,
+    id="configuration",
+    title="Configuration",
+    template="configuration.html",
+    build=build,
 )

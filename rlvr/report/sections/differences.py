@@ -180,5 +180,10 @@ def _improvement(row: dict) -> Estimate | None:
 
 
 SECTION = Section(
-    order=40, id="differences", title="Paired differences", template="differences.html", build=build
+    part="methods",
+    order=20,
+    id="differences",
+    title="Paired differences",
+    template="differences.html",
+    build=build,
 )

@@ -87,5 +87,10 @@ def _marks(inputs: Inputs, model: str, benchmark: str) -> dict[Variant, Mark]:
 
 
 SECTION = Section(
-    order=50, id="parameters", title="Accuracy and parameters", template="parameters.html", build=build
+    part="cost",
+    order=10,
+    id="parameters",
+    title="Accuracy and parameters",
+    template="parameters.html",
+    build=build,
 )

@@ -34,4 +34,6 @@ def _groups(inputs: Inputs, model: str) -> list[Panels]:
     return panels_of_benchmarks(inputs, curves, lambda some, title: pass_at_k_panels(some, reference, title))
 
 
-SECTION = Section(order=70, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build)
+SECTION = Section(
+    part="methods", order=40, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build
+)

@@ -37,4 +37,6 @@ def _figures(model: str, curve: list[PretrainingStep]) -> list[Markup]:
     return figures
 
 
-SECTION = Section(order=90, id="pretraining", title="Pretraining", template="pretraining.html", build=build)
+SECTION = Section(
+    part="training", order=20, id="pretraining", title="Pretraining", template="pretraining.html", build=build
+)

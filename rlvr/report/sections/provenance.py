@@ -129,4 +129,6 @@ def _dataset_provenance(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-SECTION = Section(order=110, id="provenance", title="Provenance", template="provenance.html", build=build)
+SECTION = Section(
+    part="provenance", order=10, id="provenance", title="", template="provenance.html", build=build
+)

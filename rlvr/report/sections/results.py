@@ -139,4 +139,4 @@ def _row(inputs: Inputs, variant: Variant, cells: list[Cell | None]) -> ResultRo
     )
 
 
-SECTION = Section(order=30, id="results", title="Results", template="results.html", build=build)
+SECTION = Section(part="methods", order=10, id="results", title="", template="results.html", build=build)

@@ -152,5 +152,5 @@ def _overlaps(inputs: Inputs, model: str) -> Overlaps | None:
 
 
 SECTION = Section(
-    order=65, id="spectra", title="Spectra of the updates", template="spectra.html", build=build
+    part="audit", order=30, id="spectra", title="Spectra of the updates", template="spectra.html", build=build
 )

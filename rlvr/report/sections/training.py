@@ -184,4 +184,4 @@ def _logs(inputs: Inputs, variant: Variant) -> list[pd.DataFrame]:
     return [log for run in runs if (log := inputs.train_logs.get(run.run)) is not None and len(log)]
 
 
-SECTION = Section(order=60, id="training", title="Training", template="training.html", build=build)
+SECTION = Section(part="training", order=10, id="training", title="", template="training.html", build=build)

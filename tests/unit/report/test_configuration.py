@@ -14,7 +14,7 @@ SMALL = {"benchmarks": {"sums": (12, 2)}, "steps": 20}
 
 
 def section(page: Page, name: str) -> dict:
-    (found,) = [e for e in page.all("section") if e["attributes"]["id"] == name]
+    found = page.by_id(name)
     return found
 
 

@@ -32,7 +32,7 @@ def page(tree: Tree) -> Page:
 
 
 def section(page: Page, name: str) -> str:
-    (found,) = [e for e in page.all("section") if e["attributes"]["id"] == name]
+    found = page.by_id(name)
     return " ".join(found["text"].split())
 
 
@@ -70,4 +70,4 @@ def test_the_provenance_has_the_failed_runs(page: Page) -> None:
 
 def test_a_study_without_failures_has_no_such_section(tmp_path: Path) -> None:
     tree = write_tree(tmp_path, methods=("base", "lora"), benchmarks={"sums": (10, 2)}, steps=5)
-    assert [e for e in Page(build(tree)).all("section") if e["attributes"]["id"] == "failures"] == []
+    assert "failures" not in [e["attributes"].get("id") for e in Page(build(tree)).elements]

@@ -90,7 +90,7 @@ def test_settings_of_few_methods_share_the_figure_of_the_others(some):
     names += ["dora · main", "dora · grpo", "pissa · main", "vera · main"]
     assert groups_of(tree) == {"": names}
     assert [row[0].removesuffix(" 1 training seed") for row in page.table("Accuracy in %")][1:] == names
-    setup = next(e["text"] for e in page.all("section") if e["attributes"]["id"] == "setup")
+    setup = page.by_id("setup")["text"]
     assert "rank1 (lora only)" in setup and "grpo (lora and dora only)" in setup and "main (" not in setup
 
 
@@ -135,7 +135,7 @@ def test_training_curves_are_compared_with_the_nearest_lora(some):
     described = {page.all("title", f)[0]["text"]: page.all("desc", f)[0]["text"] for f in page.all("svg")}
     assert described["Mean reward of dora · grpo"].endswith("The dashed line is lora · grpo.")
     assert "dashed" not in described["Mean reward of lora · main"]
-    training = next(e["text"] for e in page.all("section") if e["attributes"]["id"] == "training")
+    training = page.by_id("training")["text"]
     assert "in panels of lora, its first variant" in training
 
 

@@ -45,13 +45,13 @@ def small(tmp_path) -> Tree:
 
 
 def section_of(page: Page):
-    (section,) = [one for one in page.all("section") if one["attributes"].get("id") == "spectra"]
+    section = page.by_id("spectra")
     return section
 
 
 def test_there_is_no_section_without_spectra(small):
     page = Page(build(small))
-    assert not [one for one in page.all("section") if one["attributes"].get("id") == "spectra"]
+    assert not [one for one in page.elements if one["attributes"].get("id") == "spectra"]
 
 
 def test_the_page_shows_the_means_over_layers(small):

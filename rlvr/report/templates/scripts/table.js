@@ -1,7 +1,4 @@
-"use strict";
-// Sorting for every table with buttons in its header; without this script the tables stay in their order.
-document.documentElement.classList.add("js");
-
+// Sorting for every table with a role="button" in its header; without the script tables stay in their order.
 function sortKey(row, column) {
   const cell = row.cells[column];
   const raw = cell.dataset.value;
@@ -32,16 +29,13 @@ function sortBy(header) {
   body.append(...rows.map(({ row }) => row));
 }
 
-for (const button of document.querySelectorAll("thead th[aria-sort] button")) {
+// A header cell has no <button>, because Chromium does not repeat one at the top of the next printed page.
+for (const button of document.querySelectorAll('thead [role="button"]')) {
+  button.tabIndex = 0;
   button.addEventListener("click", () => sortBy(button.closest("th")));
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    sortBy(button.closest("th"));
+  });
 }
-
-// A printed page shows everything.
-let closed = [];
-window.addEventListener("beforeprint", () => {
-  closed = Array.from(document.querySelectorAll("details:not([open])"));
-  for (const details of closed) details.open = true;
-});
-window.addEventListener("afterprint", () => {
-  for (const details of closed) details.open = false;
-});
