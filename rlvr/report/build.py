@@ -16,8 +16,9 @@ from rlvr.report.embedded import script_json
 from rlvr.report.inputs import Inputs, read_inputs
 from rlvr.report.section import PARTS, Section
 from rlvr.report.sections import all_sections
+from rlvr.report.sections.verdict import question
 
-SCRIPTS = ("state", "table", "samples", "page")
+SCRIPTS = ("state", "table", "methods", "lines", "samples", "export", "page")
 """Files of the one script of the page, in order; each may use what those before it define."""
 STYLES = ("report", "samples")
 """Files of the one style of the page, in order."""
@@ -75,6 +76,7 @@ def render(inputs: Inputs) -> str:
         data=script_json({one.id: one.data for one in rendered if one.data is not None}),
         style=Markup(style),
         script=Markup(script),
+        question=question(inputs),
         policy=content_security_policy(style, script),
     )
 

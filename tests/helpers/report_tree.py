@@ -181,7 +181,7 @@ def write_tree(
 
 def write_tables(tree: Tree) -> None:
     """Write the tables of what there is."""
-    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget", "runs"))
+    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "leader", "budget", "runs"))
     aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
 
 

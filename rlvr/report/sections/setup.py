@@ -81,5 +81,5 @@ def _settings(inputs: Inputs) -> list[str]:
 
 
 SECTION = Section(
-    part="verdict", order=20, id="setup", title="What was run", template="setup.html", build=build
+    part="methods", order=25, id="setup", title="What was run", template="setup.html", build=build
 )

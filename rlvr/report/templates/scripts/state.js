@@ -48,7 +48,7 @@ function goToTarget() {
   for (let outer = element; outer; outer = outer.parentElement) {
     if (outer.tagName === "DETAILS") outer.open = true;
   }
-  element.scrollIntoView();
+  element.scrollIntoView({ behavior: "instant" });
 }
 
 // A link to an anchor of the page keeps the query.
@@ -63,3 +63,19 @@ window.addEventListener("hashchange", () => {
   }
   goToTarget();
 });
+
+// Pins: a row, a line or a dot that is pinned has its colour everywhere (`data-v`, class pin-0 .. pin-5).
+document.addEventListener("click", ({ target }) => {
+  const pin = target.closest?.("[data-pin]");
+  if (!pin) return;
+  const pins = state.list("pin"), key = pin.dataset.pin;
+  state.set({ pin: (pins.includes(key) ? pins.filter((one) => one !== key) : [...pins, key]).join() });
+});
+function colourPins() {
+  const pins = state.list("pin");
+  for (const element of document.querySelectorAll("[data-v]")) {
+    const index = pins.indexOf(element.dataset.v);
+    for (let colour = 0; colour < 6; colour += 1) element.classList.toggle(`pin-${colour}`, index >= 0 && index % 6 === colour);
+  }
+  for (const pin of document.querySelectorAll("[data-pin]")) pin.setAttribute("aria-pressed", pins.includes(pin.dataset.pin));
+}

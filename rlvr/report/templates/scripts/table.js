@@ -14,19 +14,18 @@ function compare(a, b, direction) {
 
 function sortBy(header) {
   const table = header.closest("table");
-  const numeric = header.dataset.kind !== "text";
   const previous = header.getAttribute("aria-sort");
-  const next = previous === "none"
-    ? (numeric ? "descending" : "ascending")
-    : (previous === "ascending" ? "descending" : "ascending");
+  const first = header.dataset.kind === "text" ? "ascending" : "descending";
+  const next = previous === "none" ? first : previous === "ascending" ? "descending" : "ascending";
+  if (header.dataset.id) {
+    state.set({ sort: `${header.dataset.id}.${next === "ascending" ? "up" : "down"}` }, "methods");
+    return;
+  }
   for (const other of table.querySelectorAll("thead th[aria-sort]")) other.setAttribute("aria-sort", "none");
   header.setAttribute("aria-sort", next);
-  const column = header.cellIndex;
-  const direction = next === "ascending" ? 1 : -1;
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows, (row) => ({ row, key: sortKey(row, column) }));
-  rows.sort((a, b) => compare(a.key, b.key, direction));
-  body.append(...rows.map(({ row }) => row));
+  const rows = Array.from(table.tBodies[0].rows, (row) => ({ row, key: sortKey(row, header.cellIndex) }));
+  rows.sort((a, b) => compare(a.key, b.key, next === "ascending" ? 1 : -1));
+  table.tBodies[0].append(...rows.map(({ row }) => row));
 }
 
 // A header cell has no <button>, because Chromium does not repeat one at the top of the next printed page.
