@@ -124,17 +124,13 @@ class LinePanel:
             parts.append(svg.path([across(e) for e in ends[0]], [up(e) for e in ends[1]], "reference"))
         return parts
 
-    def _line(
-        self, line: Line, x: str, y: str, scales: tuple[Scale, Scale], label_y: float | None
-    ) -> Markup:
+    def _line(self, line: Line, x: str, y: str, scales: tuple[Scale, Scale], label_y: float | None) -> Markup:
         points = line.points(x, y)
         across, up = scales
         parts = [svg.path([across(at) for at, _ in points], [up(at) for _, at in points], "line")]
         if label_y is not None:
             parts.append(
-                element(
-                    "text", line.label, x=self.right + 8, y=label_y + 4, class_="end", data_pin=line.key
-                )
+                element("text", line.label, x=self.right + 8, y=label_y + 4, class_="end", data_pin=line.key)
             )
         for place, value in line.marks.get(y, ()):
             parts.append(svg.text(across(place[x]), up.clamped(value) + 4, "✗", "failed", "middle"))

@@ -38,9 +38,7 @@ def build(inputs: Inputs) -> Budget | None:
     if inputs.budget.empty or inputs.budget["budget"].nunique() < 2:
         return None
     models = [
-        ModelBudget(
-            model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure()
-        )
+        ModelBudget(model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure())
         for model in inputs.study.models
         for panel in [_panel(inputs, model)]
     ]

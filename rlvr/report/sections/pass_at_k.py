@@ -40,9 +40,7 @@ class PassAtK:
 def build(inputs: Inputs) -> PassAtK | None:
     """Return the curves of every model; None where every benchmark has one sample per problem."""
     models = [
-        ModelPassAtK(
-            model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure()
-        )
+        ModelPassAtK(model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure())
         for model in inputs.study.models
         if (panel := _panel(inputs, model))
     ]

@@ -36,7 +36,9 @@ def build(inputs: Inputs) -> Pretraining | None:
         if curve
         for panel in [_panel(model, curve)]
     ]
-    return Pretraining(models=models, data={one.model: one.panel.data() for one in models}) if models else None
+    return (
+        Pretraining(models=models, data={one.model: one.panel.data() for one in models}) if models else None
+    )
 
 
 def _panel(model: str, curve: list[PretrainingStep]) -> LinePanel:

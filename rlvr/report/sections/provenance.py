@@ -125,7 +125,9 @@ def _tables(inputs: Inputs) -> list[Table]:
     paths = {name: inputs.folder.table(name) for name in TABLES}
     return [
         Table(
-            name=path.name, content=TABLES[name], link="data:text/csv;charset=utf-8," + quote(path.read_text(), SAFE)
+            name=path.name,
+            content=TABLES[name],
+            link="data:text/csv;charset=utf-8," + quote(path.read_text(), SAFE),
         )
         for name, path in paths.items()
         if path.exists()

@@ -247,7 +247,11 @@ def test_the_command_reaches_the_program_in_bash_and_zsh(shell, tmp_path):
         command = show_command("demo", LORA, "sums", word, 3)
         script = f"rlvr() {{ printf '%s\\0' \"$@\"; }}; {command}"
         done = subprocess.run(
-            [shell, "-c", script], capture_output=True, cwd=tmp_path, env={**os.environ, "LC_ALL": "C.UTF-8"}, check=True
+            [shell, "-c", script],
+            capture_output=True,
+            cwd=tmp_path,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            check=True,
         )
         arguments = done.stdout.decode().split("\0")[:-1]
         assert [one for one in arguments if one != "--"] == [

@@ -128,20 +128,10 @@ if (DATA.samples) {
     return heading;
   };
 
-  // The numbers of a map, made when they are asked for: there may be thousands.
-  const tableOf = ({ benchmark, problems, methods: columns }) => {
-    const { title, ids } = benchmarks[benchmark];
-    const head = ["Problem", ...columns.map((method) => methods[method].label)].map((name) => make("th", name, { scope: "col" }));
-    return make("div", "", { class: "scroll", "data-scroll": `Table of ${title}` }, make("table", "", {},
-      make("caption", `Correct samples of each problem of ${title}.`), make("thead", "", {}, make("tr", "", {}, ...head)),
-      make("tbody", "", {}, ...problems.map((problem) => make("tr", "", {}, make("th", ids[problem], { scope: "row" }),
-        ...columns.map((method) => make("td", tally(benchmark, method, problem).text)))))));
-  };
-
   // A cell of a map is found by its place in the rectangle `area`.
   for (const box of document.querySelectorAll(".map-box")) {
     const map = maps[box.dataset.map];
-    const [drawing, area, cursor, readout, folded] = ["svg.map", ".area", ".cursor", ".readout", ".map-table"].map((one) => box.querySelector(one));
+    const [drawing, area, cursor, readout] = ["svg.map", ".area", ".cursor", "output"].map((one) => box.querySelector(one));
     let [column, row] = [0, 0];
     const point = (toColumn, toRow) => {
       column = Math.min(Math.max(toColumn, 0), map.problems.length - 1);
@@ -176,12 +166,8 @@ if (DATA.samples) {
       event.preventDefault();
       keys[event.key]();
     });
-    folded.hidden = false;
-    folded.addEventListener("toggle", () => {
-      folded.querySelector(".scroll")?.remove();
-      if (folded.open) folded.append(tableOf(map));
-      markRegions();
-    });
+    box.asTable = () => [["Problem", ...map.methods.map((method) => methods[method].label)], ...map.problems.map((problem) => (
+      [benchmarks[map.benchmark].ids[problem], ...map.methods.map((method) => tally(map.benchmark, method, problem).text)]))];
   }
 
   // The controls follow the address, and the address the controls.
