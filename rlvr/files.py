@@ -108,8 +108,8 @@ def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
         frame.to_parquet(temporary, index=False)
 
 
-def read_parquet(path: Path | str, columns: list[str], only: list[str] | None = None) -> "pd.DataFrame":
-    """Read a Parquet file, or ``only`` some of its columns, and check that it has ``columns``.
+def read_parquet(path: Path | str, columns: list[str]) -> "pd.DataFrame":
+    """Read a Parquet file and check that it has ``columns``.
 
     Raises:
         UserError: the file is missing, damaged, or lacks a column.
@@ -117,7 +117,7 @@ def read_parquet(path: Path | str, columns: list[str], only: list[str] | None = 
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path, columns=only)
+        frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (OSError, ValueError) as error:

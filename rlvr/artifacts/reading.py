@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rlvr.artifacts.checks import columns_of, fault_in, from_text
+from rlvr.artifacts.checks import columns_of, fault_in, fault_in_columns, from_text
 from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.records import FailedRun, RunRecord
 from rlvr.artifacts.tables import Row
@@ -16,6 +16,7 @@ from rlvr.files import read_csv, read_json, read_parquet, write_csv, write_json,
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 Record = TypeVar("Record", bound=Settings)
 
@@ -71,15 +72,10 @@ def write_records(path: Path, records: Iterable[Settings]) -> None:
     write_json(path, [record.model_dump(mode="json") for record in records])
 
 
-def read_rows(path: Path, kind: type[Row], columns: list[str] | None = None) -> "pd.DataFrame":
+def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     """Read a table, Parquet or CSV by its suffix; columns that ``kind`` does not have are left out.
 
     Unknown numbers are NaN, absent texts are None.
-
-    Args:
-        path: the file.
-        kind: what its rows are.
-        columns: those to read and check, where not all are needed; of Parquet only.
 
     Raises:
         UserError: the file is missing, damaged or of another format version, a column is missing or of
@@ -87,10 +83,10 @@ def read_rows(path: Path, kind: type[Row], columns: list[str] | None = None) -> 
     """
     if path.suffix == ".csv":
         return _read_csv(path, kind)
-    frame = read_parquet(path, columns or [], only=columns)
+    frame = read_parquet(path, [])
     with _with_fix(path):
         _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
-        _require_columns(path, frame, columns or kind.columns())
+        _require_columns(path, frame, kind.columns())
         if fault := fault_in(kind, frame, "row {}".format):
             raise UserError(f"{path}: {fault}")
     frame.attrs = {}
@@ -104,6 +100,30 @@ def read_attributes(path: Path) -> dict[str, Any]:
         UserError: the file is missing or damaged.
     """
     return {str(name): value for name, value in read_parquet(path, []).attrs.items()}
+
+
+def read_columns(path: Path, kind: type[Row], columns: list[str]) -> "pa.Table":
+    """Read some columns of a Parquet table, several times as fast as :func:`read_rows`.
+
+    Names, types, empty cells and format version are checked, the values of a column are not.
+
+    Raises:
+        UserError: as :func:`read_rows`.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=columns)
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable Parquet file ({error})") from None
+    with _with_fix(path):
+        attributes = (table.schema.pandas_metadata or {}).get("attributes") or {}
+        _require_version(path, attributes.get(_VERSION, 1), kind.format_version)
+        if fault := fault_in_columns(kind, table):
+            raise UserError(f"{path}: {fault}")
+    return table
 
 
 def write_rows(
@@ -205,9 +225,8 @@ def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
 
 def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the columns of a checked table; numbers that may be unknown are floats, absent texts None."""
-    present = [column for column in columns_of(kind) if column.name in frame]
-    frame = frame[[column.name for column in present]].copy(deep=False)
-    for column in present:
+    frame = frame[kind.columns()].copy(deep=False)
+    for column in columns_of(kind):
         values = frame[column.name]
         if column.type is float:
             frame[column.name] = values.astype(float)

@@ -1,6 +1,7 @@
 """Numbers and untrusted text for the reader."""
 
 import math
+import re
 import unicodedata
 
 MISSING = "n/a"
@@ -15,6 +16,8 @@ _BLANK = {
     *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
 }
 
+_PERHAPS_INVISIBLE = re.compile(r"[^\n\t -~]")
+
 
 def visible(text: str) -> str:
     r"""Return ``text`` with every character spelled out that acts on the text around it or is not drawn.
@@ -22,19 +25,13 @@ def visible(text: str) -> str:
     That is ``\u200b``, or ``\U000e0041`` beyond four digits, as Python, bash and zsh write it. Line ends and
     tabs stay.
     """
-    return "".join(
-        _spelled_out(character) if _is_invisible(character) else character
-        for character in text.replace("\r\n", "\n")
-    )
+    return _PERHAPS_INVISIBLE.sub(_spelled_out, text.replace("\r\n", "\n"))
 
 
-def _is_invisible(character: str) -> bool:
-    if character in "\n\t" or " " <= character <= "~":
-        return False
-    return unicodedata.category(character) in _SPELLED_OUT or character in _BLANK
-
-
-def _spelled_out(character: str) -> str:
+def _spelled_out(match: re.Match[str]) -> str:
+    character = match[0]
+    if unicodedata.category(character) not in _SPELLED_OUT and character not in _BLANK:
+        return character
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 

@@ -8,8 +8,8 @@ import numpy as np
 from rlvr.config.resolved import Variant
 from rlvr.report.samples.outcomes import Counts, Outcomes, Shares
 
-LIMIT_BYTES = 1_500_000
-"""Of all embedded samples."""
+LIMIT_BYTES = 1_400_000
+"""Of all chosen problems with their samples; with the counts of all problems it is 1.5 MB at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def choose_problems(outcomes: Outcomes) -> dict[int, list[str]]:
     """
     chosen = {
         "variance": largest(between_method_variance(outcomes.shares()), REASONS["variance"].count),
-        "graders": largest(outcomes.total("disagreeing"), REASONS["graders"].count),
-        "truncated": largest(outcomes.total("truncated"), REASONS["truncated"].count),
+        "graders": largest(outcomes.disagreeing(), REASONS["graders"].count),
+        "truncated": largest(outcomes.truncated(), REASONS["truncated"].count),
         "first": list(range(min(REASONS["first"].count, len(outcomes.problems)))),
     }
     positions = sorted({position for found in chosen.values() for position in found})

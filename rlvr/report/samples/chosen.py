@@ -1,26 +1,26 @@
 """Samples that the page embeds, and their texts."""
 
-import json
-from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from rlvr.config.resolved import RunEntry, Variant
+from rlvr.artifacts import Status
+from rlvr.report.embedded import script_json
 from rlvr.report.inputs import Inputs
 from rlvr.report.samples.choice import EXCERPTS, LIMIT_BYTES, choose_problems, in_order_of_use, rounds_within
 from rlvr.report.samples.outcomes import Outcomes, read_texts
 from rlvr.report.text import excerpt, visible
 
-STATUSES = ["ok", "no_answer", "unevaluated", "unparsed_gold", "timeout", "error"]
+STATUSES: list[str] = [*get_args(Status)]
+"""Statuses of grades; the page names them by position."""
 MOST_ROUNDS = 16
 """Samples of one method on one problem that are considered."""
 
-Row = dict[Hashable, Any]
-"""A row of `Outcomes.samples`, with its ``run``."""
-Queues = dict[int, list[list[Row]]]
-"""Position of a problem -> for each method its samples, the most useful ones first."""
-Excerpts = dict[tuple[str, int, int], tuple[str, ...]]
-"""Run, position of a problem and sample index -> the completion at each of the lengths of `EXCERPTS`."""
+Pick = tuple[str, int, int]
+"""Run, position of the problem and sample index."""
+Queue = list[Pick]
+"""Samples of one method on one problem, the most useful ones first."""
+Excerpts = tuple[str, ...]
+"""A completion at each of the lengths of `EXCERPTS`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +53,17 @@ Round = list[EmbeddedSample]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidate:
+    """A chosen problem with the samples of each method; ``excerpts`` are those of the whole benchmark."""
+
+    outcomes: Outcomes
+    position: int
+    reasons: list[str]
+    queues: list[Queue]
+    excerpts: dict[Pick, Excerpts]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenProblem:
     """A problem with its samples, round by round; ``position`` is that in the data."""
 
@@ -81,90 +92,114 @@ def choose_samples(inputs: Inputs, benchmarks: list[Outcomes], limit: int = LIMI
     Raises:
         UserError: a file of samples is damaged.
     """
+    candidates = [one for outcomes in benchmarks for one in _candidates(inputs, outcomes)]
     numbers = {run.run: number for number, run in enumerate(inputs.study.runs)}
-    found = [
-        (outcomes, position, reasons, queues[position], excerpts)
-        for outcomes in benchmarks
-        for reasons_of in [choose_problems(outcomes)]
-        for queues in [_queues(outcomes, list(reasons_of))]
-        for excerpts in [_read_excerpts(inputs, outcomes, queues)]
-        for position, reasons in reasons_of.items()
-    ]
     for length in range(len(EXCERPTS)):
-        rounds = [
-            list(_rounds(queues, position, excerpts, length, numbers))
-            for _, position, _, queues, excerpts in found
-        ]
-        kept = rounds_within([[_size(one) for one in of_problem] for of_problem in rounds], limit)
+        rounds = [_rounds(one, length, numbers) for one in candidates]
+        costs = [_costs(one, of_problem) for one, of_problem in zip(candidates, rounds, strict=True)]
+        kept = rounds_within(costs, limit)
         if all(number or not of_problem for number, of_problem in zip(kept, rounds, strict=True)):
             break
     problems = [
-        ChosenProblem(outcomes=outcomes, position=position, reasons=reasons, rounds=of_problem[:number])
-        for (outcomes, position, reasons, _, _), of_problem, number in zip(found, rounds, kept, strict=True)
+        ChosenProblem(
+            outcomes=one.outcomes, position=one.position, reasons=one.reasons, rounds=of_problem[:number]
+        )
+        for one, of_problem, number in zip(candidates, rounds, kept, strict=True)
     ]
     return ChosenSamples(problems=problems, ends=EXCERPTS[length])
 
 
-def _queues(outcomes: Outcomes, positions: list[int]) -> Queues:
-    rows: dict[tuple[int, Variant], list[Row]] = {}
-    for run in outcomes.runs:
-        for row in _rows_of(outcomes, run, positions):
-            rows.setdefault((row["problem"], run.variant), []).append(row)
-    queues: Queues = {position: [] for position in positions}
-    for (position, _), mine in rows.items():
-        flags = [(row["correct"], row["truncated"], row["disagreeing"]) for row in mine]
-        queues[position].append([mine[index] for index in in_order_of_use(flags)[:MOST_ROUNDS]])
+def _candidates(inputs: Inputs, outcomes: Outcomes) -> list[_Candidate]:
+    """Return the chosen problems of a benchmark with all samples that may be embedded."""
+    chosen = choose_problems(outcomes)
+    queues = {position: _queues(outcomes, position) for position in chosen}
+    picks = [pick for of_problem in queues.values() for queue in of_problem for pick in queue]
+    excerpts = _read_excerpts(inputs, outcomes, picks)
+    return [
+        _Candidate(
+            outcomes=outcomes,
+            position=position,
+            reasons=reasons,
+            queues=queues[position],
+            excerpts=excerpts,
+        )
+        for position, reasons in chosen.items()
+    ]
+
+
+def _rounds(one: _Candidate, length: int, numbers: dict[str, int]) -> list[Round]:
+    """Return the first sample of every method, then the second of each, and so on."""
+    return [
+        [
+            _embedded(one.outcomes, queue[turn], numbers, one.excerpts[queue[turn]][length])
+            for queue in one.queues
+            if turn < len(queue)
+        ]
+        for turn in range(max(map(len, one.queues), default=0))
+    ]
+
+
+def _queues(outcomes: Outcomes, position: int) -> list[Queue]:
+    """Return the samples of each method on a problem."""
+    queues = []
+    for runs in outcomes.of_variant.values():
+        picks: Queue = []
+        flags: list[tuple[bool, bool, bool]] = []
+        for run in runs:
+            one = outcomes.of_run[run.run]
+            columns = one.correct[position], one.truncated[position], one.disagreeing[position]
+            flags += zip(*(column.tolist() for column in columns), strict=True)
+            picks += [(run.run, position, index) for index in range(len(columns[0]))]
+        queues.append([picks[index] for index in in_order_of_use(flags)[:MOST_ROUNDS]])
     return queues
 
 
-def _rows_of(outcomes: Outcomes, run: RunEntry, positions: list[int]) -> list[Row]:
-    frame = outcomes.samples[run.run]
-    chosen = frame[frame["problem"].isin(positions)].sort_values(["problem", "sample_index"])
-    return chosen.assign(run=run.run).to_dict("records")
-
-
-def _read_excerpts(inputs: Inputs, outcomes: Outcomes, queues: Queues) -> Excerpts:
-    """Read the completions of the queues; only excerpts stay in memory."""
-    ids = outcomes.problems["id"]
-    position_of = {str(ids.iloc[position]): position for position in queues}
-    wanted: dict[str, set[tuple[int, int]]] = {run.run: set() for run in outcomes.runs}
-    for position, methods in queues.items():
-        for row in (row for queue in methods for row in queue):
-            wanted[row["run"]].add((position, row["sample_index"]))
-    excerpts: Excerpts = {}
-    for run, keys in wanted.items():
-        frame = read_texts(inputs, outcomes.entry, run, list(position_of))
-        for problem_id, index, text in frame[["problem_id", "sample_index", "text"]].itertuples(index=False):
-            if (key := (position_of[problem_id], index)) in keys:
-                excerpts[run, *key] = tuple(visible(excerpt(text, *ends)) for ends in EXCERPTS)
+def _read_excerpts(inputs: Inputs, outcomes: Outcomes, picks: list[Pick]) -> dict[Pick, Excerpts]:
+    """Read completions, one file after the other; only excerpts stay in memory."""
+    of_run: dict[str, list[Pick]] = {}
+    for pick in picks:
+        of_run.setdefault(pick[0], []).append(pick)
+    excerpts = {}
+    for run, mine in of_run.items():
+        texts, place = read_texts(inputs, outcomes.entry, run), outcomes.of_run[run].place
+        for pick in mine:
+            excerpts[pick] = _excerpts(texts[int(place[pick[1:]])].as_py())
     return excerpts
 
 
-def _rounds(
-    queues: list[list[Row]], position: int, excerpts: Excerpts, length: int, numbers: dict[str, int]
-) -> Iterator[Round]:
-    """Yield one sample of every method, the most useful one of each first."""
-    for turn in range(max(map(len, queues), default=0)):
-        rows = [queue[turn] for queue in queues if turn < len(queue)]
-        yield [
-            _embedded(row, numbers[row["run"]], excerpts[row["run"], position, row["sample_index"]][length])
-            for row in rows
-        ]
+def _excerpts(text: str) -> Excerpts:
+    """Return a completion at each of the lengths of `EXCERPTS`; where it is short, one text for all."""
+    if len(text) <= sum(EXCERPTS[-1]):
+        return (visible(excerpt(text)),) * len(EXCERPTS)
+    return tuple(visible(excerpt(text, *ends)) for ends in EXCERPTS)
 
 
-def _embedded(row: Row, number: int, completion: str) -> EmbeddedSample:
+def _embedded(outcomes: Outcomes, pick: Pick, numbers: dict[str, int], completion: str) -> EmbeddedSample:
+    run, *at = pick
+    one, place = outcomes.of_run[run], tuple(at)
+    extracted = one.extracted[place]
     return EmbeddedSample(
-        run=number,
-        sample_index=int(row["sample_index"]),
-        correct=bool(row["correct"]),
-        second=bool(row["second"]),
-        truncated=bool(row["truncated"]),
-        status=row["status"],
-        n_tokens=int(row["n_tokens"]),
-        extracted=None if row["extracted"] is None else visible(excerpt(row["extracted"], 100, 100)),
+        run=numbers[run],
+        sample_index=place[1],
+        correct=bool(one.correct[place]),
+        second=bool(one.second[place]),
+        truncated=bool(one.truncated[place]),
+        status=one.status[place],
+        n_tokens=int(one.n_tokens[place]),
+        extracted=None if extracted is None else visible(excerpt(extracted, 100, 100)),
         completion=completion,
     )
 
 
-def _size(samples: Round) -> int:
-    return len(json.dumps([sample.packed() for sample in samples], separators=(",", ":")))
+def _costs(one: _Candidate, rounds: list[Round]) -> list[int]:
+    """Return the bytes of each round in the page, the text of the problem among those of the first."""
+    sizes = [len(script_json([sample.packed() for sample in samples])) for samples in rounds]
+    if sizes:
+        sizes[0] += len(script_json(problem_texts(one.outcomes, one.position)))
+    return sizes
+
+
+def problem_texts(outcomes: Outcomes, position: int) -> dict[str, str]:
+    """Return `text` and `answer` of a problem, as visible excerpts."""
+    row = outcomes.problems.iloc[position]
+    return {"text": visible(excerpt(row["problem"])), "answer": visible(excerpt(row["answer"], 200, 200))}

@@ -5,11 +5,11 @@ from typing import Any
 from rlvr.config.resolved import BASE
 from rlvr.report.inputs import Inputs
 from rlvr.report.samples.choice import REASONS
-from rlvr.report.samples.chosen import STATUSES, ChosenProblem, ChosenSamples
+from rlvr.report.samples.chosen import STATUSES, ChosenProblem, ChosenSamples, problem_texts
 from rlvr.report.samples.command import shell_word
 from rlvr.report.samples.maps import ProblemMap
 from rlvr.report.samples.outcomes import Outcomes
-from rlvr.report.text import excerpt, visible
+from rlvr.report.text import visible
 
 
 def as_data(
@@ -60,19 +60,16 @@ def _benchmark(inputs: Inputs, outcomes: Outcomes) -> dict[str, Any]:
         "words": words,
         "contaminated": outcomes.contaminated.nonzero()[0].tolist(),
         "counts": [
-            outcomes.counts(run.run, "correct").tolist() if run.run in graded else None
-            for run in inputs.study.runs
+            outcomes.counts(run.run).tolist() if run.run in graded else None for run in inputs.study.runs
         ],
     }
 
 
 def _problem(chosen: ChosenProblem, place: dict[str, int]) -> dict[str, Any]:
-    row = chosen.outcomes.problems.iloc[chosen.position]
     return {
         "benchmark": place[chosen.outcomes.entry.benchmark],
         "problem": chosen.position,
         "reasons": chosen.reasons,
-        "text": visible(excerpt(row["problem"])),
-        "answer": visible(excerpt(row["answer"], 200, 200)),
+        **problem_texts(chosen.outcomes, chosen.position),
         "samples": [sample.packed() for one in chosen.rounds for sample in one],
     }

@@ -7,14 +7,14 @@ from markupsafe import Markup
 
 from rlvr.report.charts.problem_map import problem_map
 from rlvr.report.inputs import Inputs
-from rlvr.report.samples.choice import REASONS
-from rlvr.report.samples.chosen import ChosenProblem, EmbeddedSample, choose_samples
+from rlvr.report.samples.choice import LIMIT_BYTES, REASONS
+from rlvr.report.samples.chosen import ChosenProblem, EmbeddedSample, choose_samples, problem_texts
 from rlvr.report.samples.command import show_command
 from rlvr.report.samples.maps import ProblemMap, problem_maps
 from rlvr.report.samples.outcomes import Outcomes, read_outcomes
 from rlvr.report.samples.payload import as_data
 from rlvr.report.section import Section
-from rlvr.report.text import excerpt, listing, percent, visible
+from rlvr.report.text import listing, percent, visible
 
 FOLDED = 2
 """Problems of each benchmark that are shown where scripts do not run."""
@@ -49,6 +49,7 @@ class Samples:
         reasons: how problems are chosen.
         n_problems: number of chosen problems.
         n_samples: number of their samples on the page.
+        limit: of what is chosen, in bytes.
         ends: characters of both ends of a completion that is shortened.
         second_graders: versions of the second grader; empty where the study has none.
         folded: what is shown where scripts do not run.
@@ -62,6 +63,7 @@ class Samples:
     reasons: str
     n_problems: int
     n_samples: int
+    limit: int
     ends: tuple[int, int]
     second_graders: str
     folded: list[FoldedProblem]
@@ -86,6 +88,7 @@ def build(inputs: Inputs) -> Samples:
         reasons=listing([reason.sentence.format(reason.count) for reason in REASONS.values()]),
         n_problems=len(chosen.problems),
         n_samples=chosen.n_samples,
+        limit=LIMIT_BYTES,
         ends=chosen.ends,
         second_graders=", ".join(dict.fromkeys(filter(None, (one.second_grader for one in benchmarks)))),
         folded=[_folded(inputs, one) for outcomes in benchmarks for one in _few(chosen.problems, outcomes)],
@@ -133,13 +136,13 @@ def _few(chosen: list[ChosenProblem], outcomes: Outcomes) -> list[ChosenProblem]
 def _folded(inputs: Inputs, one: ChosenProblem) -> FoldedProblem:
     row = one.outcomes.problems.iloc[one.position]
     runs = inputs.study.runs
-    first = one.rounds[0]
+    first, texts = one.rounds[0], problem_texts(one.outcomes, one.position)
     entry = one.outcomes.entry
     run = runs[first[0].run].run
     return FoldedProblem(
         title=f"{visible(entry.title)}, problem {visible(row['id'])}",
-        problem=visible(excerpt(row["problem"])),
-        answer=visible(excerpt(row["answer"], 200, 200)),
+        problem=texts["text"],
+        answer=texts["answer"],
         samples=[(visible(inputs.label(runs[sample.run].variant)), sample) for sample in first],
         command=show_command(inputs.study.study, run, entry.benchmark, row["id"]),
     )
