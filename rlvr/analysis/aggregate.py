@@ -1,5 +1,4 @@
-"""From graded samples to the tables of a study: ``summary``, ``comparisons``, ``leader``, ``budget`` and
-``runs``.
+"""From graded samples to the tables of a study.
 
 Columns, metrics and means over benchmarks are defined in :mod:`rlvr.artifacts`. A method in a table is one
 (model, method, preset, setting) with all of its training seeds. The same input gives the same bytes, because

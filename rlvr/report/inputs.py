@@ -98,7 +98,8 @@ class Inputs:
     def key(self, variant: Variant) -> str:
         """Return the name of a variant in links and in the data of the page: ``dora``, ``lora.rank8``."""
         parts = [variant.model] * self.several_models + [variant.method]
-        return ".".join([*parts, *self.conditions(variant).split(" · ")]).rstrip(".")
+        conditions = "" if variant.method == BASE else self.conditions(variant)
+        return ".".join([*parts, *filter(None, conditions.split(" · "))])
 
     def conditions(self, variant: Variant) -> str:
         """Return the preset and the setting where the study has more than one of them."""

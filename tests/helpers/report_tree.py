@@ -45,7 +45,6 @@ from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
 from tests.helpers.records import failed_run
-from tests.helpers.report_page import Page
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -405,11 +404,6 @@ def build(tree: Tree) -> str:
     output = tree.root / "reports" / f"{tree.study}.html"
     build_report(tree.manifest, tree.results, tree.resources, output)
     return output.read_text(encoding="utf-8")
-
-
-def answer(page: Page) -> str:
-    """Return the text of the section that answers the study's question."""
-    return page.by_id("answer")["text"]
 
 
 def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

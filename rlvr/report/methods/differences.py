@@ -84,7 +84,7 @@ def all_differences(inputs: Inputs, rows: list[MethodRow]) -> Differences:
 
 
 def table_link(inputs: Inputs, row: Mapping[str, str]) -> str:
-    """Return the link to the table of methods that shows the comparison which a row of its key columns names."""
+    """Return the link to the table of methods that shows the comparison of a row of `comparisons.csv`."""
     variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
     if row["method"] != row["baseline"]:
         baseline = row["baseline"]

@@ -39,6 +39,7 @@ class ModelVerdict:
     paper: str
     others: list[str]
     cost: str
+    missing: str
     failed: list[str]
 
 
@@ -88,7 +89,8 @@ def lede(inputs: Inputs) -> str:
     seeds = len({run.train_seed for run in inputs.study.runs} - {None})
     times = {0: "", 1: "once per method", 2: "twice per method"}.get(seeds, f"{seeds} times per method")
     by = f" with {listing(list(algorithms))}" if algorithms else ""
-    return f"{listing(models)}, trained{by} on {inputs.study.train_dataset} {times}; evaluated on {_problems(inputs)}."
+    trained = f"{listing(models)}, trained{by} on {inputs.study.train_dataset} {times}"
+    return f"{trained}; evaluated on {_problems(inputs)}."
 
 
 def _problems(inputs: Inputs) -> str:
@@ -135,6 +137,7 @@ def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
         paper=order.paper.source if order and any(row.paper for row in order.rows) else "",
         others=sorted(others),
         cost=_cost(inputs, model),
+        missing=_missing(inputs, model),
         failed=_failed(inputs, model),
     )
 
@@ -199,6 +202,16 @@ def _cost(inputs: Inputs, model: str) -> str:
     elif commits:
         parts.append(f"{len(commits)} commits")
     return " · ".join([*parts[:-1], *devices, *parts[-1:]])
+
+
+def _missing(inputs: Inputs, model: str) -> str:
+    """Return the variants of which no run has ended, in words; usually none."""
+    missing = [
+        inputs.label(variant)
+        for variant in inputs.trained_of(model)
+        if not any(run.run in inputs.ended for run in inputs.study.runs_of(variant))
+    ]
+    return listing(missing)
 
 
 def _failed(inputs: Inputs, model: str) -> list[str]:

@@ -61,7 +61,10 @@ for (const figure of document.querySelectorAll("figure.chart")) {
 document.querySelector('[data-do="copy-link"]').addEventListener("click", ({ target }) => {
   navigator.clipboard?.writeText(location.href).then(() => { target.textContent = "Copied"; });
 });
-// Printed: the four pages of the summary, or everything.
+// Printed: a summary with all claims, or everything.
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("#claims > .more")) details.open = true;
+});
 document.querySelector('[data-do="print-all"]').addEventListener("click", () => {
   const closed = Array.from(document.querySelectorAll("details:not([open])"));
   for (const details of closed) details.open = true;
