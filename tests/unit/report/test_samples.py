@@ -193,7 +193,9 @@ def test_a_second_grader_replaces_the_lenient_verdict(small):
     assert outcomes.of_run[LORA].disagreeing.any(axis=1).nonzero()[0].tolist() == [7]
     assert outcomes.second_grader == "other-2"
     assert "graders" in choose_problems(outcomes)[7]
-    assert "The second grader is other-2." in Page(build(small)).by_id("samples")["text"]
+    page = Page(build(small))
+    assert "The second grader is other-2." in page.by_id("samples")["text"]
+    assert f"results/demo/second-grades/{LORA}/sums.parquet" in page.by_id("provenance")["text"]
 
 
 def test_failed_and_missing_runs_leave_the_others(small):
@@ -247,7 +249,7 @@ def test_the_command_reaches_the_program_in_bash_and_zsh(shell, tmp_path):
         command = show_command("demo", LORA, "sums", word, 3)
         script = f"rlvr() {{ printf '%s\\0' \"$@\"; }}; {command}"
         done = subprocess.run(
-            [shell, "-c", script],
+            [shell, *(["-O", "failglob"] if shell == "bash" else []), "-c", script],
             capture_output=True,
             cwd=tmp_path,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
