@@ -31,10 +31,11 @@ def problem_map(
         title: of the figure.
         description: of the figure, for screen readers.
         labels: names of the rows.
-        rows: share of correct samples [N] of each row; None where it has no samples.
+        rows: share of correct samples [N] of each row; None for those without samples, the last.
         contaminated: whether each column [N] is marked.
     """
     columns = len(contaminated)
+    measured = sum(row is not None for row in rows)
     unit = min(max(WIDTH / columns, 1.6), 14.0)
     width = columns * unit
     left = min(max(map(len, labels), default=0) * 7.2 + 12, 320)
@@ -46,7 +47,7 @@ def problem_map(
         parts.append(text(left + width + 8, MARKS + ROW * (row + 0.7), shown))
     cells = element(
         "g",
-        element("rect", width=columns, height=len(rows), class_="area"),
+        element("rect", width=columns, height=measured, class_="area"),
         *_shades(rows),
         element("rect", width=1, height=1, class_="cursor"),
         class_="cells",

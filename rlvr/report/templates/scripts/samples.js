@@ -24,8 +24,9 @@ if (DATA.samples) {
     const { counts, k } = benchmarks[benchmark];
     const graded = counts.filter((count, run) => count && runs[run].method === method);
     const [correct, of] = [graded.reduce((sum, count) => sum + count[problem], 0), k * graded.length];
-    return { share: of ? correct / of : NaN, text: of ? `${correct} of ${of}` : "no samples" };
+    return { share: of ? correct / of : NaN, text: of ? `${correct} of ${of}` : "" };
   };
+  const counted = (...of) => (tally(...of).text ? `${tally(...of).text} correct` : "no samples");
 
   // #sample=BENCHMARK/PROBLEM/METHOD/SEED/SAMPLE, where the last parts may be absent.
   const linkTo = (benchmark, problem, ...rest) => `#sample=${
@@ -108,8 +109,8 @@ if (DATA.samples) {
     const samples = problem?.samples.filter((one) => one.method === method) ?? [];
     const sample = at.index ? samples.find((one) => String(one.index) === at.index && isAt(at, one.run)) : samples[0];
     return make("article", "", { class: method === at.method ? "card named" : "card" },
-      make("h5", label), make("p", `${tally(at.benchmark, method, at.problem).text} correct`, { class: "soft" }),
-      make("p", "", { class: "others" }, ...samples.flatMap((one, place) => (
+      make("h5", label), make("p", counted(at.benchmark, method, at.problem), { class: "soft" }),
+      make("p", "", { class: "picks" }, ...samples.flatMap((one, place) => (
         [one.run === samples[place - 1]?.run ? "" : `${seedOf(one.run)} `, linkIn(label, one, one === sample)]))),
       ...(sample ? sampleIn(label, sample) : commandFor(at, method)));
   };
@@ -132,21 +133,22 @@ if (DATA.samples) {
   for (const box of document.querySelectorAll(".map-box")) {
     const map = maps[box.dataset.map];
     const [drawing, area, cursor, readout] = ["svg.map", ".area", ".cursor", "output"].map((one) => box.querySelector(one));
+    const [columns, rows] = [area.width.baseVal.value, area.height.baseVal.value]; // without methods that have no samples
     let [column, row] = [0, 0];
     const point = (toColumn, toRow) => {
-      column = Math.min(Math.max(toColumn, 0), map.problems.length - 1);
-      row = Math.min(Math.max(toRow, 0), map.methods.length - 1);
+      column = Math.min(Math.max(toColumn, 0), columns - 1);
+      row = Math.min(Math.max(toRow, 0), rows - 1);
       cursor.setAttribute("x", column);
       cursor.setAttribute("y", row);
       const [problem, method, { ids, contaminated }] = [map.problems[column], map.methods[row], benchmarks[map.benchmark]];
-      readout.textContent = `Problem ${ids[problem]}: ${methods[method].label} ${tally(map.benchmark, method, problem).text} correct${
+      readout.textContent = `Problem ${ids[problem]}: ${methods[method].label} ${counted(map.benchmark, method, problem)}${
         contaminated.includes(problem) ? "; also in the training data" : ""}`;
     };
     const pointAt = ({ clientX, clientY }) => {
       const { left, top, width, height } = area.getBoundingClientRect();
       const [x, y] = [(clientX - left) / width, (clientY - top) / height];
       const inside = x >= 0 && x < 1 && y >= 0 && y < 1;
-      if (inside) point(Math.floor(x * map.problems.length), Math.floor(y * map.methods.length));
+      if (inside) point(Math.floor(x * columns), Math.floor(y * rows));
       return inside;
     };
     const open = () => { location.hash = linkTo(map.benchmark, map.problems[column], methods[map.methods[row]].key); };
