@@ -123,7 +123,9 @@ def test_the_menus_show_the_numbers_of_the_tables(tab: Tab, path: Path, tree: Tr
     values = [float(one.split()[-1]) for one in shown(tab, "p")[: len(here)]]
     assert values == sorted(values)
     summary = pd.read_csv(tree.folder.table("summary"))
-    tokens = summary[(summary.metric == "tokens_mean") & (summary.benchmark == "products")].set_index("method")
+    tokens = summary[(summary.metric == "tokens_mean") & (summary.benchmark == "products")].set_index(
+        "method"
+    )
     for method, mean in zip(methods, shown(tab, "tokens_mean"), strict=True):
         name = method.split(" ")[0]
         assert mean == (f"{tokens.loc[name, 'value']:.1f}" if name in tokens.index else "–")
@@ -135,7 +137,9 @@ def test_groups_filter_and_pins_are_kept_in_the_address(tab: Tab, path: Path):
     assert set(tab.run(visible)) == {"", "accuracy"}
     tab.run("document.querySelector('[data-by=cost]').click()")
     tab.run("document.querySelector('[data-pin=vera]').click()")
-    tab.run("(() => { const f = document.querySelector('[name=find]'); f.value = 'lora'; f.dispatchEvent(new Event('input', { bubbles: true })); })()")
+    tab.run(
+        "(() => { const f = document.querySelector('[name=find]'); f.value = 'lora'; f.dispatchEvent(new Event('input', { bubbles: true })); })()"
+    )
     assert set(tab.run(visible)) == {"", "cost"}
     assert shown(tab, "method")[0] == "vera" and all("lora" in name for name in shown(tab, "method")[1:])
     query = tab.run("location.hash")
@@ -168,9 +172,15 @@ def test_other_quantities_are_drawn_from_the_data(tab: Tab, path: Path, page: Pa
     low, high, start, end, _ = view["y"]
     heights = [start + (value - low) / (high - low) * (end - start) for value in line["y"]["length"]]
     assert [y for _, y in drawn["d"]] == pytest.approx(heights, abs=0.06)
-    tab.run("Array.from(document.querySelectorAll('[data-lines=training] button')).find((b) => b.textContent === 'As a table').click()")
-    rows = tab.run("Array.from(document.querySelectorAll('[data-lines=training] table tr'), (r) => r.cells[0].textContent)")
-    assert rows[0] == "tokens sampled" and set(rows[1:]) == {line["label"] for line in page.data["training"]["tiny"]["lines"]}
+    tab.run(
+        "Array.from(document.querySelectorAll('[data-lines=training] button')).find((b) => b.textContent === 'As a table').click()"
+    )
+    rows = tab.run(
+        "Array.from(document.querySelectorAll('[data-lines=training] table tr'), (r) => r.cells[0].textContent)"
+    )
+    assert rows[0] == "tokens sampled" and set(rows[1:]) == {
+        line["label"] for line in page.data["training"]["tiny"]["lines"]
+    }
 
 
 def test_tables_and_figures_can_be_saved(tab: Tab, path: Path):
@@ -193,12 +203,12 @@ def test_printed_pages_repeat_the_titles_of_columns(tab: Tab, path: Path):
     tab.open(path)
     tab.run("""(() => {
       const body = document.querySelector("#methods-table tbody"), rows = [...body.rows];
-      for (let copies = 0; copies < 24; copies += 1) body.append(...rows.map((row) => row.cloneNode(true)));
+      for (let copies = 0; copies < 12; copies += 1) body.append(...rows.map((row) => row.cloneNode(true)));
     })()""")
     pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
     texts = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages]
     texts = [unicodedata.normalize("NFKC", text) for text in texts]  # ligatures
-    continued = [text for text in texts[1:] if text.count("rslora") > 5]
+    continued = [text for text in texts[1:] if text.count("rslora") > 1 and "Cost" not in text]
     assert len(continued) >= 2
     for text in continued:
         assert "Difference" in text and "Holm" in text and "Method" in text
@@ -228,7 +238,9 @@ def test_axe_finds_nothing(tab: Tab, path: Path, scheme: str):
     tab.open(path)
     tab.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     tab.run(source + ";1")
-    found = tab.run("axe.run().then((r) => r.violations.map((v) => [v.id, v.impact, v.nodes.map((n) => n.html.slice(0, 200) + n.failureSummary)]))")
+    found = tab.run(
+        "axe.run().then((r) => r.violations.map((v) => [v.id, v.impact, v.nodes.map((n) => n.html.slice(0, 200) + n.failureSummary)]))"
+    )
     tab.call("Emulation.setEmulatedMedia", features=[])
     assert found == []
     landmarks = "main, nav, header, footer, section[aria-labelledby], [role=region]"
