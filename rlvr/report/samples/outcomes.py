@@ -37,6 +37,7 @@ class RunOutcomes:
         extracted: the extracted answer, or None.
         n_tokens: length of the completion.
         place: row of the sample in the file of samples.
+        second_grader: its version; empty where its verdict is `lenient`.
     """
 
     correct: Flags
@@ -46,6 +47,7 @@ class RunOutcomes:
     extracted: NDArray[np.object_]
     n_tokens: Counts
     place: Counts
+    second_grader: str
 
     @property
     def disagreeing(self) -> Flags:
@@ -63,7 +65,6 @@ class Outcomes:
         contaminated: whether each problem [N] is in the training data.
         runs: the runs with grades, in the order of the study.
         of_run: their outcomes, by the name of the run.
-        second_grader: version of the second grader; empty where the second verdict is `lenient`.
     """
 
     entry: BenchmarkEntry
@@ -71,7 +72,6 @@ class Outcomes:
     contaminated: Flags
     runs: list[RunEntry]
     of_run: dict[str, RunOutcomes]
-    second_grader: str
 
     @property
     def of_variant(self) -> dict[Variant, list[RunEntry]]:
@@ -123,7 +123,6 @@ def read_outcomes(inputs: Inputs) -> Iterator[Outcomes]:
             contaminated=problems["id"].isin(here).to_numpy(),
             runs=runs,
             of_run={run.run: _read_run(inputs, run.run, entry, pd.Index(problems["id"])) for run in runs},
-            second_grader=_second_grader(inputs, [run.run for run in runs], entry),
         )
 
 
@@ -148,9 +147,10 @@ def _read_run(inputs: Inputs, run: str, entry: BenchmarkEntry, ids: "pd.Index[st
     grades = read_columns(grades_path, Grade, columns)
     sampled = _order(samples_path, samples, ids, entry.samples_per_problem)
     graded = _order(grades_path, grades, ids, entry.samples_per_problem)
-    second, order = grades["lenient"], graded
+    second, order, version = grades["lenient"], graded, ""
     if second_path.exists():
-        table = read_columns(second_path, Grade, [*KEYS, "correct"])
+        table = read_columns(second_path, Grade, [*KEYS, "correct", "verifier_version"])
+        version = ", ".join(table["verifier_version"].unique().to_pylist())
         second, order = table["correct"], _order(second_path, table, ids, entry.samples_per_problem)
     return RunOutcomes(
         correct=_laid_out(grades["correct"], graded, shape),
@@ -160,6 +160,7 @@ def _read_run(inputs: Inputs, run: str, entry: BenchmarkEntry, ids: "pd.Index[st
         extracted=_laid_out(grades["extracted"], graded, shape),
         n_tokens=_laid_out(samples["n_tokens"], sampled, shape),
         place=sampled.reshape(shape),
+        second_grader=version,
     )
 
 
@@ -187,17 +188,3 @@ def _order(path: Path, table: "pa.Table", ids: "pd.Index[str]", samples_per_prob
 def _laid_out(values: "pa.ChunkedArray", order: Counts, shape: tuple[int, int]) -> NDArray[Any]:
     laid_out: NDArray[Any] = values.to_numpy()[order].reshape(shape)
     return laid_out
-
-
-def _second_grader(inputs: Inputs, runs: list[str], entry: BenchmarkEntry) -> str:
-    """Return the versions of the second grader."""
-    paths = [inputs.folder.second_grades(run, entry.benchmark) for run in runs]
-    versions = {
-        version
-        for path in paths
-        if path.exists()
-        for version in read_columns(path, Grade, ["verifier_version"])["verifier_version"]
-        .unique()
-        .to_pylist()
-    }
-    return ", ".join(sorted(versions))

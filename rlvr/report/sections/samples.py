@@ -1,5 +1,6 @@
 """Problem x method maps, and a browser of the samples that are worth reading."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class Samples:
         n_samples: number of their samples on the page.
         limit: of what is chosen, in bytes.
         ends: characters of both ends of a completion that is shortened.
-        second_graders: versions of the second grader; empty where the study has none.
+        second_graders: what gave the second verdicts.
         folded: what is shown where scripts do not run.
         command: how all other samples are shown.
         benchmarks: names, to filter samples by.
@@ -90,7 +91,7 @@ def build(inputs: Inputs) -> Samples:
         n_samples=chosen.n_samples,
         limit=LIMIT_BYTES,
         ends=chosen.ends,
-        second_graders=", ".join(dict.fromkeys(filter(None, (one.second_grader for one in benchmarks)))),
+        second_graders=_second_graders(benchmarks),
         folded=[_folded(inputs, one) for outcomes in benchmarks for one in _few(chosen.problems, outcomes)],
         command=show_command(inputs.study.study, "RUN", "BENCHMARK", "PROBLEM"),
         benchmarks=[one["name"] for one in data["benchmarks"]],
@@ -100,6 +101,16 @@ def build(inputs: Inputs) -> Samples:
         ],
         data=data,
     )
+
+
+def _second_graders(benchmarks: list[Outcomes]) -> str:
+    """Return what gave the second verdicts, and for how many runs and benchmarks where it differs."""
+    own = "the study’s own, with answers outside the requested format accepted"
+    used = Counter(one.second_grader or own for outcomes in benchmarks for one in outcomes.of_run.values())
+    if len(used) < 2:
+        return visible("".join(used))
+    parts = [f"{visible(name)} for {count}" for name, count in used.items()]
+    return f"{listing(parts)} of the {used.total()} files of samples"
 
 
 def _map_view(inputs: Inputs, one: ProblemMap) -> MapView:
