@@ -340,6 +340,8 @@ def models_of(wildcards):
 
 SELECTION = checked(plan.selection, config)
 STUDIES = SELECTION.studies
+if workflow.is_main_process:
+    logger.info(f"Studies: {', '.join(STUDIES)}", extra={"studies": list(STUDIES)})
 for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):

@@ -50,7 +50,8 @@ for study, entry in studies_by_name().items():
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
                 --gpus {resources.devices} \
                 {params.limit} \
-                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
+                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log \
+                >/dev/null
             """
 
 

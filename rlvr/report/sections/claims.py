@@ -1,6 +1,7 @@
 """What the study answers to the claims of the paper, each with the row of the comparisons behind it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rlvr.artifacts import OVERALL, ClaimRecord
 from rlvr.config.resolved import Variant
@@ -11,7 +12,7 @@ from rlvr.report.section import Section
 from rlvr.report.sections.differences import anchor
 
 Z = 1.96  # of a 95 % interval
-VERDICTS = {
+VERDICTS: dict[Literal["replicated", "not_replicated", "inconclusive", "not_tested"], str] = {
     "replicated": "replicated",
     "not_replicated": "not replicated",
     "inconclusive": "inconclusive",
