@@ -12,7 +12,7 @@ from rlvr.report.verdict import verdict_lines
 from tests.helpers.report_tree import Tree, edit, fail, write_tree
 
 METHODS = ("base", "full", "lora", "pissa", "ia3")
-BENCHMARKS = {"sums": (60, 4), "products": (40, 4)}
+BENCHMARKS = {"sums": (60, 4), "products": (40, 2)}
 
 
 def verdict(tree: Tree) -> dict[str, str]:
