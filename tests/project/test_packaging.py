@@ -61,6 +61,13 @@ def test_both_locks_together_satisfy_the_tests_and_tools(line: str) -> None:
     assert requirement.specifier.contains(locked_versions(*LOCKS)[canonicalize_name(requirement.name)])
 
 
+@pytest.mark.parametrize("line", EXTRAS["docs"])
+def test_the_lock_of_the_documentation_satisfies_pyproject(line: str) -> None:
+    requirement = Requirement(line)
+    locked = locked_versions("requirements-docs.lock")
+    assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
+
+
 def test_make_demo_installs_no_tool_of_the_tests() -> None:
     assert not {"pytest", "mypy", "ruff", "trl"} & locked_versions(LOCK).keys()
 
