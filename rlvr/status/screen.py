@@ -100,7 +100,7 @@ class Screen:
         if self.stages:
             for job, progress in self.stages.view(time.time()).jobs:
                 if progress:
-                    self._line(f"{job.title}: {'  '.join(_progress_cells(progress))}")
+                    self._line(f"{job.title}: {'  '.join(filter(None, _progress_cells(progress)))}")
 
     def _page(self) -> RenderableType:
         assert self.stages
