@@ -183,7 +183,7 @@ def _group_failure(facts: dict[str, Any]) -> str:
 def _verdict(study: str, page: Path) -> str:
     """Return the verdict of a study; where its tables cannot be read, why, and its page."""
     from rlvr.errors import UserError
-    from rlvr.report.verdict import verdict_lines
+    from rlvr.report.terminal import verdict_lines
 
     try:
         lines = verdict_lines(Path("results") / study, Path("resources"), page.resolve())

@@ -1,4 +1,4 @@
-"""From graded samples to the tables of a study: ``summary``, ``comparisons``, ``budget`` and ``runs``.
+"""From graded samples to the tables of a study.
 
 Columns, metrics and means over benchmarks are defined in :mod:`rlvr.artifacts`. A method in a table is one
 (model, method, preset, setting) with all of its training seeds. The same input gives the same bytes, because
@@ -12,8 +12,17 @@ from rlvr.analysis.inputs.groups import read_groups
 from rlvr.analysis.inputs.runs import planned_runs, require_some, run_row
 from rlvr.analysis.tables.budget import budget_rows
 from rlvr.analysis.tables.comparisons import comparison_rows
+from rlvr.analysis.tables.leader import leader_rows
 from rlvr.analysis.tables.summary import summary_rows
-from rlvr.artifacts import BudgetRow, ComparisonRow, RunRow, StudyFolder, SummaryRow, write_rows
+from rlvr.artifacts import (
+    BudgetRow,
+    ComparisonRow,
+    LeaderRow,
+    RunRow,
+    StudyFolder,
+    SummaryRow,
+    write_rows,
+)
 from rlvr.config.resolved import StudyManifest, read_config
 
 
@@ -23,6 +32,7 @@ def aggregate(
     contaminated: Path | None,
     summary: Path,
     comparisons: Path,
+    leader: Path,
     budget: Path,
     runs: Path,
 ) -> None:
@@ -35,6 +45,7 @@ def aggregate(
             unknown, and there are no rows ``overall_uncontaminated``.
         summary: CSV to write (`SummaryRow`), one row per method, benchmark and metric.
         comparisons: CSV to write (`ComparisonRow`), one row per method, baseline and benchmark.
+        leader: CSV to write (`LeaderRow`), one row per method but the best one.
         budget: CSV to write (`BudgetRow`), one row per method, benchmark and token budget.
         runs: CSV to write (`RunRow`), one row per planned run; it names what failed and what is missing.
 
@@ -48,8 +59,10 @@ def aggregate(
     contamination = read_contamination(contaminated, study, groups) if contaminated else None
     estimates = [row for group in groups for row in summary_rows(group, study, contamination)]
     differences = comparison_rows(groups, study, contamination)
+    leaders = leader_rows(groups, study)
     budgets = list(budget_rows(groups, study))
     write_rows(summary, SummaryRow, estimates)
     write_rows(comparisons, ComparisonRow, differences)
+    write_rows(leader, LeaderRow, leaders)
     write_rows(budget, BudgetRow, budgets)
     write_rows(runs, RunRow, [run_row(study, run) for run in planned])

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rlvr.config.claims import Measurement
+from rlvr.config.claims import Measurement, Pair
 from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.values import Settings
@@ -143,6 +143,8 @@ class PaperNumbers(Settings):
     """Standard error that the sampling of completions alone must give it."""
     se: float
     """The same with that of one training seed per side, where a study of the same model tells it."""
+    model: str = ""
+    """Model of its runs, in lower case; empty in records of earlier versions."""
     n_problems: int
     """Problems of its benchmarks."""
     n_samples: int
@@ -172,6 +174,8 @@ class ClaimRecord(Settings):
     """The side that the difference is on."""
     direction: Literal["above", "below", "equal"] | None = None
     """What the claim says of method and baseline."""
+    contrast: Pair | None = None
+    """The comparison that answers it; null where none does."""
     row: dict[str, str]
     """The row of `comparisons.csv` that answers it, by its key columns; empty where it is not tested."""
     statistic: float | None = None

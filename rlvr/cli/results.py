@@ -20,13 +20,15 @@ from rlvr.cli.verbs import (
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --leader leader.csv \\",
+    "  --budget budget.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
     results: ResultsFolder,
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
+    leader: Annotated[Path, typer.Option("--leader", help="CSV file to write: differences from the best.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
     runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
     contaminated_problems: Annotated[
@@ -38,7 +40,7 @@ def aggregate(
     with importing():
         from rlvr.analysis.aggregate import aggregate
 
-    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+    aggregate(manifest, results, contaminated_problems, summary, comparisons, leader, budget, runs)
 
 
 @verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")

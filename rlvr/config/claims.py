@@ -119,6 +119,9 @@ class Measurement(Settings):
     """Model, data and training."""
     numbers: str
     """The numbers, in words."""
+    accuracies: dict[Name, list[float]] = {}
+    """Method -> its accuracies in percent, on the same benchmarks in the same order for all methods; only of
+    runs of their own that train by RLVR."""
     second_hand: bool = False
     """Known only from third-party notes."""
 

@@ -12,27 +12,29 @@ from markupsafe import Markup
 from rlvr.files import replacing_folder, write_text
 
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
-BLOCK = re.compile(
-    r"<figure\b.*?</figure>|<details\b.*?</details>|<svg\b.*?</svg>",
-    re.DOTALL,
-)
-"""A figure with all its panels, or a drawing outside of figures."""
 SECTION = re.compile(r'<section\b[^>]*\bid="(?P<id>[\w-]+)"')
 DRAWING = re.compile(r"<svg(?P<attributes>[^>]*)>(?P<content>.*?)</svg>", re.DOTALL)
 SIZE = re.compile(r'\bviewBox="0 0 (?P<width>[\d.]+) (?P<height>[\d.]+)"')
 TITLE = re.compile(r"<title>(?P<text>.*?)</title>", re.DOTALL)
-HEADING = re.compile(r"<(?P<tag>h\d|figcaption|summary)\b[^>]*>(?P<text>.*?)</(?P=tag)>", re.DOTALL)
-COLUMNS = 4
-"""Panels side by side."""
-GAP = 16
-HEAD = 30
-"""Height of a heading above panels."""
+HEAD = 36
+"""Height of the title above a figure."""
+LONGEST = 80
+"""Characters of a title in the name of its file."""
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """One ``<svg>`` of the page, in units of its view box."""
+class Figure:
+    """One drawing of the page, in units of its view box.
 
+    Attributes:
+        section: id of the section that it is in.
+        title: its title.
+        attributes: of its ``<svg>``, but for its place.
+        content: inside its ``<svg>``.
+    """
+
+    section: str
+    title: str
     attributes: str
     content: str
     width: float
@@ -40,9 +42,9 @@ class Drawing:
 
 
 def write_figures(page: Path, output: Path) -> None:
-    """Write every figure of a page as an SVG file that needs no other: ``SECTION--TITLE.svg``.
+    """Write every figure of a page, as it opens, as an SVG file that needs no other: ``SECTION--TITLE.svg``.
 
-    A figure of several panels is one file. Drawings in tables repeat the numbers beside them: left out.
+    Drawings in tables repeat the numbers beside them, and those without a title only decorate: left out.
 
     Args:
         page: the report.
@@ -51,70 +53,53 @@ def write_figures(page: Path, output: Path) -> None:
     style = jinja2.PackageLoader("rlvr.report").get_source(jinja2.Environment(), "report.css")[0]
     names: Counter[str] = Counter()
     with replacing_folder(output) as folder:
-        for section, title, drawings in figures(page.read_text(encoding="utf-8")):
-            name = f"{section}--{_slug(title)}"
+        for figure in figures(page.read_text(encoding="utf-8")):
+            name = f"{figure.section}--{_slug(figure.title)}"
             names[name] += 1
             number = f"-{names[name]}" if names[name] > 1 else ""
-            write_text(folder / f"{name}{number}.svg", _file(title, drawings, style))
+            write_text(folder / f"{name}{number}.svg", _file(figure, style))
 
 
-def figures(html: str) -> Iterator[tuple[str, str, list[Drawing]]]:
-    """Yield section, title and panels of every figure of a page."""
+def figures(html: str) -> Iterator[Figure]:
+    """Yield the figures of a page."""
     html = TABLE.sub("", html)
     sections = list(SECTION.finditer(html))
-    for block in BLOCK.finditer(html):
-        drawings = [drawing for match in DRAWING.finditer(block[0]) if (drawing := _drawing(match))]
-        if drawings:
-            title = HEADING.search(block[0]) or TITLE.search(drawings[0].content)
-            section = [match["id"] for match in sections if match.start() < block.start()]
-            yield section[-1] if section else "page", _plain(title["text"] if title else ""), drawings
+    for drawing in DRAWING.finditer(html):
+        size, title = SIZE.search(drawing["attributes"]), TITLE.search(drawing["content"])
+        if size and title and 'aria-hidden="true"' not in drawing["attributes"]:
+            before = [match["id"] for match in sections if match.start() < drawing.start()]
+            yield Figure(
+                section=before[-1] if before else "page",
+                title=Markup(re.sub(r"\s+", " ", title["text"])).striptags(),
+                attributes=re.sub(r'\s(?:width|height|x|y)="[^"]*"', "", drawing["attributes"]),
+                content=drawing["content"],
+                width=float(size["width"]),
+                height=float(size["height"]),
+            )
 
 
-def _drawing(match: re.Match[str]) -> Drawing | None:
-    """Return a drawing; None for one without a title, which only decorates."""
-    size = SIZE.search(match["attributes"])
-    if size is None or not TITLE.search(match["content"]) or 'aria-hidden="true"' in match["attributes"]:
-        return None
-    attributes = re.sub(r'\s(?:width|height|x|y)="[^"]*"', "", match["attributes"])
-    return Drawing(attributes, match["content"], float(size["width"]), float(size["height"]))
-
-
-def _file(title: str, drawings: list[Drawing], style: str) -> str:
-    """Return one SVG document: the panels in rows, below the title of the figure."""
-    columns = min(COLUMNS, len(drawings))
-    cell_width = max(drawing.width for drawing in drawings) + GAP
-    cell_height = max(drawing.height for drawing in drawings) + GAP
-    rows = -(-len(drawings) // columns)
-    width, height = columns * cell_width + GAP, HEAD + rows * cell_height + GAP
-    panels = Markup("").join(
-        Markup('<svg x="{}" y="{}" width="{}" height="{}"{}>{}</svg>').format(
-            GAP + index % columns * cell_width,
-            HEAD + GAP + index // columns * cell_height,
-            drawing.width,
-            drawing.height,
-            Markup(drawing.attributes),
-            Markup(drawing.content),
-        )
-        for index, drawing in enumerate(drawings)
-    )
+def _file(figure: Figure, style: str) -> str:
+    """Return one SVG document: the drawing below its title, with the style of the page."""
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'width="{width}" height="{height}" style="font: 12px system-ui, sans-serif">'
+        'width="{width}" height="{height}" style="font: 13px system-ui, sans-serif">'
         "<style>{style}</style>"
         '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
-        '<text x="{gap}" y="{baseline}" style="font-weight: 600; fill: var(--ink)">{title}</text>'
-        "{panels}</svg>\n"
+        '<text x="8" y="22" style="font-weight: 600; fill: var(--ink)">{title}</text>'
+        '<svg y="{head}" width="{width}" height="{inner}"{attributes}>{content}</svg></svg>\n'
     ).format(
-        width=width, height=height, style=Markup(f"<![CDATA[{style}]]>"), gap=GAP, baseline=HEAD, title=title,
-        panels=panels,
-    )  # fmt: skip
-
-
-def _plain(html: str) -> str:
-    return Markup(re.sub(r"\s+", " ", html)).striptags()
+        width=figure.width,
+        height=figure.height + HEAD,
+        style=Markup("<![CDATA[{}]]>").format(Markup(style)),
+        title=figure.title,
+        head=HEAD,
+        inner=figure.height,
+        attributes=Markup(figure.attributes),
+        content=Markup(figure.content),
+    )
 
 
 def _slug(title: str) -> str:
-    """Return a title as part of a file name, without the number of training seeds."""
-    short = re.sub(r", [^,]*training seeds? per \w+$", "", title)
-    return re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-") or "figure"
+    """Return a title as part of a file name."""
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return words[:LONGEST].rstrip("-") or "figure"

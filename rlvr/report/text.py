@@ -7,18 +7,24 @@ MISSING = "n/a"
 MINUS = "\u2212"
 SPACE = "\u00a0"
 
-# Marks that reorder or hide the text around them.
-_BIDI = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+# Control characters, format characters (direction marks, zero-width and tag characters, the soft hyphen),
+# unassigned code points, line and paragraph separators: a reader would not see them, or see another order.
+_INVISIBLE = {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with control characters and direction marks escaped, so that none takes effect."""
+    """Return ``text`` with every invisible character escaped, so that it is seen and takes no effect."""
     return "".join(
-        f"\\u{ord(character):04x}"
-        if character in _BIDI or (unicodedata.category(character) == "Cc" and character not in "\n\t")
+        _escape(character)
+        if character not in "\n\t" and unicodedata.category(character) in _INVISIBLE
         else character
         for character in text.replace("\r\n", "\n")
     )
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def excerpt(text: str, head: int = 600, tail: int = 900) -> str:

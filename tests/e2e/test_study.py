@@ -41,7 +41,8 @@ def test_snakemakes_own_report_has_the_same_figures_and_tables(finished, tmp_pat
     assert found
     categories = json.loads(found[1])
     assert categories["Report"] == {"Other": ["reports/mini.html"]}
-    tables = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
+    tables = ["summary", "comparisons", "leader", "budget", "runs", "contamination"]
+    tables.append("contaminated_problems")
     expected = {f"results/mini/tables/{name}.csv" for name in tables} | {"results/mini/claims.json"}
     assert set(categories["Tables"]["Other"]) == expected
     figures = {path.name for path in (finished.folder / "results/mini/figures").iterdir()}

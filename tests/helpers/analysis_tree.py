@@ -146,7 +146,7 @@ class Results:
             ],
         )
         write_record(self.folder.manifest, manifest)
-        outputs = self.summary, self.comparisons, self.budget, self.folder.table("runs")
+        outputs = self.summary, self.comparisons, self.leader, self.budget, self.folder.table("runs")
         aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
         return read_csv(self.summary), read_csv(self.comparisons)
 
@@ -157,6 +157,10 @@ class Results:
     @property
     def comparisons(self) -> Path:
         return self.folder.table("comparisons")
+
+    @property
+    def leader(self) -> Path:
+        return self.folder.table("leader")
 
     @property
     def budget(self) -> Path:

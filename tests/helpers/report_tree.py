@@ -45,7 +45,6 @@ from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
 from tests.helpers.records import failed_run
-from tests.helpers.report_page import Page
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -181,7 +180,7 @@ def write_tree(
 
 def write_tables(tree: Tree) -> None:
     """Write the tables of what there is."""
-    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget", "runs"))
+    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "leader", "budget", "runs"))
     aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
 
 
@@ -405,12 +404,6 @@ def build(tree: Tree) -> str:
     output = tree.root / "reports" / f"{tree.study}.html"
     build_report(tree.manifest, tree.results, tree.resources, output)
     return output.read_text(encoding="utf-8")
-
-
-def answer(page: Page) -> str:
-    """Return the text of the section that answers the study's question."""
-    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "answer"]
-    return section["text"]
 
 
 def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

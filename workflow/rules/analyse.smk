@@ -2,8 +2,8 @@
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
     config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv, contamination.csv,
-    contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, leader.csv, budget.csv, runs.csv,
+    contamination.csv, contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
     config/audit.yaml names
 """
 
@@ -18,6 +18,7 @@ rule aggregate_study:
     output:
         summary=shown(STUDY.table("summary")),
         comparisons=shown(STUDY.table("comparisons")),
+        leader=shown(STUDY.table("leader")),
         budget=shown(STUDY.table("budget")),
         runs=shown(STUDY.table("runs")),
     log:
@@ -38,6 +39,7 @@ rule aggregate_study:
             --contaminated-problems {input.contaminated:q} \
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
+            --leader {output.leader:q} \
             --budget {output.budget:q} \
             --runs {output.runs:q} >{log:q} 2>&1
         """

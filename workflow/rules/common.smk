@@ -231,7 +231,7 @@ def graded_samples(studies):
 
 
 def tables(studies):
-    names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
+    names = ["summary", "comparisons", "leader", "budget", "runs", "contamination", "contaminated_problems"]
     return [folder_of(study).table(name) for study in studies for name in names]
 
 

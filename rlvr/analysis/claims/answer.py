@@ -210,7 +210,9 @@ def _compares(study: StudyManifest, pair: Pair) -> bool:
 def _always(claim: Claim, claims: PaperClaims, folder: StudyFolder) -> dict[str, Any]:
     """Return the fields of a record that do not depend on the results."""
     return {
-        **claim.model_dump(include={"id", "claim", "places", "family", "study", "direction", "note"}),
+        **claim.model_dump(
+            include={"id", "claim", "places", "family", "study", "contrast", "direction", "note"}
+        ),
         "related": [claims.related[name] for name in claim.related],
         "alpha": claims.test.alpha,
         "margin": claims.test.margin,
@@ -228,6 +230,7 @@ def _paper_numbers(paper: PaperEffect | None, one_seed: float) -> PaperNumbers |
         difference=paper.difference,
         sampling_se=paper.sampling_se,
         se=paper.se(one_seed),
+        model=paper.model,
         n_problems=paper.n_problems,
         n_samples=paper.n_samples,
     )

@@ -126,4 +126,6 @@ def _first(group: pd.DataFrame) -> Completion:
     )
 
 
-SECTION = Section(order=100, id="completions", title="Completions", template="completions.html", build=build)
+SECTION = Section(
+    part="samples", order=20, id="completions", title="", template="completions.html", build=build
+)
