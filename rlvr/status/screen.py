@@ -8,7 +8,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rlvr.status.logs import Progress
@@ -163,7 +163,7 @@ def _table(view: View) -> Table:
 
 
 def _running(view: View, most: int) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(*(Column(no_wrap=True) for _ in range(4)), padding=(0, 2))
     for job, progress in view.jobs[:most]:
         table.add_row(f"  {job.title}", *(_progress_cells(progress) if progress else ()))
     hidden = len(view.jobs) - most

@@ -1,5 +1,6 @@
 """The jobs of a run of the workflow, by stage: how many are done, which run, and how long the rest takes."""
 
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ class StageRow:
 
 @dataclass
 class Stages:
-    """What has happened in one run of Snakemake.
+    """What has happened in one run of Snakemake, told by one thread and read by another.
 
     Attributes:
         planned: stage -> number of jobs.
@@ -104,6 +105,7 @@ class Stages:
     _done: Counter[str] = field(default_factory=Counter)
     _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _at_once: Counter[str] = field(default_factory=Counter)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @classmethod
     def of_rules(cls, jobs: Mapping[str, int]) -> "Stages":
@@ -116,25 +118,28 @@ class Stages:
 
     def start(self, job: Job) -> None:
         """Take note of a job, or of another attempt of one that failed."""
-        self.failed.pop(job.id, None)
-        self.running[job.id] = job
-        at_once = sum(other.stage == job.stage for other in self.running.values())
-        self._at_once[job.stage] = max(self._at_once[job.stage], at_once)
+        with self._lock:
+            self.failed.pop(job.id, None)
+            self.running[job.id] = job
+            at_once = sum(other.stage == job.stage for other in self.running.values())
+            self._at_once[job.stage] = max(self._at_once[job.stage], at_once)
 
     def finish(self, number: int, now: float) -> Job | None:
         """Take note of the end of a job; None: the job is not of a stage."""
-        job = self.running.pop(number, None)
-        if job:
-            self._done[job.stage] += 1
-            self._seconds[job.stage].append(now - job.started)
-        return job
+        with self._lock:
+            job = self.running.pop(number, None)
+            if job:
+                self._done[job.stage] += 1
+                self._seconds[job.stage].append(now - job.started)
+            return job
 
     def fail(self, number: int) -> Job | None:
         """Take note of a failure; None: the job is not of a stage."""
-        job = self.running.pop(number, None)
-        if job:
-            self.failed[number] = job
-        return job
+        with self._lock:
+            job = self.running.pop(number, None)
+            if job:
+                self.failed[number] = job
+            return job
 
     def row(self, stage: str, progress: Mapping[int, Progress], now: float) -> StageRow:
         """Return how far a stage is.
@@ -144,8 +149,8 @@ class Stages:
             progress: of the jobs that say so, by number.
             now: seconds since the epoch.
         """
-        running = [job for job in self.running.values() if job.stage == stage]
-        failed = sum(job.stage == stage for job in self.failed.values())
+        running = [job for job in list(self.running.values()) if job.stage == stage]
+        failed = sum(job.stage == stage for job in list(self.failed.values()))
         waiting = self.planned[stage] - self._done[stage] - len(running) - failed
         known = {job.id: progress[job.id].seconds_left for job in running if job.id in progress}
         took = self._seconds[stage] + [now - self.running[number].started + known[number] for number in known]
@@ -159,9 +164,11 @@ class Stages:
 
     def view(self, now: float) -> "View":
         """Return what to show."""
-        progress = {job.id: found for job in self.running.values() if (found := job.progress(now))}
-        rows = [self.row(stage, progress, now) for stage in self.planned]
-        jobs = sorted(self.running.values(), key=lambda job: (job.id not in progress, job.started))
+        running = list(self.running.values())
+        progress = {job.id: found for job in running if (found := job.progress(now))}
+        with self._lock:
+            rows = [self.row(stage, progress, now) for stage in self.planned]
+        jobs = sorted(running, key=lambda job: (job.id not in progress, job.started))
         begun = [(job, progress.get(job.id)) for job in jobs if job.begun()]
         return View(rows, begun, len(jobs) - len(begun), now - self.started)
 
