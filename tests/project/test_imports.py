@@ -20,7 +20,7 @@ NEEDED = {
     ("verify",): {"rich"},
     ("resolve",): CONFIGURATION,
     ("methods", "plan", "status"): CONFIGURATION | {"rich"},
-    ("aggregate", "agreement", "audit", "check-runs", "claims"): TABLES,
+    ("aggregate", "agreement", "audit", "check-runs", "claims", "crate"): TABLES,
     ("contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("report",): TABLES | {"jinja2"},
     ("export", "generate", "prepare-model", "spectra", "train"): MODELS,
