@@ -82,7 +82,7 @@ class Screen:
             self.live.update(Text(""))
             self.live.stop()
         if self.stages:
-            self.console.print(_table(self.stages.view(time.time())))
+            self.console.print(_table(self.stages.view(time.time()), ended=True))
         self.live = self.stages = self.ticker = None
 
     def _redraw_or(self, line: Callable[[Stages], None]) -> None:
@@ -151,12 +151,13 @@ def _heading(view: View) -> Text:
     return Text(text, "bold")
 
 
-def _table(view: View) -> Table:
+def _table(view: View, ended: bool = False) -> Table:
     table = Table.grid(padding=(0, 2))
     for row in view.rows:
         filled = round(BAR * row.done / row.total)
         bar = Text("━" * filled, "green") + Text("━" * (BAR - filled), "dim")
-        left = f"{duration(row.seconds_left)} left" if row.seconds_left is not None else ""
+        unknown = ended or row.seconds_left is None
+        left = "" if unknown else f"{duration(row.seconds_left or 0)} left"
         failed = Text(f"{row.failed} failed" if row.failed else "", "bold red")
         table.add_row(f"  {row.name}", bar, f"{row.done}/{row.total}", left, failed)
     return table
