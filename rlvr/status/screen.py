@@ -156,8 +156,7 @@ def _table(view: View, ended: bool = False) -> Table:
     for row in view.rows:
         filled = round(BAR * row.done / row.total)
         bar = Text("━" * filled, "green") + Text("━" * (BAR - filled), "dim")
-        unknown = ended or row.seconds_left is None
-        left = "" if unknown else f"{duration(row.seconds_left or 0)} left"
+        left = f"{duration(row.seconds_left)} left" if row.seconds_left is not None and not ended else ""
         failed = Text(f"{row.failed} failed" if row.failed else "", "bold red")
         table.add_row(f"  {row.name}", bar, f"{row.done}/{row.total}", left, failed)
     return table
