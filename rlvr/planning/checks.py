@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlvr.config.catalogue import (
-    ArithmeticData,
     DataEntry,
+    GeneratedData,
     GgufModel,
     HubData,
     LocalData,
@@ -14,7 +14,10 @@ from rlvr.config.catalogue import (
     ModelEntry,
     Rows,
     TinyModel,
+    is_countdown,
 )
+from rlvr.config.choices import AnswerFormat
+from rlvr.config.documents import Place
 from rlvr.config.known import nearest_file
 from rlvr.config.loading import read_yaml
 from rlvr.errors import UserError
@@ -22,7 +25,7 @@ from rlvr.files import sha256_of
 from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
-from rlvr.planning.plan import Plan, check_methods, data_places, train_configs
+from rlvr.planning.plan import Plan, check_methods, data_places, grade_configs, train_configs
 from rlvr.rollout.engines.factory import missing_engine
 
 
@@ -37,6 +40,7 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
     errors = [
         *_missing_files(plan, resources),
         *_trained_benchmarks(plan),
+        *_unchecked_expressions(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
         *_missing_engines(plan),
@@ -112,6 +116,29 @@ def _trained_benchmarks(plan: Plan) -> Iterator[str]:
                 yield f"{place}: {name!r} is in `pretraining` of model {model!r} (models.yaml); {way_out}"
 
 
+def _unchecked_expressions(plan: Plan) -> Iterator[str]:
+    """Yield the graders and answer formats of a study by which no expression of Countdown is correct."""
+    study, entries = plan.study, plan.datasets.datasets
+    if is_countdown(entries[study.train_dataset]):
+        yield from _expressionless(plan.place.at("answer_format"), study.answer_format)
+        if study.reward != "rlvr":
+            yield f"{plan.place.at('reward')}: {study.reward} cannot check Countdown; set reward: rlvr"
+    for graded in grade_configs(plan):
+        if is_countdown(entries[graded.dataset]):
+            yield from _expressionless(
+                plan.place.at("evaluation", "benchmarks", graded.benchmark, "answer_format"),
+                graded.answer_format,
+            )
+            if graded.grader != "rlvr":
+                place = plan.place.at("evaluation", "grader")
+                yield f"{place}: {graded.grader} cannot check Countdown; set grader: rlvr"
+
+
+def _expressionless(place: Place, answer_format: AnswerFormat) -> Iterator[str]:
+    if answer_format == "first-line-number":
+        yield f"{place}: {answer_format} finds no expression, the answer of Countdown; use first-line"
+
+
 def shared_problems(first: str, one: DataEntry, second: str, other: DataEntry) -> str | None:
     """Return why two entries hold the same problems, or None if nothing shows that they do.
 
@@ -123,7 +150,7 @@ def shared_problems(first: str, one: DataEntry, second: str, other: DataEntry) -
     """
     if first == second:
         return "one data set"
-    if isinstance(one, ArithmeticData) or isinstance(other, ArithmeticData):
+    if isinstance(one, GeneratedData) or isinstance(other, GeneratedData):
         return "the same entry under two names" if one == other else None
     if not _overlap(one.rows, other.rows):
         return None

@@ -200,6 +200,7 @@ def _rate(plan: Plan, planned: PlannedMethod, setting: str, training: Training) 
 def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
     """Yield, for every benchmark, how completions are sampled."""
     evaluation = plan.study.evaluation
+    formats = {graded.benchmark: graded.answer_format for graded in grade_configs(plan)}
     for name, benchmark in evaluation.benchmarks.items():
         prompt = benchmark.prompt or evaluation.prompt or plan.study.prompt
         yield GenerateConfig(
@@ -216,6 +217,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             engine=evaluation.engine,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
+            reference_format=formats[name] if benchmark.forgetting else None,
         )
 
 

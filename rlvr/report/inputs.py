@@ -15,7 +15,9 @@ from rlvr.artifacts import (
     ComparisonRow,
     ContaminationRow,
     FailedRun,
+    ForgettingRow,
     LeaderRow,
+    LearningRow,
     Row,
     RunRecord,
     SpectrumRow,
@@ -54,6 +56,8 @@ class Inputs:
         summary: `SummaryRow`, one row per variant, benchmark and metric.
         comparisons: `ComparisonRow`, one row per variant, baseline and benchmark.
         leader: `LeaderRow`, one row per trained variant but the best one of its model.
+        forgetting: `ForgettingRow`; empty where the study measures none.
+        learning: `LearningRow`; empty where nothing was trained.
         budget: `BudgetRow`, one row per variant, benchmark and token budget.
         contamination: by data set; empty where it has not been computed.
         records: by run; a run that failed or has not finished is absent.
@@ -73,6 +77,8 @@ class Inputs:
     summary: pd.DataFrame
     comparisons: pd.DataFrame
     leader: pd.DataFrame
+    forgetting: pd.DataFrame
+    learning: pd.DataFrame
     budget: pd.DataFrame
     contamination: Mapping[str, ContaminationRow]
     records: Mapping[str, RunRecord]
@@ -200,6 +206,8 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         summary=table("summary", SummaryRow),
         comparisons=table("comparisons", ComparisonRow),
         leader=table("leader", LeaderRow),
+        forgetting=optional(folder.table("forgetting"), ForgettingRow),
+        learning=optional(folder.table("learning"), LearningRow),
         budget=table("budget", BudgetRow),
         contamination=_read_contamination(folder.table("contamination")),
         records={run: record for run, record in records.items() if isinstance(record, RunRecord)},

@@ -148,7 +148,7 @@ def _splits(inputs: Inputs, model: str, order: Ranking) -> list[str]:
     """Say where the mean over benchmarks hides that another method leads, or that a leader lost."""
     measured = accuracies(inputs)
     leader, untrained = order.leader.variant, inputs.untrained(model)
-    names = [entry.benchmark for entry in inputs.study.benchmarks]
+    names = [entry.benchmark for entry in inputs.study.averaged]
     names = names if len(names) > 1 else []
     names += [UNCONTAMINATED] if inputs.contaminated else []
     sentences = []

@@ -1,10 +1,10 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
-    config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, leader.csv, budget.csv, runs.csv,
-    contamination.csv, contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
-    config/audit.yaml names
+REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json and training logs, the
+    prepared data; config/claims
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, leader.csv, budget.csv, forgetting.csv, learning.csv,
+    runs.csv, contamination.csv, contaminated_problems.csv, results/{study}/claims.json,
+    results/{study}/tables/audit.csv of the studies that config/audit.yaml names
 """
 
 
@@ -12,7 +12,9 @@ rule aggregate_study:
     """Estimate every metric with its standard error, and compare methods pairwise."""
     input:
         graded_samples_of,
+        scored_references_of,
         records_of,
+        train_logs_of,
         manifest=STUDY.manifest,
         contaminated=STUDY.table("contaminated_problems"),
     output:
@@ -20,6 +22,8 @@ rule aggregate_study:
         comparisons=shown(STUDY.table("comparisons")),
         leader=shown(STUDY.table("leader")),
         budget=shown(STUDY.table("budget")),
+        forgetting=shown(STUDY.table("forgetting")),
+        learning=shown(STUDY.table("learning")),
         runs=shown(STUDY.table("runs")),
     log:
         "logs/{study}/aggregate.log",
@@ -41,6 +45,8 @@ rule aggregate_study:
             --comparisons {output.comparisons:q} \
             --leader {output.leader:q} \
             --budget {output.budget:q} \
+            --forgetting {output.forgetting:q} \
+            --learning {output.learning:q} \
             --runs {output.runs:q} >{log:q} 2>&1
         """
 

@@ -58,7 +58,12 @@ class Comparison:
 
 
 def compare(
-    method: Sequence[Floats], baseline: Sequence[Floats], seed: int, permute: bool = True
+    method: Sequence[Floats],
+    baseline: Sequence[Floats],
+    seed: int,
+    *,
+    bounds: Bounds = DIFFERENCE,
+    permute: bool = True,
 ) -> Comparison:
     """Compare two methods problem by problem.
 
@@ -68,6 +73,7 @@ def compare(
         seed: seed of the bootstrap and of the permutations.
         permute: whether p of two single runs is by permutation, which is never below 1 / (1 + `FLIPS`), or by
             the t test of the interval.
+        bounds: smallest and largest possible difference, where values are no fractions.
 
     Raises:
         ValueError: the benchmarks or the numbers of problems differ.
@@ -84,10 +90,10 @@ def compare(
     problems = sum(len(values) for values in differences)
     shares = [1 / len(differences)] * len(differences)
     se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
-    low, high = confidence_interval(difference, se, degrees, problems, DIFFERENCE)
+    low, high = confidence_interval(difference, se, degrees, problems, bounds)
     several = max(len(side[0]) for side in (method, baseline)) > 1
     if (several or not permute) and se >= NO_SPREAD:
-        p_value = p_of_zero(difference, se, degrees, DIFFERENCE)
+        p_value = p_of_zero(difference, se, degrees, bounds)
     else:
         p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
     return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)

@@ -24,7 +24,7 @@ def _trained(groups: list[Group], model: str) -> list[Group]:
 
 
 def _of_model(groups: list[Group], study: StudyManifest) -> Iterator[LeaderRow]:
-    names = [entry.benchmark for entry in study.benchmarks]
+    names = [entry.benchmark for entry in study.averaged]
     means = [[group.correct_means(name) for name in names] for group in groups]
     pairs = len(groups) * (len(groups) - 1) // 2
     best = int(np.argmax([np.mean([values.mean() for values in one]) for one in means])) if groups else 0

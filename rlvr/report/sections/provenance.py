@@ -18,6 +18,8 @@ TABLES = {
     "comparisons": "paired differences",
     "leader": "differences from the best method",
     "budget": "accuracy within a token budget",
+    "forgetting": "what training unlearned",
+    "learning": "how fast each method learned",
     "runs": "planned runs, and why some are missing",
     "audit": "differences between the paper and its released code",
     "contamination": "contaminated problems per benchmark",

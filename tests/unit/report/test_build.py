@@ -11,15 +11,16 @@ from rlvr.errors import UserError
 from rlvr.report import text
 from rlvr.report.build import content_security_policy
 from tests.helpers.report_page import Page
-from tests.helpers.report_tree import METHODS, build, edit, write_tree
+from tests.helpers.report_tree import METHODS, Tree, build, edit, write_tree
 
 SMALL = {"sums": (20, 4), "products": (12, 2)}
 
 # Self-contained, deterministic, safe
 
 
-def test_same_inputs_elsewhere_give_the_same_bytes(html, tmp_path):
-    assert build(write_tree(tmp_path, not_run=("ia3",))) == html
+def test_same_inputs_elsewhere_give_the_same_bytes(tree, html, tmp_path):
+    shutil.copytree(tree.root, tmp_path, dirs_exist_ok=True)
+    assert build(Tree(tmp_path, tree.study)) == html
 
 
 def test_nothing_is_requested_from_anywhere(html, page):
@@ -61,7 +62,7 @@ def test_long_completions_say_what_was_left_out(page):
 
 def test_order_of_the_sections(page):
     ids = [e["attributes"]["id"] for e in page.all("section")]
-    assert ids == ["verdict", "methods", "training", "cost", "samples", "provenance"]
+    assert ids == ["verdict", "claims", "methods", "training", "cost", "samples", "provenance"]
     assert ids == [e["attributes"]["href"][1:] for e in page.all("a", page.all("nav")[0])]
 
 
