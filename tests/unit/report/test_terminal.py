@@ -21,7 +21,7 @@ def test_the_lines_say_what_the_first_screen_says(tree, page: Page):
     assert name in screen and lead in screen and "Not told apart from it" in sentences[0]
     assert said["How sure"] in screen and said["How sure"].startswith("Weak")
     assert said["Took"] in screen and "9 runs, 0 failed" in said["Took"].replace("\xa0", " ")
-    assert said["Claims"] == "not answered"
+    assert all(count in screen for count in said["Claims"].split(", "))
     assert said["Report"].endswith("reports/demo.html")
 
 
