@@ -41,9 +41,9 @@ def test_snakemakes_own_report_has_the_same_figures_and_tables(finished, tmp_pat
     assert found
     categories = json.loads(found[1])
     assert categories["Report"] == {"Other": ["reports/mini.html"]}
-    tables = ["summary", "comparisons", "leader", "budget", "runs", "contamination"]
-    tables.append("contaminated_problems")
-    expected = {f"results/mini/tables/{name}.csv" for name in tables} | {"results/mini/claims.json"}
+    tables = (finished.folder / "results/mini/tables").glob("*.csv")
+    expected = {f"results/mini/tables/{path.name}" for path in tables} | {"results/mini/claims.json"}
+    assert len(expected) > 6
     assert set(categories["Tables"]["Other"]) == expected
     figures = {path.name for path in (finished.folder / "results/mini/figures").iterdir()}
     shown = [Path(figure) for part in categories["Figures"].values() for figure in part]
