@@ -83,6 +83,11 @@ class StudyFolder:
         return self.root / "claims.json"
 
     @property
+    def figures(self) -> Path:
+        """The figures of the report, one SVG file each."""
+        return self.root / "figures"
+
+    @property
     def registration(self) -> Path:
         """The tests of the claims before the first training (:class:`Registration`)."""
         return self.root / "claims_registered.json"

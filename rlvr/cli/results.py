@@ -94,18 +94,25 @@ def claims(
     answer_claims(manifest, results, config, output)
 
 
-@verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html")
+@verb(f"rlvr report {CONFIGS}/study.json --results results/demo -o report.html --figures figures")
 def report(
     manifest: Manifest,
     results: ResultsFolder,
     output: Annotated[Path, output("HTML file to write.")],
     resources: ResourcesFolder = Path("resources"),
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Folder to write: each figure as an SVG file."),
+    ] = None,
 ) -> None:
     """Write the report of a study as one self-contained page."""
     with importing():
         from rlvr.report.build import build_report
+        from rlvr.report.figures import write_figures
 
     build_report(manifest, results, resources, output)
+    if figures:
+        write_figures(output, figures)
 
 
 @verb(
@@ -138,3 +145,18 @@ def show(
         print(problem_as_json(found))
     else:
         print_problem(found)
+
+
+@verb(f"rlvr crate {CONFIGS}/study.json --results results/demo --page reports/demo.html -o crate")
+def crate(
+    manifest: Manifest,
+    results: ResultsFolder,
+    page: Annotated[Path, typer.Option("--page", help="Report of the study.")],
+    output: Annotated[Path, output("Folder to write.")],
+    resources: ResourcesFolder = Path("resources"),
+) -> None:
+    """Write a study as a Workflow Run RO-Crate: its files, and what made them, without trained weights."""
+    with importing():
+        from rlvr.report.crate import write_crate
+
+    write_crate(manifest, results, resources, page, output)

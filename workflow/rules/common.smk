@@ -181,6 +181,16 @@ def attempts_left(wildcards, attempt):
     return max(int(os.environ.get(RETRIES, attempt)) + 1 - attempt, 0)
 
 
+def shown(table):
+    """Return a table as an output that Snakemake's own report shows, with the caption of its name."""
+    return report(
+        table,
+        category="Tables",
+        labels={"study": "{study}", "table": table.stem},
+        caption=f"../report/{table.stem}.rst",
+    )
+
+
 def model_path(name):
     return f"resources/models/{name}"
 
@@ -367,6 +377,8 @@ def models_of(wildcards):
 
 SELECTION = checked(plan.selection, config)
 STUDIES = SELECTION.studies
+if workflow.is_main_process:
+    logger.info(f"Studies: {', '.join(STUDIES)}", extra={"studies": list(STUDIES)})
 for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):
