@@ -9,7 +9,6 @@ import pandas as pd
 from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import BASE
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import without_k
 from rlvr.report.ranking import Ranking
 from rlvr.report.text import count, percent, points
 

@@ -186,5 +186,3 @@ def _below(inputs: Inputs, variant: Variant, untrained: Variant, benchmark: str)
     measured = accuracies(inputs)
     pair = measured.get((variant, benchmark)), measured.get((untrained, benchmark))
     return bool(pair[0] and pair[1] and pair[0].estimate.value < pair[1].estimate.value)
-
-

@@ -73,9 +73,7 @@ def _scale(rows: Sequence[ForestRow], right: float) -> Scale:
 
 
 def _background(scale: Scale, detectable: float, bottom: float) -> list[Markup]:
-    ticks = [
-        (tick, points(tick, "").removesuffix(".0")) for tick in svg.nice_ticks(scale.low, scale.high, 7)
-    ]
+    ticks = [(tick, points(tick, "").removesuffix(".0")) for tick in svg.nice_ticks(scale.low, scale.high, 7)]
     parts = []
     if not math.isnan(detectable):
         left, right = scale.clamped(-detectable), scale.clamped(detectable)
@@ -97,9 +95,7 @@ def _row(row: ForestRow, y: float, scale: Scale, columns: Sequence[float]) -> Ma
     parts += [_published(value, y, scale, "others", "▵") for value in row.others]
     if row.paper is not None and row.difference is not None:
         parts.append(_published(row.paper, y, scale, "paper", "◇"))
-    parts += [
-        svg.text(x, y + 4, text, "value", "end") for x, text in zip(columns, row.numbers, strict=True)
-    ]
+    parts += [svg.text(x, y + 4, text, "value", "end") for x, text in zip(columns, row.numbers, strict=True)]
     return element("g", *parts, class_="row", data_v=row.key)
 
 
@@ -118,7 +114,9 @@ def _published(value: float, y: float, scale: Scale, class_: str, mark: str) -> 
     if value > scale.high:
         return svg.text(scale.end + 2, y + 4, f"{points(value, '')} ▸", class_)
     x = scale(value)
-    outline = f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z" if mark == "◇" else f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z"
+    outline = (
+        f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z" if mark == "◇" else f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z"
+    )
     return element("path", d=outline, class_=class_)
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from rlvr.report.charts import svg
 from rlvr.report.charts.svg import Scale, element
-from rlvr.report.text import compact, percent, points
+from rlvr.report.text import compact, percent
 
 CELL_WIDTH, CELL_HEIGHT, CELL_EDGE = 180, 18, 6
 SCATTER_WIDTH, SCATTER_HEIGHT = 820, 440

@@ -68,9 +68,7 @@ BEHAVIOUR = [
     _metric("behaviour", "tokens_mean/correct", "Correct", "tokens", "mean tokens of the correct ones"),
     _metric("behaviour", "tokens_mean/incorrect", "Incorrect", "tokens", "mean tokens of the incorrect ones"),
     _metric("behaviour", "truncation_rate", "Truncated", help="cut at the token limit"),
-    _metric(
-        "behaviour", "avg/untruncated", "Untruncated", help="accuracy of those that ended by themselves"
-    ),
+    _metric("behaviour", "avg/untruncated", "Untruncated", help="accuracy of those that ended by themselves"),
     _metric("behaviour", "avg/truncated_as_incorrect", "Strict", help="accuracy, truncated as incorrect"),
     _metric("behaviour", "avg/lenient", "Lenient", help="accuracy, answers in any format accepted"),
     _metric("behaviour", "no_answer_rate", "No answer", help="none in the requested format"),

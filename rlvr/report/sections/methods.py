@@ -136,7 +136,12 @@ def _data(
 def _packed(one: Difference | None) -> list[float] | None:
     if one is None:
         return None
-    return [*(one.estimate.value, one.estimate.low, one.estimate.high), one.p, one.detectable, one.improvement]
+    return [
+        *(one.estimate.value, one.estimate.low, one.estimate.high),
+        one.p,
+        one.detectable,
+        one.improvement,
+    ]
 
 
 SECTION = Section(part="methods", order=10, id="methods", title="", template="methods.html", build=build)

@@ -80,9 +80,7 @@ def lede(inputs: Inputs) -> str:
     """Return what was run, in a sentence."""
     records = list(inputs.ended.values())
     algorithms = dict.fromkeys(ALGORITHMS[one.run_info.config.training.algorithm] for one in records)
-    sizes = {
-        record.run_info.model: record.train_info.total_parameters for record in inputs.records.values()
-    }
+    sizes = {record.run_info.model: record.train_info.total_parameters for record in inputs.records.values()}
     models = [
         f"{model} ({compact(sizes[model])}{SPACE}parameters)" if model in sizes else model
         for model in inputs.study.models
@@ -90,9 +88,7 @@ def lede(inputs: Inputs) -> str:
     seeds = len({run.train_seed for run in inputs.study.runs} - {None})
     times = {0: "", 1: "once per method", 2: "twice per method"}.get(seeds, f"{seeds} times per method")
     by = f" with {listing(list(algorithms))}" if algorithms else ""
-    return (
-        f"{listing(models)}, trained{by} on {inputs.study.train_dataset} {times}; evaluated on {_problems(inputs)}."
-    )
+    return f"{listing(models)}, trained{by} on {inputs.study.train_dataset} {times}; evaluated on {_problems(inputs)}."
 
 
 def _problems(inputs: Inputs) -> str:

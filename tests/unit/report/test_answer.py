@@ -1,9 +1,9 @@
 """The answer: what the comparisons say, about runs or about methods, and nothing else."""
 
 import pandas as pd
+from rlvr.report.sections.answer import ONE_RUN
 
 from rlvr.report import text
-from rlvr.report.sections.answer import ONE_RUN
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import answer, build, edit, write_tree
 
