@@ -8,6 +8,7 @@ from rlvr.artifacts.folder import RunFolder, StudyFolder
 from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
+    read_columns,
     read_record,
     read_records,
     read_rows,
@@ -45,6 +46,7 @@ from rlvr.artifacts.tables import (
     ContaminatedProblem,
     ContaminationRow,
     Grade,
+    LeaderRow,
     RunRow,
     Sample,
     SpectrumRow,
@@ -76,6 +78,7 @@ __all__ = [
     "ForgettingRow",
     "Grade",
     "Hardware",
+    "LeaderRow",
     "LearningRow",
     "MetaInfo",
     "PaperAccuracy",
@@ -94,6 +97,7 @@ __all__ = [
     "StudyFolder",
     "SummaryRow",
     "TrainInfo",
+    "read_columns",
     "read_record",
     "read_records",
     "read_rows",

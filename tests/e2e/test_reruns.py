@@ -193,6 +193,7 @@ def test_a_deleted_training_run_is_restored_from_its_checkpoint(checkout):
     trained = checkout.folder / LORA / "trained.safetensors"
     content = trained.read_bytes()
     trained.unlink()
-    done = checkout.snakemake(str(trained.relative_to(checkout.folder)), "--config", "studies=[mini]")
-    assert "resuming" in done.stdout
+    checkout.snakemake(str(trained.relative_to(checkout.folder)), "--config", "studies=[mini]")
+    log = checkout.folder / "logs/mini/train" / f"{Path(LORA).name}.log"
+    assert "resuming" in log.read_text()
     assert trained.read_bytes() == content

@@ -1,56 +1,69 @@
-"""What training unlearned, and how fast it learned: tables `forgetting` and `learning`."""
+"""How fast each method learned."""
 
+import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-from rlvr.artifacts import ForgettingRow, LearningRow, Row, read_rows
-from rlvr.config.resolved import Variant
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import benchmark_title
+from rlvr.report.queries import rows_of
 from rlvr.report.section import Section
+from rlvr.report.text import number
 
 
-class Named(NamedTuple):
-    """A row of a table with the name of its method."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearningRow:
+    """One variant: the mean reward of its training, and the steps until it reached the level of its model."""
 
+    key: str
     label: str
-    values: dict[str, Any]
+    model: str
+    area: float
+    spread: float
+    steps: str
+    rank: float
+    reached: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Learning:
-    """Context of the section."""
+    """Context of the section; ``levels``: model -> the reward halfway from the first step to the best end."""
 
-    forgetting: list[Named]
-    learning: list[Named]
-    titles: dict[str, str]
-    """Benchmark -> its title."""
+    rows: list[LearningRow]
+    levels: dict[str, float]
+    several_seeds: bool
 
 
 def build(inputs: Inputs) -> Learning | None:
-    """Return both tables; None where neither has a row."""
-    forgetting = _rows(inputs, "forgetting", ForgettingRow)
-    learning = _rows(inputs, "learning", LearningRow)
-    if not forgetting and not learning:
+    """Return the fastest methods first; None where the table is absent or empty."""
+    if inputs.learning.empty:
         return None
-    names = {row.values["benchmark"] for row in forgetting}
+    rows = [
+        _row(inputs.key(variant), inputs.label(variant), found[0])
+        for variant in inputs.trained
+        if (found := rows_of(inputs.learning, variant).to_dict("records"))
+    ]
+    levels = inputs.learning.dropna(subset="level").groupby("model")["level"].first()
     return Learning(
-        forgetting=forgetting,
-        learning=learning,
-        titles={name: benchmark_title(inputs, name) for name in names},
+        rows=sorted(rows, key=lambda row: row.rank),
+        levels={str(model): float(level) for model, level in levels.items()},
+        several_seeds=bool((inputs.learning["train_seeds"] > 1).any()),
     )
 
 
-def _rows(inputs: Inputs, name: str, kind: type[Row]) -> list[Named]:
-    path = inputs.folder.table(name)
-    rows = read_rows(path, kind).to_dict("records") if path.exists() else []
-    return [
-        Named(inputs.label(variant), {str(key): value for key, value in row.items()})
-        for row in rows
-        if (variant := Variant(row["model"], row["method"], row["preset"], row["setting"])) in inputs.names
-    ]
+def _row(key: str, label: str, row: dict) -> LearningRow:
+    steps, planned = row["steps_to_level"], row["planned_steps"]
+    known = not math.isnan(steps)
+    return LearningRow(
+        key=key,
+        label=label,
+        model=row["model"],
+        area=row["area"],
+        spread=row["area_sd"],
+        steps=number(steps) if known else f"> {number(planned)}",
+        rank=steps if known else math.inf,
+        reached=f"{row['reached']} of {row['train_seeds']}",
+    )
 
 
 SECTION = Section(
-    order=72, id="learning", title="Forgetting and learning speed", template="learning.html", build=build
+    part="training", order=15, id="learning", title="Learning speed", template="learning.html", build=build
 )

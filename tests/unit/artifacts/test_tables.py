@@ -23,6 +23,7 @@ from rlvr.artifacts import (
     Sample,
     SpectrumRow,
     SummaryRow,
+    read_columns,
     read_rows,
     write_rows,
 )
@@ -294,3 +295,25 @@ def test_a_metric_that_is_not_documented_is_not_written(tmp_path: Path) -> None:
         SummaryRow(**row)
     with pytest.raises(ValueError, match="accuracy"):
         write_rows(tmp_path / "summary.csv", SummaryRow, [row])
+
+
+def test_some_columns_are_read_and_checked_alone(tmp_path):
+    path = written(tmp_path, Grade)
+    table = read_columns(path, Grade, ["problem_id", "correct"])
+    assert table.to_pandas().equals(read_rows(path, Grade)[["problem_id", "correct"]])
+    frame = pd.read_parquet(path)
+    for change, fault in (
+        ({"correct": "yes"}, "column 'correct' holds .*string, not true or false"),
+        ({"sample_index": 0.5}, "column 'sample_index' holds double, not a whole number"),
+        ({"problem_id": None}, "column 'problem_id' has empty cells, not a text"),
+    ):
+        frame.assign(**change).to_parquet(path)
+        assert len(read_columns(path, Grade, ["lenient"]))
+        with pytest.raises(UserError, match=fault):
+            read_columns(path, Grade, list(change))
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        read_columns(path, Grade, ["correct", "nothing"])
+    frame.attrs = {"format_version": 99}
+    frame.to_parquet(path)
+    with pytest.raises(UserError, match="format version 99"):
+        read_columns(path, Grade, ["correct"])
