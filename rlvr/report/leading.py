@@ -15,7 +15,7 @@ from rlvr.report.queries import (
 from rlvr.report.ranking import Against, Ranked, Ranking
 from rlvr.report.text import SPACE, count, listing, p_value, percent, points
 
-NAMED = 3  # up to this many are named with their numbers; of more, the first and the last
+NAMED, LISTED = 3, 7  # up to so many are named with their numbers, or without; of more, the first and last
 ONE_RUN = (
     "With one run per method, interval and p tell these runs apart, not the methods, because another seed "
     "gives another run. In simulations of two equal methods with one run each, they told the two apart in "
@@ -87,8 +87,11 @@ def _at_most(p: float) -> str:
 
 def _named(inputs: Inputs, rows: list[Ranked], field: str) -> str:
     """Return names with differences and p; of many, the names alone."""
+    names = [inputs.label(row.variant) for row in rows]
+    if len(rows) > LISTED:
+        return f"{len(rows)} others, from {names[0]} to {names[-1]}"
     if len(rows) > NAMED:
-        return listing([inputs.label(row.variant) for row in rows])
+        return listing(names)
     told = []
     for row in rows:
         one: Against = getattr(row, field)

@@ -52,7 +52,7 @@ class Page(HTMLParser):
         return json.loads(self.by_id("data")["text"])
 
     def methods(self) -> dict[str, dict[str, str]]:
-        """Return the table of methods as shown first: label -> column -> text; ``note`` is beside the label."""
+        """Return the table of methods: label -> column -> text; ``note`` is beside the label."""
         table = self.by_id("methods-table")
         (head, *rows) = self.all("tr", table)
         columns = [th["attributes"]["data-id"] for th in self.all("th", head)]

@@ -11,10 +11,10 @@ from rlvr.report.charts.intervals import Estimate
 from rlvr.report.charts.svg import Scale, element
 from rlvr.report.text import points
 
-WIDTH, LEFT = 640.0, 122.0  # of the figure; of the labels
+WIDTH, ARROW = 640.0, 48.0  # of the figure; of a difference that lies outside
 TOP, BOTTOM = 24.0, 34.0  # above and below the rows
 TALLEST, SHORTEST, TOTAL = 23.0, 13.0, 350.0  # a row; all rows
-NUMBERS, CHARACTER = 58.0, 6.2  # least width of a column of numbers; width of a letter of its title
+NUMBERS, CHARACTER = 58.0, 6.6  # least width of a column of numbers; width of a letter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,12 +52,12 @@ def ranking_forest(rows: Sequence[ForestRow], heads: Sequence[str], detectable: 
     height = min(TALLEST, max(SHORTEST, TOTAL / len(rows)))
     wide = max(NUMBERS, *(CHARACTER * len(head) + 10 for head in heads))
     columns = [WIDTH - wide * at for at in reversed(range(len(heads)))]
-    plot_right = WIDTH - wide * len(heads)
+    left, plot_right = CHARACTER * max(len(row.label) for row in rows) + ARROW, WIDTH - wide * len(heads)
     bottom = TOP + height * len(rows)
-    scale = _scale(rows, plot_right)
+    scale = _scale(rows, left, plot_right)
     parts = [
         svg.text(0, 12, "method", "head"),
-        svg.text((LEFT + plot_right) / 2, 12, title, "head", "middle"),
+        svg.text((left + plot_right) / 2, 12, title, "head", "middle"),
         *[svg.text(x, 12, head, "head", "end") for x, head in zip(columns, heads, strict=True)],
         *_background(scale, detectable, bottom),
     ]
@@ -66,10 +66,10 @@ def ranking_forest(rows: Sequence[ForestRow], heads: Sequence[str], detectable: 
     return svg.figure(title, described, WIDTH, bottom + BOTTOM, *parts, class_="ranking")
 
 
-def _scale(rows: Sequence[ForestRow], right: float) -> Scale:
+def _scale(rows: Sequence[ForestRow], left: float, right: float) -> Scale:
     """Return the axis of our own differences; those of the paper may lie outside."""
     bounds = [bound for row in rows if row.difference for bound in row.difference.bounds]
-    return Scale(*svg.padded([0.0, *bounds]), LEFT + 26, right - 26)
+    return Scale(*svg.padded([0.0, *bounds]), left, right - ARROW)
 
 
 def _background(scale: Scale, detectable: float, bottom: float) -> list[Markup]:

@@ -106,6 +106,7 @@ CONFIGURATION = [
     Column(group="configuration", id="rank", title="Rank", format="words"),
     Column(group="configuration", id="alpha", title="Alpha", format="words"),
     Column(group="configuration", id="dropout", title="Dropout", format="words"),
+    Column(group="configuration", id="layers", title="Layers", format="words"),
     Column(group="configuration", id="other", title="Other settings", format="words"),
     Column(group="configuration", id="departs", title="Departs in", format="words"),
 ]

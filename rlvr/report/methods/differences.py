@@ -44,11 +44,12 @@ Differences = dict[str, dict[str, list[Difference | None]]]
 def baseline_titles(inputs: Inputs) -> dict[str, str]:
     """Return every baseline of the study, by its name in links, with its title."""
     titles: dict[str, str] = {}
+    same = " of the same preset" if len({variant.preset for variant in inputs.trained}) > 1 else ""
     pairs = inputs.comparisons[["contrast", *KINDS.values()]].drop_duplicates()
     for row in pairs.to_dict("records"):
         name = row[KINDS[row["contrast"]]]
         if row["contrast"] == "methods":
-            titles[name] = "the untrained model" if name == BASE else name
+            titles[name] = "the untrained model" if name == BASE else f"{name}{same}"
         else:
             kind = row["contrast"].removesuffix("s")
             titles[f"{kind}.{name}"] = f"the same method, {kind} {name}"

@@ -55,6 +55,7 @@ def _cells(config: TrainConfig, factor: RateFactor | None, departs: Words) -> di
     for name in OWN:
         text = plain(parameters[name]) if name in parameters else "–"
         cells[name] = Cell(text=text, value=_number(parameters.get(name)))
+    cells["layers"] = Cell(text=layer_words(parameters) or "–")
     cells["other"] = Cell(text=method_words(parameters, without=OWN) or "–")
     if departs:
         cells["departs"] = Cell(text="; ".join(f"{title}: {value}" for title, value in departs.items()))

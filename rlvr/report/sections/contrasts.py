@@ -84,7 +84,7 @@ def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataF
     title = f"points against {kind} {baseline}"
     return ContrastFigure(
         model=model,
-        title=f"{kind.capitalize()} {baseline} against the others",
+        title=f"Other {kind}s against {baseline}",
         seeds=seeds_of_model(inputs, model),
         figure=ranking_forest(rows, ["accuracy", baseline], detectable, title),
     )

@@ -69,7 +69,8 @@ def test_a_stranger_finds_the_answer_on_the_first_screen(tab: Tab, path: Path, t
       while (walker.nextNode()) {
         range.selectNodeContents(walker.currentNode);
         const box = range.getBoundingClientRect();
-        if (box.width > 1 && box.bottom > 0 && box.bottom <= 800 && box.right <= 1366) texts.push(walker.currentNode.data);
+        const inside = box.bottom > 0 && box.bottom <= 800 && box.right <= 1366;
+        if (box.width > 1 && inside) texts.push(walker.currentNode.data);
       }
       return texts.join(" ").replace(/\\s+/g, " ").replaceAll("\u00a0", " ");
     })()""")
@@ -133,12 +134,17 @@ def test_the_menus_show_the_numbers_of_the_tables(tab: Tab, path: Path, tree: Tr
 
 def test_groups_filter_and_pins_are_kept_in_the_address(tab: Tab, path: Path):
     tab.open(path)
-    visible = "Array.from(document.querySelectorAll('#methods-table thead th')).filter((th) => th.checkVisibility()).map((th) => th.dataset.group ?? '')"
+    visible = """Array.from(document.querySelectorAll('#methods-table thead th'))
+      .filter((th) => th.checkVisibility()).map((th) => th.dataset.group ?? '')"""
     assert set(tab.run(visible)) == {"", "accuracy"}
     tab.run("document.querySelector('[data-by=cost]').click()")
     tab.run("document.querySelector('[data-pin=vera]').click()")
     tab.run(
-        "(() => { const f = document.querySelector('[name=find]'); f.value = 'lora'; f.dispatchEvent(new Event('input', { bubbles: true })); })()"
+        """(() => {
+          const find = document.querySelector('[name=find]');
+          find.value = 'lora';
+          find.dispatchEvent(new Event('input', { bubbles: true }));
+        })()"""
     )
     assert set(tab.run(visible)) == {"", "cost"}
     assert shown(tab, "method")[0] == "vera" and all("lora" in name for name in shown(tab, "method")[1:])
@@ -164,7 +170,8 @@ def test_other_quantities_are_drawn_from_the_data(tab: Tab, path: Path, page: Pa
     line = next(line for line in page.data["training"]["tiny"]["lines"] if line["key"] == "dora")
     drawn = tab.run("""(() => {
       const svg = document.querySelector('[data-lines=training] svg');
-      const d = svg.querySelector('[data-v=dora] .line').getAttribute('d').slice(1).split('L').map((p) => p.split(',').map(Number));
+      const path = svg.querySelector('[data-v=dora] .line').getAttribute('d');
+      const d = path.slice(1).split('L').map((p) => p.split(',').map(Number));
       return { d, titles: Array.from(svg.querySelectorAll('.axes .head'), (t) => t.textContent) };
     })()""")
     view = page.data["training"]["tiny"]["views"]["tokens|length"]
@@ -173,10 +180,12 @@ def test_other_quantities_are_drawn_from_the_data(tab: Tab, path: Path, page: Pa
     heights = [start + (value - low) / (high - low) * (end - start) for value in line["y"]["length"]]
     assert [y for _, y in drawn["d"]] == pytest.approx(heights, abs=0.06)
     tab.run(
-        "Array.from(document.querySelectorAll('[data-lines=training] button')).find((b) => b.textContent === 'As a table').click()"
+        """Array.from(document.querySelectorAll('[data-lines=training] button'))
+          .find((button) => button.textContent === 'As a table').click()"""
     )
     rows = tab.run(
-        "Array.from(document.querySelectorAll('[data-lines=training] table tr'), (r) => r.cells[0].textContent)"
+        """Array.from(document.querySelectorAll('[data-lines=training] table tr'),
+          (row) => row.cells[0].textContent)"""
     )
     assert rows[0] == "tokens sampled" and set(rows[1:]) == {
         line["label"] for line in page.data["training"]["tiny"]["lines"]
@@ -187,9 +196,13 @@ def test_tables_and_figures_can_be_saved(tab: Tab, path: Path):
     tab.open(path)
     tab.run("""(() => {
       window.saved = [];
-      URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push([blob.type, text])); return "#"; };
+      URL.createObjectURL = (blob) => {
+        blob.text().then((text) => saved.push([blob.type, text]));
+        return "#";
+      };
       HTMLAnchorElement.prototype.click = () => {};
-      for (const text of ["CSV", "SVG"]) Array.from(document.querySelectorAll(".controls button, .exports button")).filter((b) => b.textContent === text)[0].click();
+      const buttons = Array.from(document.querySelectorAll(".controls button, .exports button"));
+      for (const text of ["CSV", "SVG"]) buttons.find((button) => button.textContent === text).click();
     })()""")
     saved = dict(tab.run("new Promise((done) => setTimeout(() => done(saved), 100))"))
     rows = list(csv.reader(saved["text/csv"].splitlines()))
@@ -239,7 +252,8 @@ def test_axe_finds_nothing(tab: Tab, path: Path, scheme: str):
     tab.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     tab.run(source + ";1")
     found = tab.run(
-        "axe.run().then((r) => r.violations.map((v) => [v.id, v.impact, v.nodes.map((n) => n.html.slice(0, 200) + n.failureSummary)]))"
+        """axe.run().then((found) => found.violations.map((one) =>
+          [one.id, one.impact, one.nodes.map((node) => node.html.slice(0, 200) + node.failureSummary)]))"""
     )
     tab.call("Emulation.setEmulatedMedia", features=[])
     assert found == []
