@@ -62,6 +62,13 @@ class StudyFolder:
         """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
+    def second_grades(self, run: str, benchmark: str) -> Path:
+        """Return the grades of the same samples by a second grader (:class:`Grade`), if there are any.
+
+        ``rlvr grade --grader NAME -o FILE`` writes them; no rule of the workflow does.
+        """
+        return self.root / "second-grades" / run / f"{benchmark}.parquet"
+
     def references_of(self, run: str) -> Path:
         """Return the folder of the scored reference solutions of a run."""
         return self.root / "references" / run

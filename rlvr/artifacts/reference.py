@@ -69,6 +69,10 @@ TABLES: dict[Path, type[Row]] = {
 _OTHERS = {
     _STUDY.run("RUN").train_log: "[Training log](#training-log)",
     _STUDY.run("RUN").trained: "Trained tensors, from which the run can be exported again",
+    _STUDY.second_grades(
+        "RUN", "BENCHMARK"
+    ): "[Grades](#grade) of the same samples by a second grader, if there "
+    "are any: `rlvr grade --grader NAME -o FILE`; the report shows where the two disagree",
     _STUDY.complete("STAGE"): "Mark that no run of the study failed before the end of a stage",
     _STUDY.run(
         "RUN"

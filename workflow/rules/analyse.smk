@@ -52,11 +52,11 @@ rule aggregate_study:
 
 
 rule answer_claims:
-    """Answer every claim of the paper, again when a claim or its test has changed."""
+    """Answer every claim of the paper and the study's own, again when a claim or its test has changed."""
     input:
         manifest=STUDY.manifest,
         comparisons=STUDY.table("comparisons"),
-        claims=[f"config/claims/{name}" for name in ("paper.yaml", "numbers.csv", "related.yaml")],
+        claims=sorted(map(str, Path("config/claims").glob("*.*"))),
     output:
         shown(STUDY.claims),
     log:

@@ -19,7 +19,7 @@ from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.audit import Audit
 from rlvr.config.loading import load_yaml
-from rlvr.config.claims import load_claims
+from rlvr.config.claims import PAPER, load_claims
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
@@ -303,10 +303,11 @@ def of_paper(item):
 
 
 def claims_and_reports(wildcards):
-    """Return those of the selected studies that claims name, at any scale, or of all that they name."""
-    named = {claim.study for claim in checked(load_claims).claims}
+    """Return those of the selected studies that claims name, at any scale, or of all that the paper's name."""
+    known_claims = checked(load_claims)
+    named = {claim.study for claim in known_claims.claims}
     chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
-    answering = chosen or sorted(named)
+    answering = chosen or sorted({claim.study for claim in known_claims.files[PAPER].claims})
     return claims(answering) + reports(answering) + complete(answering, "report")
 
 
