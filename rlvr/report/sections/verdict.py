@@ -120,8 +120,8 @@ def claim_counts(inputs: Inputs) -> dict[str, int]:
     for record in inputs.claims:
         words = claim_words(record)
         counts[words] = counts.get(words, 0) + 1
-    last = {name: counts.pop(name) for name in ("inconclusive", "not tested") if name in counts}
-    return {**counts, **last} if inputs.claims else {}
+    last = ("inconclusive", "not tested")
+    return dict(sorted(counts.items(), key=lambda count: count[0] in last)) if inputs.claims else {}
 
 
 def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
