@@ -5,8 +5,10 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 """
 
 from rlvr.artifacts.folder import RunFolder, StudyFolder
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
+    read_columns,
     read_record,
     read_records,
     read_rows,
@@ -31,6 +33,7 @@ from rlvr.artifacts.records import (
     RunRecord,
     TrainInfo,
 )
+from rlvr.artifacts.rows import Row
 from rlvr.artifacts.tables import (
     MEANS,
     OVERALL,
@@ -42,12 +45,8 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    ForgettingRow,
     Grade,
     LeaderRow,
-    LearningRow,
-    ReferenceScore,
-    Row,
     RunRow,
     Sample,
     SpectrumRow,
@@ -98,6 +97,7 @@ __all__ = [
     "StudyFolder",
     "SummaryRow",
     "TrainInfo",
+    "read_columns",
     "read_record",
     "read_records",
     "read_rows",

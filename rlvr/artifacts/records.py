@@ -154,18 +154,20 @@ class PaperNumbers(Settings):
 
 
 class ClaimRecord(Settings):
-    """The answer of a study to one claim of the paper."""
+    """The answer of a study to one claim, of the paper or of our own."""
 
     id: str
-    """Name of the claim in `config/claims/paper.yaml`."""
+    """Name of the claim in `config/claims/SOURCE.yaml`."""
+    source: str
+    """File of the claim: `paper`, or that of a hypothesis of our own."""
     claim: str
     """The statement."""
     places: list[str]
-    """Where the paper makes it."""
+    """Where the paper makes it; of a hypothesis, what it follows from."""
     family: str
     """Claims that it is corrected together with."""
     study: str
-    """Study of the paper that tests it."""
+    """Study that tests it."""
     verdict: Literal["replicated", "not_replicated", "inconclusive", "not_tested"]
     """The verdict (`rlvr/analysis/claims/verdicts.py`)."""
     reason: str
@@ -218,8 +220,8 @@ class ClaimRecord(Settings):
 class Registration(Settings):
     """The tests of the claims as they were before the first training of a study; written once."""
 
-    file_sha256: str
-    """Hash of `config/claims/paper.yaml`."""
+    files_sha256: str
+    """Hash of the files with the claims."""
     after_results: bool
     """Whether the study already had finished runs when this was written."""
     tests: dict[str, str]

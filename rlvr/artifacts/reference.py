@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlvr.artifacts.folder import StudyFolder
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.records import ClaimRecord, FailedRun, Registration, RunRecord
+from rlvr.artifacts.rows import Row
 from rlvr.artifacts.tables import (
     MEANS,
     AuditRow,
@@ -19,12 +21,8 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    ForgettingRow,
     Grade,
     LeaderRow,
-    LearningRow,
-    ReferenceScore,
-    Row,
     RunRow,
     Sample,
     SpectrumRow,
@@ -69,6 +67,10 @@ TABLES: dict[Path, type[Row]] = {
 _OTHERS = {
     _STUDY.run("RUN").train_log: "[Training log](#training-log)",
     _STUDY.run("RUN").trained: "Trained tensors, from which the run can be exported again",
+    _STUDY.second_grades(
+        "RUN", "BENCHMARK"
+    ): "[Grades](#grade) of the same samples by a second grader, if there "
+    "are any: `rlvr grade --grader NAME -o FILE`; the report shows where the two disagree",
     _STUDY.complete("STAGE"): "Mark that no run of the study failed before the end of a stage",
     _STUDY.run(
         "RUN"

@@ -18,8 +18,10 @@ from rlvr.report.section import PARTS, Section
 from rlvr.report.sections import all_sections
 from rlvr.report.sections.verdict import question
 
-SCRIPTS = ("state", "table", "methods", "lines", "export", "page")
+SCRIPTS = ("state", "table", "methods", "lines", "samples", "export", "page")
 """Files of the one script of the page, in order; each may use what those before it define."""
+STYLES = ("report", "samples")
+"""Files of the one style of the page, in order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +69,8 @@ def render(inputs: Inputs) -> str:
         RenderedPart(id=part, title=title, sections=[one for one in rendered if one.part == part])
         for part, title in PARTS.items()
     ]
-    style, script = _asset("report.css"), "".join(_asset(f"scripts/{name}.js") for name in SCRIPTS)
+    style = "".join(_asset(f"{name}.css") for name in STYLES)
+    script = "".join(_asset(f"scripts/{name}.js") for name in SCRIPTS)
     return environment.get_template("report.html").render(
         parts=[part for part in parts if part.sections],
         data=script_json({one.id: one.data for one in rendered if one.data is not None}),

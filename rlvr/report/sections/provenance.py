@@ -115,7 +115,12 @@ def files_of(inputs: Inputs) -> list[Path]:
         *(folder.config(f"generate/{name}") for name in benchmarks),
         *(folder.run(run).record for run in runs),
         *(folder.run(run).train_log for run in runs),
-        *(file(run, name) for run in runs for name in benchmarks for file in (folder.samples, folder.grades)),
+        *(
+            file(run, name)
+            for run in runs
+            for name in benchmarks
+            for file in (folder.samples, folder.grades, folder.second_grades)
+        ),
         *data,
         *(path.with_suffix(".provenance.json") for path in data),
         *(pretraining_path(inputs.resources, model) for model in inputs.study.models),

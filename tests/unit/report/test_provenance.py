@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from rlvr.files import sha256_of
@@ -36,7 +37,14 @@ def test_every_file_that_is_read_is_listed_with_its_hash(
 
         return wrapper
 
-    for owner, name in ((pd, "read_parquet"), (pd, "read_csv"), (builtins, "open"), (Path, "read_text")):
+    readers = (
+        (pd, "read_parquet"),
+        (pq, "read_table"),
+        (pd, "read_csv"),
+        (builtins, "open"),
+        (Path, "read_text"),
+    )
+    for owner, name in readers:
         monkeypatch.setattr(owner, name, recorded(getattr(owner, name)))
     files = listed(Page(build(copy)))
     inside = {path.relative_to(tmp_path).as_posix() for path in opened if path.is_relative_to(tmp_path)}

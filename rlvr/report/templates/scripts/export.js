@@ -24,7 +24,10 @@ function tableOf(rows) {
     const line = table.insertRow();
     for (const cell of row) line.append(Object.assign(document.createElement(at ? "td" : "th"), { textContent: cell, className: "number" }));
   }
-  return table;
+  const box = Object.assign(document.createElement("div"), { className: "scroll as-table" });
+  box.dataset.scroll = "The figure as a table";
+  box.append(table);
+  return box;
 }
 
 function button(text, action) {
@@ -47,8 +50,9 @@ for (const figure of document.querySelectorAll("figure.chart")) {
   tools.append(button("SVG", () => save(`${study}-${shown().querySelector("title").textContent}.svg`, "image/svg+xml", asSvg(shown()))));
   if (figure.asTable) {
     tools.append(" ", button("As a table", () => {
-      const before = figure.querySelector("table");
+      const before = figure.querySelector(".as-table");
       before ? before.remove() : tools.after(tableOf(figure.asTable()));
+      markRegions();
     }));
   }
   figure.append(tools);

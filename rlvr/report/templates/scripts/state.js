@@ -9,7 +9,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const state = {
   listeners: [],
   parse() {
-    const [target, query] = decodeURIComponent(location.hash.slice(1)).split("?");
+    const [target, query] = location.hash.slice(1).split("?"); // encoded: a part of it may hold a "/" or "?"
     this.target = target || "";
     this.query = new URLSearchParams(query || "");
   },
