@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalCopy, LocalData, Rows, data_files
-from rlvr.data.arithmetic import generate
+from rlvr.data.arithmetic import problems_of
 from rlvr.data.checks import Finding, Row
 from rlvr.data.reading.columns import map_columns, wanted_paths
 from rlvr.data.reading.containers import read_file
@@ -36,8 +36,7 @@ def read_entry(entry: DataEntry) -> Reading:
         UserError: the data is missing or damaged, or lacks a column.
     """
     if isinstance(entry, ArithmeticData):
-        problems = generate(**entry.model_dump(exclude={"source"}))
-        rows = [Row(line=line, **problem) for line, problem in enumerate(problems, start=1)]
+        rows = [Row(line=line, **problem) for line, problem in enumerate(problems_of(entry), start=1)]
         return Reading("arithmetic", {"kind": "generated"}, rows, [])
     local = entry if isinstance(entry, LocalData) else _existing(entry.local)
     if local is not None:
