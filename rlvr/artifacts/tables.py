@@ -241,6 +241,12 @@ class RunRow(_Variant):
     """Cost of training in device seconds."""
     reason: str | None
     """Why it failed."""
+    learning_rate: OptionalFloat
+    """Learning rate; unknown before the run has ended."""
+    rate_given_by: Literal["preset", "study", "tuned", "shared"] | None
+    """Where the learning rate comes from; see `RateFactor`."""
+    rate_trials: OptionalFloat
+    """Training runs that the choice of a tuned rate cost."""
 
 
 class RateRow(_Variant):

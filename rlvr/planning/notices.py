@@ -7,6 +7,7 @@ from itertools import combinations
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS
 from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData
 from rlvr.config.choices import AnswerFormat
+from rlvr.config.rates import differences
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.training import Prompt
 from rlvr.planning.plan import Plan, data_places, generate_configs, grade_configs, train_configs
@@ -32,6 +33,7 @@ def notices(plan: Plan) -> list[str]:
         *(notice for config in train_configs(plan) for notice in _training(plan, config)),
         *_left_out(plan),
         *_same_settings(plan),
+        *_tuned_otherwise(plan),
         *_shared_operands(plan),
     ]
     return list(dict.fromkeys(found))
@@ -139,8 +141,24 @@ def _same_settings(plan: Plan) -> Iterator[str]:
         yield f"{plan.place.at('settings', second)}: trains {names} exactly as setting {first!r} does"
 
 
+def _tuned_otherwise(plan: Plan) -> Iterator[str]:
+    """Yield the settings whose training differs from the one that their rates were tuned with."""
+    for config, factor in plan.runs:
+        if factor.given_by != "tuned" or plan.rates is None or (rate := plan.rates.find(config)) is None:
+            continue
+        other = differences(plan.rates.conditions_of(rate), config)
+        if words := [f"{key} is {value}" for key, value in other.items() if key.startswith("training.")]:
+            where = plan.place.at("settings", config.setting)
+            yield f"{where}: the learning rates were tuned with other settings: {'; '.join(words)}"
+
+
 def _shared_operands(plan: Plan) -> Iterator[str]:
-    """Yield the benchmarks of generated arithmetic that are from the training data's side of the split."""
+    """Yield the benchmarks of generated arithmetic that are from the training data's side of the split.
+
+    Validation problems are compared with the training data themselves (:mod:`rlvr.planning.overlap`).
+    """
+    if plan.study.tune:
+        return
     (_, train), *benchmarks = data_places(plan)
     entries = plan.datasets.datasets
     one = entries[train]
@@ -149,7 +167,7 @@ def _shared_operands(plan: Plan) -> Iterator[str]:
         if not (isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData)) or name == train:
             continue
         levels, operations = set(one.levels) & set(other.levels), set(one.operations) & set(other.operations)
-        if one.split == other.split and levels and operations:
+        if one.split == other.split and levels and operations and one not in other.apart_from:
             yield (
                 f"{place}: {name!r} is of split {other.split!r}, as the training data {train!r}, and may "
                 "share problems with it; use the other split"

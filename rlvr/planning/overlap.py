@@ -107,10 +107,13 @@ def _validation(plan: Plan) -> Iterator[str]:
     """Yield what the validation problems of a study share with its training or test problems."""
     assert plan.study.tune is not None
     name = plan.study.tune.validation.dataset
-    others = {plan.study.train_dataset: "training data"}
+    others: dict[str, str] = {}
     for model in plan.study.models:
         others |= dict.fromkeys(pretraining_data(plan, model), f"pretraining of model {model}")
-    others |= dict.fromkeys(plan.study.tune.apart_from, "test data")
+    others |= {
+        **dict.fromkeys(plan.study.tune.apart_from, "test data"),
+        plan.study.train_dataset: "training data",
+    }
     for other, use in others.items():
         if reason := _shared(plan, name, other):
             yield (

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,12 +39,21 @@ class Results:
         self.contaminated: Path | None = None
         self.shared_seed = False
         self.contrasts = Contrasts()
-        self.name, self.scaled_from = "demo", None
+        self.name, self.scaled_from, self.tunes = "demo", None, False
 
     def add(
-        self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
+        self,
+        method: str,
+        preset: str = "-",
+        setting: str = "-",
+        seed: int | None = None,
+        model: str = "tiny",
+        **changes: Any,
     ) -> str:
-        """Write a run whose grades depend on its position and seed only, and return its name."""
+        """Write a run whose grades depend on its position and seed only, and return its name.
+
+        ``changes`` replace fields of its configuration.
+        """
         run = f"run{len(self.runs)}"
         labels = {"run": run, "model": model, "method": method, "preset": preset, "setting": setting}
         self.runs.append(RunEntry(**labels, train_seed=seed))
@@ -55,7 +65,7 @@ class Results:
             correct = generator.random(len(keys)) < chance
             self.write(run, benchmark, keys, correct.tolist())
         if method != BASE:
-            config = train_config(**labels, train_seed=seed)
+            config = train_config(**labels, train_seed=seed, **changes)
             write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
         return run
 
@@ -128,8 +138,8 @@ class Results:
         write_rows(self.contaminated, ContaminatedProblem, rows)
         return self.contaminated
 
-    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        """Write the manifest and all tables; return the rows of summary and comparisons."""
+    def write_manifest(self) -> Path:
+        """Write the manifest and return its path."""
         manifest = StudyManifest(
             study=self.name,
             scaled_from=self.scaled_from,
@@ -137,6 +147,7 @@ class Results:
             title="",
             description="",
             train_dataset="sums-train",
+            tunes=self.tunes,
             shared_seed=self.shared_seed,
             contrasts=self.contrasts,
             runs=self.runs,
@@ -146,6 +157,11 @@ class Results:
             ],
         )
         write_record(self.folder.manifest, manifest)
+        return self.folder.manifest
+
+    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Write the manifest and all tables; return the rows of summary and comparisons."""
+        self.write_manifest()
         outputs = self.summary, self.comparisons, self.budget, self.folder.table("runs")
         aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
         return read_csv(self.summary), read_csv(self.comparisons)

@@ -52,7 +52,7 @@ class Configuration:
         shared: what the runs share.
         folded: what they share too, but few will ask for.
         rates: the spread of the learning rates in words; empty where there is none.
-        factors: who gave the factors of the learning rates, `preset` or `study`.
+        factors: who gave the learning rates that are not the study's: `preset`, `study` or `tuned`.
         columns: titles of the columns of method settings.
         several_departures: whether a variant departs from what the others share.
     """
@@ -83,7 +83,7 @@ def build(inputs: Inputs) -> Configuration | None:
         shared={title: value for title, value in words.items() if title not in FOLDED},
         folded={title: words[title] for title in FOLDED if title in words},
         rates=_spread([row.rate for row in rows if row.rate is not None]),
-        factors={factor.given_by for factor in factors.values() if factor.value != 1},
+        factors={one.given_by for one in factors.values() if one.value != 1 or one.given_by == "tuned"},
         columns=COLUMNS,
         rows=rows,
         several_departures=any(departures),
