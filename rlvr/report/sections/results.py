@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from rlvr.config.overview import rate_words
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import domain_of, dot_and_whisker
 from rlvr.report.details import (
@@ -49,13 +50,17 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResultRow:
-    """One variant of the results table; a cell that was not measured is None, and ``absence`` says why."""
+    """One variant of the results table; a cell that was not measured is None, and ``absence`` says why.
+
+    ``rate`` is its learning rate and what it was chosen from; empty where it was not tuned.
+    """
 
     label: str
     model: str
     seeds: str
     absence: str
     faults: str
+    rate: str
     cells: list[Cell | None]
     trainable_parameters: float
     device_seconds: float
@@ -133,10 +138,21 @@ def _row(inputs: Inputs, variant: Variant, cells: list[Cell | None]) -> ResultRo
         seeds=seeds_text(inputs, variant, max(seeds)) if seeds else "",
         absence=inputs.absence(variant),
         faults=faults_of(inputs, variant),
+        rate=tuned_rate(inputs, variant),
         cells=cells,
         trainable_parameters=float(mine["trainable_parameters"].max()),
         device_seconds=float(mine["device_seconds"].max()),
     )
+
+
+def tuned_rate(inputs: Inputs, variant: Variant) -> str:
+    """Return the learning rate of a variant and what it was chosen from; nothing where it was not tuned."""
+    runs = inputs.study.runs_of(variant)
+    factor, ended = runs[0].rate_factor, [run.run for run in runs if run.run in inputs.ended]
+    if factor is None or factor.given_by != "tuned" or not ended:
+        return ""
+    rate = inputs.ended[ended[0]].run_info.config.training.learning_rate
+    return f"rate {rate:g}: {rate_words(rate, factor)}"
 
 
 SECTION = Section(order=30, id="results", title="Results", template="results.html", build=build)

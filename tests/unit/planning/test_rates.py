@@ -131,7 +131,7 @@ def test_rates_that_are_not_there_say_how_to_make_them(config):
         ({"methods": [LORA | {"preset": "paper"}]}, r"no rate of lora with preset paper on model tiny \(it"),
         ({"methods": [LORA, {"method": "ia3"}]}, r"no rate of ia3 with preset recommended on model tiny"),
         ({"models": ["smollm2-135m-instruct"]}, r"no rate of lora .* on model smollm2-135m-instruct"),
-        ({"train_dataset": "differences-train"}, r"dataset is \"differences-train\" here, \"sums-train\" when"),
+        ({"train_dataset": "differences-train"}, r'dataset is "differences-train" here, "sums-train" when'),
         ({"prompt": {"user": "Add: {problem}"}}, r"prompt is .*Add: .* here"),
         ({"answer_format": "boxed"}, r"answer_format is \"boxed\" here"),
         ({"train_seeds": [7, 101]}, r"line \d+: train_seeds: training seed 101 chose the rates"),
