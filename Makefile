@@ -36,8 +36,9 @@ demo: .venv/.installed ## reproduce the paper in miniature on this computer (COR
 	.venv/bin/snakemake all --config 'studies=[demo]' --cores $(CORES) --quiet host reason
 	@echo "The report is ready: $(CURDIR)/reports/demo.html"
 
-test: .venv/.installed-dev ## run the tests; every method x precision x family: make test ARGS="-m exhaustive"
-	.venv/bin/pytest $(ARGS)
+# A file of tests stays in one process, since its tests share what is expensive to make.
+test: .venv/.installed-dev ## run the tests on two cores (CORES=2); every method x precision x family: make test ARGS="-m exhaustive"
+	.venv/bin/pytest -n $(CORES) --dist loadfile $(ARGS)
 
 test-vllm: .venv-vllm/.installed ## run the tests of the vLLM engine in an environment of its own (docs/engines.md)
 	PATH="$(CURDIR)/.venv-vllm/bin:$$PATH" .venv-vllm/bin/python -m pytest tests/vllm $(ARGS)

@@ -1,4 +1,4 @@
-"""The effect of each difference between paper and released code, read from the comparisons of a study."""
+"""The effect of each difference between paper and released code, read from the tables of a study."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from rlvr.artifacts import OVERALL, AuditRow, ComparisonRow, StudyFolder, read_rows, write_rows
+from rlvr.artifacts import OVERALL, AuditRow, ComparisonRow, RunRow, StudyFolder, read_rows, write_rows
 from rlvr.config.audit import Audit, Contrast, Difference, Side
 from rlvr.config.audit_reference import reproduced
 from rlvr.config.loading import load_yaml
@@ -21,7 +21,7 @@ def write_audit(manifest: Path, results: Path, config: Path, output: Path) -> No
 
     Args:
         manifest: the resolved study.
-        results: the folder ``results/STUDY``, with its comparisons.
+        results: the folder ``results/STUDY``, with its tables.
         config: folder with `audit.yaml`.
         output: CSV file to write.
 
@@ -30,11 +30,14 @@ def write_audit(manifest: Path, results: Path, config: Path, output: Path) -> No
     """
     study = read_config(manifest, StudyManifest)
     comparisons = read_rows(StudyFolder(results).table("comparisons"), ComparisonRow)
+    runs = read_rows(StudyFolder(results).table("runs"), RunRow)
     audit = load_yaml(config / "audit.yaml", Audit)
-    write_rows(output, AuditRow, list(audit_rows(audit, study, comparisons)))
+    write_rows(output, AuditRow, list(audit_rows(audit, study, comparisons, runs)))
 
 
-def audit_rows(audit: Audit, study: StudyManifest, comparisons: pd.DataFrame) -> Iterator[AuditRow]:
+def audit_rows(
+    audit: Audit, study: StudyManifest, comparisons: pd.DataFrame, runs: pd.DataFrame
+) -> Iterator[AuditRow]:
     """Yield the rows of every difference in order; one that no pair of runs measures has one row."""
     for difference in audit.differences:
         if not difference.contrasts:
@@ -43,12 +46,12 @@ def audit_rows(audit: Audit, study: StudyManifest, comparisons: pd.DataFrame) ->
             found = [
                 answer
                 for model in (study.models if contrast.study == study.study else [])
-                if (answer := answer_of(contrast, model, comparisons)) is not None
+                if (answer := answer_of(contrast, model, comparisons) or failure_of(contrast, model, runs))
             ]
             sides = {"code_side": contrast.code.label, "text_side": contrast.text.label}
             common = {"study": contrast.study, "note": contrast.measures or None, **sides}
             for answer in found or [{}]:
-                yield _row(difference, **common, **answer)
+                yield _row(difference, **{**common, **answer})
 
 
 def answer_of(contrast: Contrast, model: str, comparisons: pd.DataFrame) -> dict[str, Any] | None:
@@ -78,6 +81,17 @@ def answer_of(contrast: Contrast, model: str, comparisons: pd.DataFrame) -> dict
     return None
 
 
+def failure_of(contrast: Contrast, model: str, runs: pd.DataFrame) -> dict[str, Any] | None:
+    """Return why a pair was not compared: the runs of one side that failed; None where none did."""
+    failed = runs[(runs["model"] == model) & runs["reason"].notna()]
+    reasons = [
+        f"{row.run}: {row.reason}"
+        for side in (contrast.code, contrast.text)
+        for row in failed[_is(failed, side, "method", "preset", "setting")].itertuples()
+    ]
+    return {"model": model, "status": "failed", "note": "; ".join(reasons)} if reasons else None
+
+
 def _is(frame: pd.DataFrame, side: Side, method: str, preset: str, setting: str) -> "pd.Series[bool]":
     return (frame[method] == side.method) & (frame[preset] == side.preset) & (frame[setting] == side.setting)
 
@@ -89,6 +103,5 @@ def _row(named: Difference, **values: Any) -> AuditRow:
         paper=named.paper or None,
         code=named.code,
         option=" ".join(reproduced(named)),
-        status="measured" if "difference" in values else "not run",
-        **values,
+        **{"status": "measured" if "difference" in values else "not run", **values},
     )

@@ -318,8 +318,8 @@ class AuditRow(Row):
     """What the code does."""
     option: str
     """What reproduces it."""
-    status: Literal["measured", "not run"]
-    """Whether the study has the pair of runs."""
+    status: Literal["measured", "failed", "not run"]
+    """Whether the study has the pair of runs; `failed`: one of the two sides has none that finished."""
     study: str | None = None
     """Study that has the pair; empty where no pair measures it."""
     code_side: str | None = None
@@ -327,7 +327,7 @@ class AuditRow(Row):
     text_side: str | None = None
     """Runs as the text describes it."""
     note: str | None = None
-    """What of the difference the pair measures, where it is not all; or why no pair measures it."""
+    """What of the difference the pair measures, where it is not all; why no pair does, or how it failed."""
     model: str | None = None
     """Entry of `config/models.yaml`."""
     benchmark: str | None = None

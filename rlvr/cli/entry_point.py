@@ -10,6 +10,7 @@ from typing import Any
 from typer.main import get_command
 
 from rlvr.cli.verbs import app
+from rlvr.dapo.launch import LAUNCHED
 from rlvr.errors import EXIT_TRY_AGAIN, TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments
         and arguments[0] not in RESULT_VERBS
         and "--help" not in arguments
-        and "RLVR_LAUNCHED" not in os.environ
+        and LAUNCHED not in os.environ
         and not sys.stderr.isatty()
     ):
         logger.info("$ rlvr %s", shlex.join(arguments))

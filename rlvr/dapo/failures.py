@@ -20,7 +20,7 @@ import torch
 
 from rlvr.artifacts import FailedRun, Failure, MetaInfo, RunFolder, read_run
 from rlvr.config.resolved import TrainConfig, read_config
-from rlvr.dapo.ranks import Ranks
+from rlvr.dapo.ranks import Ranks, RanksDiffer
 from rlvr.dapo.results import run_info, write_failed
 from rlvr.dapo.setup import Run, input_hashes
 from rlvr.environment import current_environment
@@ -163,11 +163,11 @@ def _reason(error: Exception) -> str:
 def refusals() -> Iterator[None]:
     """Make an error of the run itself, such as a method that does not fit the model, a final one.
 
-    That a file is missing or cannot be read, or that memory is lacking, is none.
+    That a file is missing or cannot be read, that memory is lacking, or that ranks differ, is none.
     """
     try:
         yield
-    except (TryAgain, RunFailure):
+    except (TryAgain, RunFailure, RanksDiffer):
         raise
     except UserError as error:
         if _of_the_file_system(error) or _of_memory(error):

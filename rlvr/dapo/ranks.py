@@ -36,6 +36,10 @@ PEER_LOST = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe", re.IG
 T = TypeVar("T")
 
 
+class RanksDiffer(UserError):
+    """The ranks do not train the same policy: a fault of their machines, not of the run."""
+
+
 class Ranks:
     """A run in one process, which does everything itself."""
 
@@ -75,11 +79,11 @@ class Ranks:
         """Check that a value is the same on every rank.
 
         Raises:
-            UserError: it is not, so the ranks do not train the same policy.
+            RanksDiffer: it is not.
         """
         found = self.gathered([value])
         if any(other != found[0] for other in found):
-            raise UserError(
+            raise RanksDiffer(
                 f"the ranks differ in {what} ({', '.join(map(str, found))}); start all of them with the same "
                 "code, packages and devices, or train on one device"
             )
@@ -88,7 +92,7 @@ class Ranks:
         """Check that the trained weights that every rank holds whole are the same, bit by bit.
 
         Raises:
-            UserError: they are not.
+            RanksDiffer: they are not.
         """
 
     def wait(self) -> None:

@@ -32,7 +32,9 @@ def print_costs(costs: Costs, price: float | None = None) -> None:
     lines = table("run", "trained", "policy", "engine", "optim.", "activ.", "KV", "peak", "main", "hours")
     for column in lines.columns[1:]:
         column.justify, column.no_wrap = "right", True
-    for name, cost in _rows(costs):
+    rows = list(_rows(costs))
+    lines.columns[0].min_width = max(len(word) for name, _ in rows for word in name.split())
+    for name, cost in rows:
         lines.add_row(name, *_cells(cost, seeds=1 if cost.method == BASE else len(study.train_seeds)))
     console.print(lines)
     for line in (*_totals(costs, price), *_assumptions(costs), *_unknown(costs)):
@@ -54,9 +56,12 @@ def _rows(costs: Costs) -> Iterator[tuple[str, RunCost]]:
             yield name, costs.runs[entry.run]
 
 
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def _hours(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+    return _short(seconds / 3600)
 
 
 def _cells(cost: RunCost, seeds: int) -> list[str]:
@@ -69,7 +74,7 @@ def _cells(cost: RunCost, seeds: int) -> list[str]:
     parts = (memory.weights, memory.engine, memory.optimizer, memory.activations, memory.cache)
     peak = max(memory.peak, cost.generation_bytes or 0)
     return [
-        f"{(cost.trained or 0) / 1e6:,.4g}",
+        _short((cost.trained or 0) / 1e6),
         *(f"{part / GIB:.1f}" for part in (*parts, peak, cost.main_bytes or 0)),
         hours,
     ]

@@ -109,6 +109,7 @@ rule audit_study:
     input:
         "config/audit.yaml",
         STUDY.table("comparisons"),
+        STUDY.table("runs"),
         manifest=STUDY.manifest,
     output:
         STUDY.table("audit"),

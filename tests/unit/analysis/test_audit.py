@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from rlvr.analysis.audit import answer_of, audit_rows, write_audit
-from rlvr.artifacts import AuditRow, ComparisonRow, read_rows, write_record
+from rlvr.artifacts import AuditRow, ComparisonRow, RunRow, read_rows, write_record
 from rlvr.config.audit import Audit, Contrast
 from rlvr.config.audit_reference import reference_text
 from rlvr.config.loading import load_yaml
@@ -39,6 +39,10 @@ def comparisons(study) -> pd.DataFrame:
     return read_rows(study.folder.table("comparisons"), ComparisonRow)
 
 
+def runs(study) -> pd.DataFrame:
+    return read_rows(study.folder.table("runs"), RunRow)
+
+
 def test_an_effect_is_code_minus_text_whichever_the_study_has_as_baseline(study):
     row = comparisons(study).query("contrast == 'presets' and benchmark == 'overall'").iloc[0]
     found = answer_of(Contrast(code=CODE, text=TEXT), "tiny", comparisons(study))
@@ -68,8 +72,18 @@ def test_the_table_has_every_difference_measured_or_not(study, tmp_path):
 
 
 def test_another_study_measures_nothing(study):
-    rows = audit_rows(load_yaml(CONFIG / "audit.yaml", Audit), manifest(study, "demo"), comparisons(study))
+    audit = load_yaml(CONFIG / "audit.yaml", Audit)
+    rows = audit_rows(audit, manifest(study, "demo"), comparisons(study), runs(study))
     assert {row.status for row in rows} == {"not run"}
+
+
+def test_a_pair_of_which_a_run_failed_says_how(study):
+    table = runs(study)
+    table.loc[table["preset"] == "released", ["status", "reason"]] = "diverged", "the loss is NaN"
+    audit = load_yaml(CONFIG / "audit.yaml", Audit)
+    rows = audit_rows(audit, manifest(study, "audit-mini"), comparisons(study).iloc[:0], table)
+    (row,) = [row for row in rows if row.status == "failed"]
+    assert row.id == "D6" and row.note.endswith(": the loss is NaN")
 
 
 def test_the_page_shows_committed_effects(study, tmp_path):

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlvr.artifacts import TRAIN_LOG
-from rlvr.dapo.ranks import Ranks
-from rlvr.errors import UserError
+from rlvr.dapo.failures import refusals
+from rlvr.dapo.ranks import Ranks, RanksDiffer
 from tests.helpers.training_case import TrainingCase
 from tests.unit.dapo.test_train import config_at, data  # noqa: F401 (data is a fixture)
 
@@ -163,5 +163,8 @@ def test_shares_have_about_as_much_work():
 def test_ranks_that_differ_are_told_apart(monkeypatch):
     ranks = Ranks()
     monkeypatch.setattr(ranks, "gathered", lambda items: [*items, 4])
-    with pytest.raises(UserError, match=r"the ranks differ in the last checkpoint \(3, 4\)"):
+    with (
+        pytest.raises(RanksDiffer, match=r"the ranks differ in the last checkpoint \(3, 4\)"),
+        refusals(),  # of another attempt, they may not
+    ):
         ranks.require_same(3, "the last checkpoint")
