@@ -58,7 +58,7 @@ def write_rates(manifest: Path, results: Path, config: Path, output: Path) -> No
         manifest: the study (`StudyManifest`).
         results: folder of the study, with ``tables/rates.csv`` and the records of its runs.
         config: folder of the configuration, for the entries of the catalogues.
-        output: ``config/rates/STUDY.yaml`` to write (`TunedRates`).
+        output: ``config/rates/NAME.yaml`` to write (`TunedRates`).
 
     Raises:
         UserError: the study does not tune, a file is damaged, or a method has no chosen rate.

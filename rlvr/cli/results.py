@@ -77,7 +77,7 @@ def choose_rates(
 def write_rates(
     manifest: Manifest,
     results: ResultsFolder,
-    output: Annotated[Path, output("YAML file to write, `config/rates/STUDY.yaml`.")],
+    output: Annotated[Path, output("YAML file to write, `config/rates/NAME.yaml`.")],
     config: ConfigFolder = Path("config"),
 ) -> None:
     """Write the chosen learning rates where studies with `rates` read them."""

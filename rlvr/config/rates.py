@@ -1,6 +1,6 @@
-"""`config/rates/STUDY.yaml`: the learning rates that a study with `tune` has chosen, and what they hold for.
+"""`config/rates/NAME.yaml`: the learning rates that a study with `tune` has chosen, and what they hold for.
 
-`snakemake rates` writes it; a study with `rates: STUDY` reads it.
+`snakemake rates` writes it; a study with `rates: NAME` reads it.
 """
 
 import json

@@ -123,7 +123,7 @@ class Tune(Settings):
     """`tune` of a study: choose the learning rate of every method on validation problems (docs/tuning.md).
 
     Every method is trained at every rate with every training seed of the study, and evaluated on the
-    validation problems alone; `snakemake rates` writes what is chosen to `config/rates/STUDY.yaml`.
+    validation problems alone; `snakemake rates` writes what is chosen to `config/rates/NAME.yaml`.
     """
 
     validation: Benchmark

@@ -1,15 +1,18 @@
 """Two rates on validation problems, the better one chosen, and a study that has it."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from rlvr.artifacts import RateRow, read_rows
+from rlvr.cli import main
 from rlvr.config.loading import load_yaml
 from rlvr.config.rates import TunedRates
 from rlvr.files import sha256_of
 from tests.helpers.checkout import Checkout, make_checkout
+from tests.helpers.cli_examples import example_of
 from tests.helpers.quick_study import STUDY, write_study
 
 TUNING = """
@@ -111,3 +114,12 @@ def test_validation_problems_that_are_trained_on_stop_before_any_training(checko
     assert "tune.validation.dataset: 'digits' shares problems with 'digits' (training data)" in (
         done.stdout + done.stderr
     )
+
+
+def test_the_examples_of_the_verbs_write_the_same_again(checkout, monkeypatch):
+    monkeypatch.chdir(checkout.folder)
+    table, rates = Path("results/tuning/tables/rates.csv").read_bytes(), RATES.read_bytes()
+    for verb in ("choose-rates", "write-rates"):
+        words = shlex.split(example_of(verb).replace("demo-rates", "tuning").replace("\\\n", " "))
+        assert main(words[1:]) == 0
+    assert (Path("rates.csv").read_bytes(), RATES.read_bytes()) == (table, rates)
