@@ -119,6 +119,8 @@ def run_rate(
         factor = planned.rate_factor if choice == "preset" else RateFactor(value=1, given_by="shared")
         own *= setting.learning_rate_factor
         rate = own * factor.value
+        if study.tune:  # it will be read and compared
+            rate = float(f"{rate:.6g}")
     keys = ("settings", config.setting) if "learning_rate" in setting.training else ()
     where = place.at(*keys, "training")
     where = replace(where.at("learning_rate"), label=where.label)
