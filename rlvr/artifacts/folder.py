@@ -62,6 +62,14 @@ class StudyFolder:
         """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
+    def references_of(self, run: str) -> Path:
+        """Return the folder of the scored reference solutions of a run."""
+        return self.root / "references" / run
+
+    def references(self, run: str, benchmark: str) -> Path:
+        """Return the scored reference solutions of a forgetting benchmark (:class:`ReferenceScore`)."""
+        return self.references_of(run) / f"{benchmark}.parquet"
+
     @property
     def claims(self) -> Path:
         """The answers to the claims of the paper (list of :class:`ClaimRecord`)."""

@@ -45,6 +45,13 @@ def generate(
     ] = None,
     max_minutes: MaxMinutes = None,
     gpus: Gpus = None,
+    references: Annotated[
+        Path | None,
+        typer.Option(
+            "--references",
+            help="Folder to write log-probabilities of reference solutions to, for forgetting benchmarks.",
+        ),
+    ] = None,
 ) -> None:
     """Sample completions for every problem of some benchmarks.
 
@@ -56,7 +63,7 @@ def generate(
         with importing():
             from rlvr.evaluate.generate import generate
 
-        generate(configs, model, data, adapter, checkpoints, output, max_minutes)
+        generate(configs, model, data, adapter, checkpoints, output, max_minutes, references)
 
 
 @verb(

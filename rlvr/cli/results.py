@@ -20,7 +20,8 @@ from rlvr.cli.verbs import (
 @verb(
     f"rlvr aggregate {CONFIGS}/study.json --results results/demo \\",
     "  --contaminated-problems results/demo/tables/contaminated_problems.csv \\",
-    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv --runs runs.csv",
+    "  --summary summary.csv --comparisons comparisons.csv --budget budget.csv \\",
+    "  --forgetting forgetting.csv --learning learning.csv --runs runs.csv",
 )
 def aggregate(
     manifest: Manifest,
@@ -28,6 +29,8 @@ def aggregate(
     summary: Annotated[Path, typer.Option("--summary", help="CSV file to write: metrics.")],
     comparisons: Annotated[Path, typer.Option("--comparisons", help="CSV file to write: differences.")],
     budget: Annotated[Path, typer.Option("--budget", help="CSV file to write: accuracy by token budget.")],
+    forgetting: Annotated[Path, typer.Option("--forgetting", help="CSV file to write: what was unlearned.")],
+    learning: Annotated[Path, typer.Option("--learning", help="CSV file to write: speed of learning.")],
     runs: Annotated[Path, typer.Option("--runs", help="CSV file to write: runs, and why some are missing.")],
     contaminated_problems: Annotated[
         Path | None,
@@ -38,7 +41,17 @@ def aggregate(
     with importing():
         from rlvr.analysis.aggregate import aggregate
 
-    aggregate(manifest, results, contaminated_problems, summary, comparisons, budget, runs)
+    aggregate(
+        manifest,
+        results,
+        contaminated_problems,
+        summary=summary,
+        comparisons=comparisons,
+        budget=budget,
+        forgetting=forgetting,
+        learning=learning,
+        runs=runs,
+    )
 
 
 @verb(f"rlvr check-runs {CONFIGS}/study.json --results results/demo")

@@ -146,6 +146,18 @@ class Columns(Settings):
     instructions: tuple[str, ...] = ()
     """Texts to remove from each problem, such as the instructions of a prompt; one that no row contains is an
     error."""
+    solution: str | None = None
+    """A worked solution, whose log-probability a forgetting benchmark measures; by default the answer."""
+    numbers: str | None = None
+    """Of Countdown: a list of numbers. With `target` it takes the place of `problem` and `answer`."""
+    target: str | None = None
+    """Of Countdown: the target, a whole number."""
+
+    @model_validator(mode="after")
+    def _numbers_have_a_target(self) -> "Columns":
+        if (self.numbers is None) != (self.target is None):
+            raise ValueError("numbers and target: a Countdown problem has both; give both, or neither")
+        return self
 
 
 class Rows(Settings):
@@ -223,6 +235,29 @@ class ArithmeticData(Settings):
     """Generated data sets whose operand pairs it leaves out: entries of this file, by `&name` and `*name`."""
 
 
+class CountdownData(Settings):
+    """Generated Countdown problems; train and test never share numbers and target."""
+
+    source: Literal["countdown"]
+    """Generated from a seed."""
+    numbers: list[Literal[3, 4]] = Field(min_length=1)
+    """How many numbers a problem has: 3 is easier than 4; both are mixed in equal parts."""
+    operations: list[Literal["+", "-", "*", "/"]] = Field(default=["+", "-", "*", "/"], min_length=1)
+    """Operations that problems are made with; a solution may use all four."""
+    largest_number: int = Field(default=99, ge=2, le=999)
+    """The numbers are from 1 up to this one."""
+    largest_target: int = Field(default=99, ge=2, le=9999)
+    """The targets are from 1 up to this one."""
+    split: Literal["train", "test"]
+    """Side of the split by numbers and target."""
+    size: PositiveInt
+    """Number of distinct problems."""
+    style: Literal["question", "bare"] = "question"
+    """`question`: a sentence; `bare`: "8,2,4=24" for the tiny model."""
+    seed: Seed = 0
+    """Seed of the selection."""
+
+
 class LocalData(Settings):
     """A file or folder on this machine."""
 
@@ -275,7 +310,15 @@ class HubData(Settings):
     """Action for each kind of defect."""
 
 
-DataEntry = Annotated[ArithmeticData | LocalData | HubData, Field(discriminator="source")]
+GeneratedData = ArithmeticData | CountdownData
+DataEntry = Annotated[ArithmeticData | CountdownData | LocalData | HubData, Field(discriminator="source")]
+
+
+def is_countdown(entry: DataEntry) -> bool:
+    """Tell whether an answer to the problems of an entry is an expression of given numbers."""
+    if isinstance(entry, LocalData | HubData):
+        return entry.columns.numbers is not None
+    return isinstance(entry, CountdownData)
 
 
 class DataCatalogue(Settings):

@@ -5,8 +5,12 @@ This file imports no library, so that the verifier's worker can import it.
 
 from typing import Literal
 
-AnswerFormat = Literal["boxed", "answer-line", "first-line-number"]
+AnswerFormat = Literal["boxed", "answer-line", "answer-tag", "first-line", "first-line-number"]
 """Where a completion gives its answer (`rlvr/verify/extract.py`)."""
+
+AnswerRule = Literal["equal", "countdown"]
+"""How an answer is checked: it equals the gold answer, or solves the Countdown problem that the gold answer
+solves (`rlvr/verify/countdown.py`)."""
 
 Grader = Literal["rlvr", "released-eval", "released-reward", "nano-eval", "math-verify"]
 """Grader used for evaluation: this project's, or a foreign one (`rlvr/verify/graders/registry.py`)."""

@@ -105,6 +105,9 @@ class GenerateConfig(Settings):
     """Seed from which the seeds of the samples are derived."""
     shared_seed: bool
     """Whether every sample has ``seed`` itself."""
+    reference_format: AnswerFormat | None = None
+    """How the reference solutions are written that are scored, where the data has only answers; None: none
+    are scored."""
 
 
 class GradeConfig(Settings):
@@ -187,6 +190,8 @@ class BenchmarkEntry(Settings):
     """Completions per problem."""
     title: str
     """Title in tables and figures."""
+    forgetting: bool = False
+    """Whether it measures what training unlearns; it is then in no mean over benchmarks."""
 
 
 class StudyManifest(Settings):
@@ -220,6 +225,16 @@ class StudyManifest(Settings):
     """All benchmarks."""
     contrasts: Contrasts = Contrasts()
     """Pairs to compare."""
+
+    @property
+    def averaged(self) -> list[BenchmarkEntry]:
+        """The benchmarks that means over benchmarks are of: all but those of forgetting."""
+        return [benchmark for benchmark in self.benchmarks if not benchmark.forgetting]
+
+    @property
+    def forgetting(self) -> list[BenchmarkEntry]:
+        """The benchmarks that measure what training unlearns."""
+        return [benchmark for benchmark in self.benchmarks if benchmark.forgetting]
 
     @property
     def variants(self) -> list[Variant]:

@@ -39,6 +39,10 @@ class Benchmark(Settings):
     """Answer format of this benchmark, if it differs from the evaluation's."""
     merged_dtype: DType | None = None
     """Precision of the merged weights of this benchmark, if it differs from the evaluation's."""
+    forgetting: bool = False
+    """Whether it measures what training unlearns, a skill that the model had and is not trained on: it is
+    shown apart, with the log-probability of reference solutions, and enters no mean over benchmarks
+    (docs/learning.md)."""
 
 
 class EvaluationPreset(Settings):
@@ -81,6 +85,12 @@ class Evaluation(EvaluationPreset):
     """Evaluate merged weights, rounded to this precision, as engines without adapters serve them."""
     contamination_similarity: Fraction = 0.8
     """A benchmark problem this similar to a training problem is contaminated (docs/data.md)."""
+
+    @model_validator(mode="after")
+    def _measures_what_is_learned(self) -> "Evaluation":
+        if all(benchmark.forgetting for benchmark in self.benchmarks.values()):
+            raise ValueError("benchmarks: all have `forgetting: true`; one must measure what is learned")
+        return self
 
     @model_validator(mode="after")
     def _rounds_once(self) -> "Evaluation":

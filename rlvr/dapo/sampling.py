@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlvr.config.choices import Status
+from rlvr.config.choices import AnswerRule, Status
 from rlvr.config.training import SoftOverlong, Training
 from rlvr.dapo.early_stop import Example, FirstSteps, outcome_of
 from rlvr.dapo.losses import soft_overlong_punishment
@@ -28,6 +28,8 @@ class TrainingProblem:
     """Further correct answers."""
     text: str = ""
     """The problem without instructions."""
+    rule: AnswerRule = "equal"
+    """How the answer is checked."""
 
 
 @dataclass

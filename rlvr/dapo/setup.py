@@ -23,7 +23,7 @@ from rlvr.dapo.ranks import ONE_RANK, Ranks, named_devices
 from rlvr.dapo.sampling import GroupSampler, PromptStream, Reward, TrainingProblem
 from rlvr.dapo.update import Learner
 from rlvr.data.chat import opening, prompt_ids
-from rlvr.data.problems import ALTERNATES, read_problems
+from rlvr.data.problems import ALTERNATES, RULE, optional_column, read_problems
 from rlvr.environment import current_environment
 from rlvr.errors import UserError
 from rlvr.files import read_json, sha256_of
@@ -273,10 +273,10 @@ def training_problems(
     limit = config.training.max_prompt_tokens
     columns = (rows[column] for column in ("origin", "id", "problem", "answer"))
     prompts = prompt_ids(tokenizer, config.prompt, rows["problem"])
-    alternates = rows[ALTERNATES] if ALTERNATES in rows else [()] * len(rows)
+    optional = (optional_column(rows, name) for name in (ALTERNATES, RULE))
     fitting, overlong = [], []
-    for origin, name, text, answer, others, tokens in zip(*columns, alternates, prompts, strict=True):
-        problem = TrainingProblem(name, tokens, answer, tuple(others), text)
+    for origin, name, text, answer, others, rule, tokens in zip(*columns, *optional, prompts, strict=True):
+        problem = TrainingProblem(name, tokens, answer, tuple(others), text, rule)
         if len(problem.prompt_ids) <= limit:
             fitting.append(problem)
         else:
@@ -307,6 +307,7 @@ def verified_reward(verifier: Verifier, answer_format: AnswerFormat, opened: str
                 answer_format=answer_format,
                 finish_reason=completion.finish_reason,
                 problem=problem.text,
+                rule=problem.rule,
             )
             for problem, completion in zip(problems, completions, strict=True)
         ]

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from rlvr.config.catalogue import Checks
+from rlvr.config.choices import AnswerRule
 from rlvr.data.golds import OTHER_COLUMN, gold_finding
 from rlvr.data.pictures import picture_in
+from rlvr.verify import countdown
 from rlvr.verify.gold_answers import check_golds
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -27,6 +29,15 @@ class Row(NamedTuple):
     alternates: tuple[str, ...] = ()
     picture: str = ""
     """The column of the data that holds a picture of this row; blank if none does."""
+    rule: AnswerRule = "equal"
+    """How an answer is checked."""
+    solution: str = ""
+    """A worked solution; blank if the data has none."""
+
+    @property
+    def identity(self) -> str:
+        """What makes it another problem than others: its words, or numbers and target of Countdown."""
+        return " ".join(self.problem.split()) if self.rule == "equal" else countdown.identity(self.answer)
 
 
 class Finding(NamedTuple):
@@ -86,9 +97,7 @@ def _all_checks(checks: Checks, answer_column: str) -> list[_Check]:
         lambda rows: _long(rows, checks.longest_problem),
         _control_characters,
         lambda rows: _repeated(rows, "duplicate_id", "id", lambda row: row.id),
-        lambda rows: _repeated(
-            rows, "duplicate_problem", "problem", lambda row: " ".join(row.problem.split())
-        ),
+        lambda rows: _repeated(rows, "duplicate_problem", "problem", lambda row: row.identity),
         _images,
         lambda rows: _gold_findings(rows, answer_column),
         _gold_faults,
@@ -139,17 +148,23 @@ def _images(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _gold_findings(rows: Sequence[Row], answer_column: str) -> Iterator[Finding]:
-    for row in rows:
+    for row in _compared(rows):
         found = [gold_finding(gold, answer_column) for gold in (row.answer, *row.alternates)]
         first = next(filter(None, found), None)
         if first:
             yield Finding(first.kind, row.line, row.id, first.reason, first.advice)
 
 
+def _compared(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows whose gold answer is what an answer must equal; that of Countdown is one solution."""
+    return [row for row in rows if row.rule == "equal"]
+
+
 def _gold_faults(rows: Sequence[Row]) -> Iterator[Finding]:
-    golds = list(dict.fromkeys(row.answer for row in rows))
+    compared = _compared(rows)
+    golds = list(dict.fromkeys(row.answer for row in compared))
     faults = dict(zip(golds, check_golds(golds), strict=True))
-    for row in rows:
+    for row in compared:
         if fault := faults[row.answer]:
             yield Finding(
                 fault, row.line, row.id, _GOLD_FAULTS[fault].format(answer=row.answer), OTHER_COLUMN

@@ -7,10 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from rlvr.artifacts import ContaminatedProblem, ContaminationRow, write_rows
-from rlvr.data.problems import read_problems, read_provenance
+from rlvr.data.problems import RULE, optional_column, read_problems, read_provenance
 from rlvr.data.similarity import Match, best_matches
 from rlvr.errors import UserError
+from rlvr.verify import countdown
 from rlvr.verify.gold_answers import agree
+
+GENERATED = ("arithmetic", "countdown")
+"""Sources of generated data, whose two splits share no problem."""
 
 
 def write_contamination(
@@ -25,7 +29,8 @@ def write_contamination(
 
     A problem is contaminated if a training problem has the same words, numbers and signs, or a similarity of
     at least ``threshold`` (`rlvr.data.similarity`). Generated benchmarks must not be contaminated: they are
-    compared word for word only, and a match is an error.
+    compared word for word only, and a match is an error. Countdown problems are the same if they have the
+    same numbers, in any order, and the same target.
 
     Args:
         train: all prepared files that a model of the study is trained on.
@@ -41,11 +46,11 @@ def write_contamination(
     """
     for path in benchmarks if refuse else ():
         _refuse_shared(path, train)
-    training = pd.concat([read_problems(path) for path in train], ignore_index=True)
+    training = pd.concat([_read(path) for path in train], ignore_index=True)
     count_rows: list[dict[str, object]] = []
     problem_rows: list[dict[str, object]] = []
     for path in benchmarks:
-        benchmark = read_problems(path)
+        benchmark = _read(path)
         matches = _matches(path, benchmark, training, threshold)
         count_rows.append({"dataset": path.stem, "problems": len(benchmark), "contaminated": len(matches)})
         problem_rows += _problem_rows(path.stem, benchmark, training, matches)
@@ -55,16 +60,27 @@ def write_contamination(
 
 def _refuse_shared(validation: Path, others: Sequence[Path]) -> None:
     """Refuse validation problems that are in another file too."""
-    problems = read_problems(validation)
+    problems = _read(validation)
     for other in others:
-        theirs = read_problems(other)
-        if matches := exact_matches(list(problems["problem"]), list(theirs["problem"])):
+        theirs = _read(other)
+        if matches := exact_matches(list(problems["identity"]), list(theirs["identity"])):
             position = min(matches)
             raise UserError(
                 f"{validation}: {len(matches)} of {len(problems)} validation problems are in {other} too, "
                 f"first {problems['id'].iloc[position]!r} ({theirs['id'].iloc[matches[position].position]!r} "
                 "there); tune on other problems: another data set, or other `rows` of it"
             )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read problems with a column `identity`, the text that makes them other problems."""
+    frame = read_problems(path)
+    rows = zip(frame["problem"], frame["answer"], optional_column(frame, RULE), strict=True)
+    return frame.assign(
+        identity=[
+            countdown.identity(answer) if rule == "countdown" else problem for problem, answer, rule in rows
+        ]
+    )
 
 
 def exact_matches(problems: Sequence[str], training: Sequence[str]) -> dict[int, Match]:
@@ -86,9 +102,13 @@ def _matches(
 ) -> dict[int, Match]:
     """Return position -> best match of each contaminated problem of a benchmark."""
     problems, trained = list(benchmark["problem"]), list(training["problem"])
-    exact = exact_matches(problems, trained)
-    if read_provenance(path)["entry"]["source"] != "arithmetic":
-        return {**best_matches(problems, trained, threshold), **exact}
+    exact = exact_matches(list(benchmark["identity"]), list(training["identity"]))
+    if read_provenance(path)["entry"]["source"] not in GENERATED:
+        worded = [
+            problem if problem == identity else ""
+            for problem, identity in zip(problems, benchmark["identity"], strict=True)
+        ]
+        return {**best_matches(worded, trained, threshold), **exact}
     if exact:
         raise UserError(
             f"{path}: problem {problems[min(exact)]!r} is in the training data too; "
@@ -104,7 +124,7 @@ def _problem_rows(
     positions = sorted(matches)
     ours = benchmark.iloc[positions]
     theirs = training.iloc[[matches[position].position for position in positions]]
-    same_answers = agree(list(ours["answer"]), list(theirs["answer"]))
+    same_answers = agree(list(ours["answer"]), list(theirs["answer"]))  # of Countdown: the same target
     for position, problem_id, train_id, same_answer in zip(
         positions, ours["id"], theirs["id"], same_answers, strict=True
     ):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlvr.config.catalogue import LocalData
-from rlvr.config.choices import Status
-from rlvr.data.problems import ALTERNATES, read_problems
+from rlvr.config.choices import AnswerRule, Status
+from rlvr.data.problems import ALTERNATES, RULE, optional_column, read_problems
 from rlvr.data.reading import read_entry
 from rlvr.errors import UserError
 from rlvr.verify.gold_answers import PATIENT
@@ -30,6 +30,7 @@ class GradedProblem(NamedTuple):
     problem: str
     answer: str
     alternates: tuple[str, ...] = ()
+    rule: AnswerRule = "equal"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,7 @@ def measure_copy_floor(
             gold=problem.answer,
             alternates=problem.alternates,
             problem=problem.problem,
+            rule=problem.rule,
         )
         for problem in problems
         if (formula := last_formula(problem.problem)) is not None
@@ -112,10 +114,10 @@ def _counted(count: int, total: int) -> str:
 def _read(path: Path) -> list[GradedProblem]:
     if path.suffix == ".parquet":
         frame = read_problems(path)
-        alternates = frame[ALTERNATES] if ALTERNATES in frame else [()] * len(frame)
-        columns = (frame["problem"], frame["answer"], map(tuple, alternates))
+        alternates = map(tuple, optional_column(frame, ALTERNATES))
+        columns = (frame["problem"], frame["answer"], alternates, optional_column(frame, RULE))
         return [GradedProblem(*row) for row in zip(*columns, strict=True)]
     rows = read_entry(LocalData(source="local", path=str(path))).rows
     if not rows:
         raise UserError(f"{path}: no row has a problem and an answer")
-    return [GradedProblem(row.problem, row.answer, tuple(row.alternates)) for row in rows]
+    return [GradedProblem(row.problem, row.answer, tuple(row.alternates), row.rule) for row in rows]

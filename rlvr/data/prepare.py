@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import TypeAdapter
 
-from rlvr.config.catalogue import ArithmeticData, Checks, DataEntry
+from rlvr.config.catalogue import Checks, DataEntry, GeneratedData
 from rlvr.data.checks import Checked, Finding, Row, check_rows
-from rlvr.data.problems import ALTERNATES, write_problems
+from rlvr.data.problems import ALTERNATES, RULE, SOLUTION, write_problems
 from rlvr.data.reading import Reading, read_entry
 from rlvr.data.summary import log_lines, refusal, unmatchable
 from rlvr.errors import UserError
@@ -33,7 +33,7 @@ def prepare_data(entry_path: Path, output: Path) -> None:
             correct answer hardly matches, or no row is left.
     """
     entry: DataEntry = TypeAdapter(DataEntry).validate_python(read_json(entry_path))
-    checks = Checks() if isinstance(entry, ArithmeticData) else entry.checks
+    checks = Checks() if isinstance(entry, GeneratedData) else entry.checks
     reading = read_entry(entry)
     checked = check_rows(reading.rows, reading.findings, checks, reading.answer_column)
     read = len(reading.rows) + len(reading.findings)
@@ -68,7 +68,12 @@ def prepare_data(entry_path: Path, output: Path) -> None:
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(Row._fields))
-    return frame if frame[ALTERNATES].map(len).any() else frame.drop(columns=ALTERNATES)
+    absent = {
+        ALTERNATES: not frame[ALTERNATES].map(len).any(),
+        RULE: (frame[RULE] == "equal").all(),
+        SOLUTION: (frame[SOLUTION] == "").all(),
+    }
+    return frame.drop(columns=[name for name, is_absent in absent.items() if is_absent])
 
 
 def _list(path: Path, name: str, findings: Sequence[Finding]) -> None:

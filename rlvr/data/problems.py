@@ -11,7 +11,9 @@ answer  the bare gold answer, without `$` around it and without a box
 origin  where the row was read: `file#line`, `owner/name@revision#row` or `arithmetic/level`
 ======= ==========================================================================================
 
-If the data has further correct answers, there is a column `alternates`, a list of texts.
+If the data has further correct answers, there is a column `alternates`, a list of texts. Where answers are
+not compared with the gold answer, there is a column `rule` (`AnswerRule`). If the data has worked solutions,
+there is a column `solution`.
 
 `<dataset>.provenance.json` records what was read and which rows were kept, `<dataset>.dropped.csv` lists the
 dropped rows (`file line id reason`; no rows if none were), `<dataset>.kept.csv` those that were kept in spite
@@ -28,6 +30,16 @@ from rlvr.files import content_hash, read_json, read_parquet, write_json, write_
 
 COLUMNS = ["id", "problem", "answer", "origin"]
 ALTERNATES = "alternates"
+RULE = "rule"
+SOLUTION = "solution"
+OPTIONAL = (ALTERNATES, RULE, SOLUTION)
+"""Columns that only some data has."""
+
+
+def optional_column(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Return a column of prepared problems, filled with its default where the data does not have it."""
+    default = {ALTERNATES: (), RULE: "equal", SOLUTION: ""}[name]
+    return [default] * len(frame) if name not in frame else list(frame[name])
 
 
 def read_problems(path: Path) -> pd.DataFrame:
@@ -59,7 +71,7 @@ def write_problems(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) 
     """
     if frame.empty:
         raise UserError(f"{path}: the data set has no problems; check its entry in datasets.yaml")
-    columns = [name for name in (*COLUMNS, ALTERNATES) if name in frame]
+    columns = [name for name in (*COLUMNS, *OPTIONAL) if name in frame]
     content = {"problems": len(frame), "content_sha256": content_hash(frame[columns].to_dict("list"))}
     write_json(_provenance(path), {**provenance, **content})
     write_parquet(path, frame[columns])

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from rlvr.artifacts import Sample, read_rows
+from rlvr.artifacts import Row, Sample, read_rows
 from rlvr.artifacts.reading import read_attributes
 from rlvr.errors import UserError
 from rlvr.evaluate.journal import Key
@@ -13,6 +13,16 @@ FINGERPRINT = "fingerprint"
 """Attribute of a table of samples: :func:`rlvr.evaluate.generate.fingerprint`."""
 
 logger = logging.getLogger(__name__)
+
+
+def is_finished(path: Path, fingerprint: str, kind: type[Row]) -> bool:
+    """Tell whether a table is there, undamaged, and of the same weights, problems and parameters."""
+    try:
+        same = path.exists() and read_attributes(path).get(FINGERPRINT) == fingerprint
+        return same and not read_rows(path, kind).empty
+    except UserError as error:
+        logger.warning("%s; computing it again", error)
+        return False
 
 
 def finished_samples(path: Path, fingerprint: str, seeds: Mapping[Key, int]) -> dict[Key, Sample]:

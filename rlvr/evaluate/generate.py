@@ -4,17 +4,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rlvr.artifacts import Sample, write_rows
+from rlvr.artifacts import ReferenceScore, Sample, write_rows
 from rlvr.artifacts.placeholders import why_no_model, write_no_rows
 from rlvr.config.choices import DType
 from rlvr.config.resolved import GenerateConfig, read_config
 from rlvr.data.chat import opening, prompt_ids
 from rlvr.data.problems import read_problems
 from rlvr.errors import TryAgain, UserError
-from rlvr.evaluate.finished import FINGERPRINT, finished_samples
+from rlvr.evaluate.finished import FINGERPRINT, finished_samples, is_finished
 from rlvr.evaluate.journal import Journal, Key
+from rlvr.evaluate.references import reference_ids, reference_texts, scored
 from rlvr.files import content_hash, read_json, sha256_of
 from rlvr.locks import exclusive
 from rlvr.methods.weights import exported_weights
@@ -56,11 +57,20 @@ class Task:
     output: Path
     samples: dict[Key, Sample]
     """What earlier attempts have sampled."""
+    scores: Path | None
+    """Where the log-probabilities of references are to be written; None if they are there or not wanted."""
+    references: dict[str, str]
+    """Problem id -> reference; empty where none are scored."""
 
     @property
     def missing(self) -> dict[Key, int]:
         """Seeds of the samples that are still to be drawn."""
         return {key: seed for key, seed in self.seeds.items() if key not in self.samples}
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an engine has anything to do."""
+        return bool(self.missing or self.scores)
 
 
 def generate(
@@ -71,6 +81,7 @@ def generate(
     journals: Path,
     output: Path,
     max_minutes: float | None = None,
+    references: Path | None = None,
 ) -> None:
     """Write one table per benchmark with one row per sample; draw only the samples that are not there yet.
 
@@ -90,6 +101,8 @@ def generate(
         journals: folder for finished samples until the tables are written.
         output: folder of the tables, ``BENCHMARK.parquet`` (:class:`rlvr.artifacts.Sample`).
         max_minutes: time limit; before it, stop as at SIGTERM: the batch is finished and in its journal.
+        references: folder of the log-probabilities of reference solutions, ``BENCHMARK.parquet``
+            (:class:`rlvr.artifacts.ReferenceScore`), for the configurations that ask for them.
 
     Raises:
         TryAgain: stopped before the last batch, or another process writes these journals.
@@ -97,19 +110,24 @@ def generate(
     """
     if len(config_paths) != len(data):
         raise UserError(f"{len(config_paths)} configurations and {len(data)} --data: give one for each")
+    configs = [read_config(path, GenerateConfig) for path in config_paths]
+    if references is None and (asking := [config.benchmark for config in configs if config.reference_format]):
+        raise UserError(f"benchmark {asking[0]!r} scores reference solutions: give --references")
     if adapter and (reason := why_no_model(adapter)):
         logger.warning("nothing to sample from: %s", reason)
-        for path in config_paths:
-            write_no_rows(_table(output, read_config(path, GenerateConfig)), Sample, reason)
+        for config in configs:
+            write_no_rows(_table(output, config), Sample, reason)
+            if references and config.reference_format:
+                write_no_rows(_table(references, config), ReferenceScore, reason)
         return
     served = Served(model, adapter)
     weights = _weights_hashes(served)
     with stop_requests(max_minutes) as stop, exclusive(journals / "lock") as lock:
         tasks = [
-            _task(config, table, weights, journals, output)
-            for config, table in zip(config_paths, data, strict=True)
+            _task(config, table, weights, journals, output, references)
+            for config, table in zip(configs, data, strict=True)
         ]
-        for task, batches in _sampled(served, tasks):
+        for task, batches, scores in _sampled(served, tasks):
             with Steps(
                 f"{output.name} on {task.config.benchmark}", len(task.seeds), len(task.samples)
             ) as progress:
@@ -121,6 +139,8 @@ def generate(
                     _stop_if_asked(stop, tasks, journals)
             rows = (task.samples[key].model_dump() for key in task.seeds)
             write_rows(task.output, Sample, rows, {FINGERPRINT: task.fingerprint})
+            if task.scores:
+                write_rows(task.scores, ReferenceScore, scores, {FINGERPRINT: task.fingerprint})
         for task in tasks:  # if a later benchmark fails, the workflow takes back the tables before it
             task.journal.remove()
 
@@ -133,8 +153,15 @@ def _stop_if_asked(stop: StopRequest, tasks: Sequence[Task], journals: Path) -> 
         )
 
 
-def _task(config_path: Path, data: Path, weights: dict[str, Any], journals: Path, output: Path) -> Task:
-    config, table = read_config(config_path, GenerateConfig), read_problems(data)
+def _task(
+    config: GenerateConfig,
+    data: Path,
+    weights: dict[str, Any],
+    journals: Path,
+    output: Path,
+    references: Path | None,
+) -> Task:
+    table = read_problems(data)
     problems = dict(zip(table["id"], table["problem"], strict=True))
     seeds = sample_seeds(config, list(problems))
     name = fingerprint(config, weights, data)
@@ -145,7 +172,11 @@ def _task(config_path: Path, data: Path, weights: dict[str, Any], journals: Path
         logger.info("continuing: %d of %d samples are in %s", len(samples), len(seeds), path)
     if journaled := journal.read():
         logger.info("continuing: %d of %d samples are in %s", len(journaled), len(seeds), journal.path)
-    return Task(config, problems, seeds, name, journal, path, samples | journaled)
+    scores = _table(references, config) if references and config.reference_format else None
+    if scores and is_finished(scores, name, ReferenceScore):
+        scores = None
+    texts = reference_texts(table, config.reference_format) if config.reference_format else {}
+    return Task(config, problems, seeds, name, journal, path, samples | journaled, scores, texts)
 
 
 def _table(output: Path, config: GenerateConfig) -> Path:
@@ -168,10 +199,14 @@ def sample_seeds(config: GenerateConfig, problem_ids: list[str]) -> dict[Key, in
 
 
 def fingerprint(config: GenerateConfig, weights: dict[str, Any], data: Path) -> str:
-    """Return a hash of what a sample depends on: weights, data, configuration (neither batch size nor k)."""
+    """Return a hash of what a sample depends on: weights, data, configuration (neither batch size nor k).
+
+    To score references as well is no other sampling, so that a finished benchmark can become one of
+    forgetting.
+    """
     return content_hash(
         {
-            "config": config.model_dump(exclude={"batch_size", "samples_per_problem"}),
+            "config": config.model_dump(exclude={"batch_size", "samples_per_problem", "reference_format"}),
             "data_sha256": sha256_of(data),
             **weights,
         }
@@ -189,42 +224,57 @@ def _weights_hashes(served: Served) -> dict[str, Any]:
     }
 
 
-def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[tuple[Task, Iterator[list[Sample]]]]:
-    """Yield every benchmark with the batches of its missing samples.
+class _Asked(NamedTuple):
+    """What a benchmark asks, in tokens, by problem id."""
 
-    An engine is made only if samples are missing, and serves all benchmarks in a row that are evaluated on
+    prompts: dict[str, tuple[int, ...]]
+    references: dict[str, list[int]]
+    """Empty where none are scored."""
+    new_tokens: int
+    """Most tokens after a prompt."""
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of a prompt and what follows it."""
+        return max((len(prompt) for prompt in self.prompts.values()), default=0) + self.new_tokens
+
+
+_Work = tuple[Task, Iterator[list[Sample]], Iterator[ReferenceScore]]
+
+
+def _sampled(served: Served, tasks: Sequence[Task]) -> Iterator[_Work]:
+    """Yield every benchmark with the batches of its missing samples and the scores of its references.
+
+    An engine is made only if something is missing, and serves all benchmarks in a row that are evaluated on
     weights of one precision.
     """
     tokenizer = load_tokenizer(served.model)
-    prompts = {task.config.benchmark: _prompts(task, served, tokenizer) for task in tasks if task.missing}
-    longest = max(
-        (
-            len(prompt) + task.config.sampling.max_new_tokens
-            for task in tasks
-            for prompt in prompts.get(task.config.benchmark, {}).values()
-        ),
-        default=0,
-    )
+    asked = {task.config.benchmark: _asked(task, served, tokenizer) for task in tasks if task.unfinished}
+    longest = max((one.longest for one in asked.values()), default=0)
     engine: Engine | None = None
     serves: DType | None = None
     for task in tasks:
         config = task.config
-        if not task.missing:
-            yield task, iter(())
+        if not task.unfinished:
+            yield task, iter(()), iter(())
             continue
         if engine is None or serves != config.merged_dtype:
             engine = None  # two models at once may not fit
             engine, serves = _serve(config, served, tokenizer, longest), config.merged_dtype
-        yield task, _batches(task, engine, prompts[config.benchmark], opening(tokenizer, config.prompt))
+        prompts, references, _ = asked[config.benchmark]
+        batches = _batches(task, engine, prompts, opening(tokenizer, config.prompt))
+        yield task, batches, scored(engine, prompts, references)
 
 
-def _prompts(task: Task, served: Served, tokenizer: "PreTrainedTokenizerBase") -> dict[str, tuple[int, ...]]:
-    """Return the prompt of every problem, and check that the model has positions for its completions."""
+def _asked(task: Task, served: Served, tokenizer: "PreTrainedTokenizerBase") -> _Asked:
+    """Return prompts and references, and check that the model has positions for what follows a prompt."""
     config = task.config
     rendered = prompt_ids(tokenizer, config.prompt, task.problems.values())
     prompts = dict(zip(task.problems, rendered, strict=True))
-    check_lengths(served.model, prompts, config.sampling.max_new_tokens)
-    return prompts
+    references = reference_ids(tokenizer, task.references, opening(tokenizer, config.prompt))
+    new_tokens = max(config.sampling.max_new_tokens, *map(len, references.values()), 0)
+    check_lengths(served.model, prompts, new_tokens)
+    return _Asked(prompts, references, new_tokens)
 
 
 def _serve(

@@ -10,7 +10,7 @@ from rlvr.artifacts import Grade, Sample, read_rows, write_rows
 from rlvr.artifacts.placeholders import why_no_rows, write_no_rows
 from rlvr.config.choices import Grader
 from rlvr.config.resolved import GradeConfig, read_config
-from rlvr.data.problems import ALTERNATES, read_problems
+from rlvr.data.problems import ALTERNATES, RULE, optional_column, read_problems
 from rlvr.errors import UserError
 from rlvr.verify.graders.registry import grader_version
 from rlvr.verify.pool import Verifier
@@ -72,7 +72,7 @@ def lenient_verdicts(verifier: Verifier, items: list[Item], verdicts: list[Verdi
     rows = [
         row
         for row, (item, verdict) in enumerate(zip(items, verdicts, strict=True))
-        if verdict.status == "no_answer" and item.answer_format in ("boxed", "answer-line")
+        if verdict.status == "no_answer" and item.answer_format in ("boxed", "answer-line", "answer-tag")
     ]
     second = verifier.verify_many([replace(items[row], answer_format="lenient") for row in rows])
     found = dict(zip(rows, second, strict=True))
@@ -82,16 +82,19 @@ def lenient_verdicts(verifier: Verifier, items: list[Item], verdicts: list[Verdi
 def _items(samples: pd.DataFrame, problems: pd.DataFrame, config: GradeConfig) -> list[Item]:
     """Pair every sample with its problem and the gold answer."""
     gold, text_of = problems["answer"].to_dict(), problems["problem"].to_dict()
-    alternates = problems[ALTERNATES].to_dict() if ALTERNATES in problems else {}
+    alternates, rules = (
+        dict(zip(problems.index, optional_column(problems, name), strict=True)) for name in (ALTERNATES, RULE)
+    )
     columns = (samples[name] for name in ("problem_id", "text", "finish_reason"))
     return [
         Item(
             text=text,
             gold=gold[problem_id],
-            alternates=tuple(alternates.get(problem_id, ())),
+            alternates=tuple(alternates[problem_id]),
             answer_format=config.answer_format,
             finish_reason=finish_reason,
             problem=text_of[problem_id],
+            rule=rules[problem_id],
         )
         for problem_id, text, finish_reason in zip(*columns, strict=True)
     ]

@@ -2,7 +2,7 @@
 
 import re
 
-_TITLE = re.compile(r", .*?(?=, (?:arXiv |[A-Z]+ \d{4}|https?:))")
+_TITLE = re.compile(r", .*?(?=, (?:arXiv |[A-Za-z]+ \d{4}|https?:))")
 _ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 
 

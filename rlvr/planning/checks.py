@@ -10,7 +10,10 @@ from rlvr.config.catalogue import (
     LocalModel,
     ModelEntry,
     TinyModel,
+    is_countdown,
 )
+from rlvr.config.choices import AnswerFormat
+from rlvr.config.documents import Place
 from rlvr.config.known import nearest_file
 from rlvr.config.loading import read_yaml
 from rlvr.errors import UserError
@@ -18,7 +21,7 @@ from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
 from rlvr.planning.overlap import pretraining_data, shared_data
-from rlvr.planning.plan import Plan, check_methods, data_places, train_configs
+from rlvr.planning.plan import Plan, check_methods, data_places, grade_configs, train_configs
 from rlvr.rollout.engines.factory import missing_engine
 
 
@@ -33,6 +36,7 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
     errors = [
         *_missing_files(plan, resources),
         *shared_data(plan),
+        *_unchecked_expressions(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
         *_missing_engines(plan),
@@ -83,6 +87,32 @@ def _missing(plan: Plan, keys: tuple[str, str, str], text: str) -> Iterator[str]
 def _catalogue_place(plan: Plan, keys: tuple[str, str, str]) -> str:
     _, place = read_yaml(plan.config / f"{keys[0]}.yaml")
     return str(place.at(*keys))
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def _unchecked_expressions(plan: Plan) -> Iterator[str]:
+    """Yield the graders and answer formats of a study by which no expression of Countdown is correct."""
+    study, entries = plan.study, plan.datasets.datasets
+    if is_countdown(entries[study.train_dataset]):
+        yield from _expressionless(plan.place.at("answer_format"), study.answer_format)
+        if study.reward != "rlvr":
+            yield f"{plan.place.at('reward')}: {study.reward} cannot check Countdown; set reward: rlvr"
+    for graded in grade_configs(plan):
+        if is_countdown(entries[graded.dataset]):
+            yield from _expressionless(
+                plan.place.at("evaluation", "benchmarks", graded.benchmark, "answer_format"),
+                graded.answer_format,
+            )
+            if graded.grader != "rlvr":
+                place = plan.place.at("evaluation", "grader")
+                yield f"{place}: {graded.grader} cannot check Countdown; set grader: rlvr"
+
+
+def _expressionless(place: Place, answer_format: AnswerFormat) -> Iterator[str]:
+    if answer_format == "first-line-number":
+        yield f"{place}: {answer_format} finds no expression, the answer of Countdown; use first-line"
 
 
 # --- models ---------------------------------------------------------------------------------------

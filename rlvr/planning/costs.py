@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from rlvr.config.catalogue import ArithmeticData
+from rlvr.config.catalogue import GeneratedData
 from rlvr.config.resolved import BASE, GenerateConfig, TrainConfig
 from rlvr.config.schema import Compute
 from rlvr.files import read_json, write_json
@@ -109,7 +109,7 @@ class Costs:
     def _problems(self, dataset: str) -> int | None:
         entry = self.plan.datasets.datasets[dataset]
         provenance = self.resources / "data" / f"{dataset}.provenance.json"
-        if isinstance(entry, ArithmeticData):
+        if isinstance(entry, GeneratedData):
             return entry.size
         if provenance.exists() and isinstance(rows := read_json(provenance).get("problems"), int):
             return rows

@@ -84,7 +84,8 @@ def trained_memory(
     training = config.training
     size = BYTES[training.dtype]
     whole = method.name in WHOLE
-    weights = (4 * trained if whole else shape.parameters * size + 4 * trained) * share
+    kept = 4 * method.kept_numbers(shape)
+    weights = (4 * trained if whole else shape.parameters * size + 4 * trained) * share + kept
     completions = math.ceil(training.prompts_per_step * training.group_size / devices)
     rows = min(training.rollout_batch_size, completions)
     cache = cache_bytes(shape, rows, longest(training), training.rollout_dtype)

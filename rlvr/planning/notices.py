@@ -5,22 +5,31 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS
-from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData
+from rlvr.config.catalogue import (
+    DataEntry,
+    GeneratedData,
+    HubData,
+    LocalData,
+)
 from rlvr.config.choices import AnswerFormat
 from rlvr.config.rates import differences
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.training import Prompt
+from rlvr.planning.overlap import of_one_side
 from rlvr.planning.plan import Plan, data_places, generate_configs, grade_configs, train_configs
 
 HIGH_RATE = 0.1
 _ASKS_FOR: dict[AnswerFormat, re.Pattern[str]] = {
     "boxed": re.compile(r"\\?\b(?:f|)box(?:ed)?\b", re.IGNORECASE),
     "answer-line": re.compile(r"\banswer\s*:", re.IGNORECASE),
+    "answer-tag": re.compile(r"<answer>", re.IGNORECASE),
 }
 """Answer format -> what a prompt that asks for it has in its text."""
 _READS: dict[AnswerFormat, set[AnswerFormat]] = {
     "boxed": {"boxed"},
     "answer-line": {"answer-line", "boxed"},
+    "answer-tag": {"answer-tag"},
+    "first-line": set(),
     "first-line-number": set(),
 }
 """Answer format -> the formats in which it finds an answer (`rlvr/verify/extract.py`)."""
@@ -42,7 +51,7 @@ def notices(plan: Plan) -> list[str]:
 def format_notice(prompt: Prompt, answer_format: AnswerFormat) -> str | None:
     """Return how a prompt and an answer format contradict each other, or None.
 
-    `first-line-number` asks for nothing: a bare number is an answer.
+    `first-line` and `first-line-number` ask for nothing: a bare expression or number is an answer.
     """
     text = f"{prompt.system or ''}\n{prompt.user}"
     asked = {name for name, pattern in _ASKS_FOR.items() if pattern.search(text)}
@@ -107,7 +116,7 @@ def _training(plan: Plan, config: TrainConfig) -> Iterator[str]:
 
 def known_size(entry: DataEntry) -> int | None:
     """Return the number of problems that an entry states, or None."""
-    if isinstance(entry, ArithmeticData):
+    if isinstance(entry, GeneratedData):
         return entry.size
     if isinstance(entry, HubData | LocalData) and entry.rows:
         return entry.rows.take
@@ -153,7 +162,7 @@ def _tuned_otherwise(plan: Plan) -> Iterator[str]:
 
 
 def _shared_operands(plan: Plan) -> Iterator[str]:
-    """Yield the benchmarks of generated arithmetic that are from the training data's side of the split.
+    """Yield the generated benchmarks that are from the training data's side of the split.
 
     Validation problems are compared with the training data themselves (:mod:`rlvr.planning.overlap`).
     """
@@ -164,10 +173,7 @@ def _shared_operands(plan: Plan) -> Iterator[str]:
     one = entries[train]
     for place, name in benchmarks:
         other = entries[name]
-        if not (isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData)) or name == train:
-            continue
-        levels, operations = set(one.levels) & set(other.levels), set(one.operations) & set(other.operations)
-        if one.split == other.split and levels and operations and one not in other.apart_from:
+        if isinstance(other, GeneratedData) and name != train and of_one_side(one, other):
             yield (
                 f"{place}: {name!r} is of split {other.split!r}, as the training data {train!r}, and may "
                 "share problems with it; use the other split"

@@ -1,12 +1,22 @@
 """Data sets that must not share problems: what is trained on, validated on and tested on."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalData, Rows, TinyModel
-from rlvr.data.arithmetic import pairs_of
+from rlvr.config.catalogue import (
+    ArithmeticData,
+    CountdownData,
+    DataEntry,
+    GeneratedData,
+    HubData,
+    LocalData,
+    Rows,
+    TinyModel,
+)
+from rlvr.data import arithmetic, countdown
 from rlvr.files import sha256_of
 from rlvr.planning.plan import Plan, data_places, study_manifest
+from rlvr.verify.countdown import identity
 
 
 def shared_data(plan: Plan) -> Iterator[str]:
@@ -50,7 +60,7 @@ def shared_problems(first: str, one: DataEntry, second: str, other: DataEntry) -
     """
     if first == second:
         return "one data set"
-    if isinstance(one, ArithmeticData) or isinstance(other, ArithmeticData):
+    if isinstance(one, GeneratedData) or isinstance(other, GeneratedData):
         return "the same entry under two names" if one == other else None
     if not _overlap(one.rows, other.rows):
         return None
@@ -131,15 +141,34 @@ def _shared(plan: Plan, first: str, second: str) -> str | None:
     one, other = plan.datasets.datasets.get(first), plan.datasets.datasets.get(second)
     if one is None or other is None:
         return None
-    if first != second and isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData):
+    if first != second and isinstance(one, GeneratedData) and isinstance(other, GeneratedData):
         return _shared_pairs(one, other)
     return shared_problems(first, one, second, other)
 
 
-def _shared_pairs(one: ArithmeticData, other: ArithmeticData) -> str | None:
-    """Return how many pairs of operands two generated sets share; None where they share none."""
-    apart = other in one.apart_from or one in other.apart_from
-    if one.split != other.split or apart or not set(one.operations) & set(other.operations):
+def _shared_pairs(one: GeneratedData, other: GeneratedData) -> str | None:
+    """Return how many problems two generated sets share, whatever their order; None where they share none."""
+    if not of_one_side(one, other):
         return None
-    shared = len(pairs_of(one) & pairs_of(other))
-    return f"{shared} pairs of operands" if shared else None
+    shared = len(_identities(one) & _identities(other))
+    return f"{shared} problems" if shared else None
+
+
+def _identities(entry: GeneratedData) -> set[Hashable]:
+    """Return what makes the problems of an entry other problems: their numbers, without their order."""
+    if isinstance(entry, ArithmeticData):
+        return {*arithmetic.pairs_of(entry)}
+    problems = countdown.generate(**entry.model_dump(exclude={"source"}))
+    return {identity(problem["answer"]) for problem in problems}
+
+
+def of_one_side(one: DataEntry, other: DataEntry) -> bool:
+    """Tell whether two entries are generated from one side of a split, so that they may share problems."""
+    if isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData):
+        if one in other.apart_from or other in one.apart_from:
+            return False
+        alike = (set(one.levels) & set(other.levels), set(one.operations) & set(other.operations))
+        return one.split == other.split and all(alike)
+    if isinstance(one, CountdownData) and isinstance(other, CountdownData):
+        return one.split == other.split and bool(set(one.numbers) & set(other.numbers))
+    return False

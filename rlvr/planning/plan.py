@@ -186,6 +186,7 @@ def _method(planned: PlannedMethod, setting: Setting, place: Place) -> Method:
 def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
     """Yield, for every benchmark, how completions are sampled."""
     evaluation = plan.study.evaluation
+    formats = {graded.benchmark: graded.answer_format for graded in grade_configs(plan)}
     for name, benchmark in evaluation.benchmarks.items():
         prompt = benchmark.prompt or evaluation.prompt or plan.study.prompt
         yield GenerateConfig(
@@ -202,6 +203,7 @@ def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
             engine=evaluation.engine,
             seed=plan.study.seed if evaluation.seed is None else evaluation.seed,
             shared_seed=evaluation.shared_seed,
+            reference_format=formats[name] if benchmark.forgetting else None,
         )
 
 

@@ -86,6 +86,8 @@ def extract_answer(
       "or" is a list. A truncated completion needs that box after ``</think>``: without a closing tag it may
       still have been inside a think block that the prompt opened.
     - ``answer-line``: the last line that starts with "Answer:", else as ``boxed``.
+    - ``answer-tag``: the content of the last ``<answer>`` tag; a run of them is a list, as of boxes.
+    - ``first-line``: the first non-empty line.
     - ``lenient``: as ``answer-line``, else an ``<answer>`` tag, "the answer is ...", or the last marked
       (``$..$``, ``**..**``, ``#### ..``) or plain number of the last line. Never for rewards: a model would
       learn to write stray numbers.
@@ -104,10 +106,13 @@ def extract_answer(
     _, closing_tag, visible = text.rpartition("</think>")
     if "<think>" in visible:
         return None
-    if answer_format == "first-line-number":
-        return _first_line_number(visible, truncated)
+    if answer_format in ("first-line", "first-line-number"):
+        line = _first_line(visible, truncated)
+        return _number_of(line) if answer_format == "first-line-number" else line.content or None
     if truncated and not closing_tag:
         return None
+    if answer_format == "answer-tag":
+        return _tagged(visible) or None
     answer = None
     if answer_format in ("answer-line", "lenient"):
         answer = _answer_line(visible, truncated)
@@ -120,15 +125,37 @@ def extract_answer(
     return answer or None
 
 
-def _first_line_number(visible: str, truncated: bool) -> str | None:
-    stripped = visible.lstrip()
-    line, newline, _ = stripped.partition("\n")
-    numbers = list(_NUMBER.finditer(line))
+class _Line(NamedTuple):
+    """The first line of a completion with any text in it."""
+
+    text: str
+    ended: bool
+    """Whether no more tokens could have followed in it."""
+
+    @property
+    def content(self) -> str:
+        """Its text, blank where more could have followed."""
+        return self.text.strip() if self.ended else ""
+
+
+def _first_line(visible: str, truncated: bool) -> _Line:
+    text, newline, _ = visible.lstrip().partition("\n")
+    return _Line(text, bool(newline) or not truncated)
+
+
+def _number_of(line: _Line) -> str | None:
+    numbers = list(_NUMBER.finditer(line.text))
     if not numbers:
         return None
-    if truncated and not newline and _COULD_CONTINUE.fullmatch(line, numbers[-1].end()):
+    if not line.ended and _COULD_CONTINUE.fullmatch(line.text, numbers[-1].end()):
         return None
     return numbers[-1].group()
+
+
+def _tagged(visible: str) -> str | None:
+    """Return the content of the last answer tag, or of the run of joined tags that ends with it."""
+    tags = [_Piece(tag.start(), tag.end(), tag[1].strip()) for tag in _ANSWER_TAG.finditer(visible)]
+    return _last_run(tags, visible) if tags else None
 
 
 def _answer_line(visible: str, truncated: bool) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rlvr.config.choices import AnswerFormat, Status
+from rlvr.config.choices import AnswerFormat, AnswerRule, Status
 
 ExtractionFormat = Literal[AnswerFormat, "lenient"]
 """The answer formats of a study, and one that accepts an answer anywhere; never for rewards."""
@@ -19,7 +19,8 @@ class Item:
 
     ``text`` is the completion without its prompt, ``gold`` the bare gold answer (no ``$``, no ``\boxed``),
     ``alternates`` further answers that count as correct. ``problem`` is the problem without instructions: an
-    answer that copies one of its formulas is not an answer; empty where it is unknown.
+    answer that copies one of its formulas is not an answer; empty where it is unknown. ``rule`` tells how the
+    answer is checked.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Item:
     answer_format: ExtractionFormat = "boxed"
     finish_reason: str = "stop"
     problem: str = ""
+    rule: AnswerRule = "equal"
 
 
 @dataclass(frozen=True)

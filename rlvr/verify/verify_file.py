@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from rlvr.config.choices import AnswerRule
 from rlvr.errors import UserError
 from rlvr.files import replacing
 from rlvr.progress import Steps
@@ -18,8 +19,8 @@ def verify_file(
 ) -> list[Verdict]:
     """Grade each line of a JSONL file; the output has the same lines with `correct status extracted seconds`.
 
-    A line has `prediction` and `gold`, and optionally `alternates` (list of texts), `finish_reason` and
-    `problem`; other fields are copied.
+    A line has `prediction` and `gold`, and optionally `alternates` (list of texts), `finish_reason`,
+    `problem` and `rule`; other fields are copied.
 
     Raises:
         UserError: the file is missing, or a line is malformed; the message names file and line.
@@ -55,6 +56,7 @@ def _item(case: dict[str, Any], answer_format: ExtractionFormat) -> Item:
         answer_format=answer_format,
         finish_reason=case.get("finish_reason", "stop"),
         problem=case.get("problem") or "",
+        rule=case.get("rule", "equal"),
     )
 
 
@@ -87,4 +89,6 @@ def _case(line: bytes, place: str) -> dict[str, Any]:
         raise UserError(f"{place}: 'alternates' must be a list of texts, not {alternates!r}")
     if case.get("finish_reason", "stop") not in ("stop", "length"):
         raise UserError(f"{place}: 'finish_reason' must be 'stop' or 'length', not {case['finish_reason']!r}")
+    if case.get("rule", "equal") not in get_args(AnswerRule):
+        raise UserError(f"{place}: 'rule' must be 'equal' or 'countdown', not {case['rule']!r}")
     return case

@@ -11,12 +11,15 @@ import pytest
 
 from rlvr.analysis.aggregate import aggregate
 from rlvr.artifacts import (
+    TRAIN_LOG,
     ContaminatedProblem,
     Grade,
+    ReferenceScore,
     Sample,
     StudyFolder,
     write_record,
     write_rows,
+    write_train_log,
 )
 from rlvr.artifacts.placeholders import write_no_rows
 from rlvr.config.contrasts import Contrasts
@@ -27,6 +30,13 @@ from tests.helpers.records import failed_run, run_record, train_config
 
 LABELS = {"run", "model", "method", "preset", "setting", "train_seed"}
 PROBLEMS = {"sums": 10, "products": 6}
+AGGREGATED = ("summary", "comparisons", "budget", "forgetting", "learning", "runs")
+"""The tables that `aggregate` writes, by the names of its arguments."""
+
+
+def reward_log(rewards: list[float]) -> list[dict[str, float]]:
+    """A training log with these mean rewards; NaN is a step that sampled nothing."""
+    return [{**dict.fromkeys(TRAIN_LOG, 1.0), "step": i, "reward/mean": r} for i, r in enumerate(rewards)]
 
 
 class Results:
@@ -38,6 +48,7 @@ class Results:
         self.runs: list[RunEntry] = []
         self.contaminated: Path | None = None
         self.shared_seed = False
+        self.forgetting: set[str] = set()
         self.contrasts = Contrasts()
         self.name, self.scaled_from, self.tunes = "demo", None, False
 
@@ -67,7 +78,17 @@ class Results:
         if method != BASE:
             config = train_config(**labels, train_seed=seed, **changes)
             write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
+            write_train_log(self.folder.run(run).train_log, reward_log([0.25, *[0.75] * 39]))
         return run
+
+    def score(self, run: str, benchmark: str, logprobs: list[float]) -> None:
+        """Make a benchmark one of forgetting, and write the log-probability of a token of each reference."""
+        self.forgetting.add(benchmark)
+        rows = [
+            ReferenceScore(problem_id=f"{benchmark}-{i}", n_tokens=2 + i, logprob=one * (2 + i))
+            for i, one in enumerate(logprobs)
+        ]
+        write_rows(self.folder.references(run, benchmark), ReferenceScore, rows)
 
     def fail(self, run: str) -> None:
         """Make a run one that failed, with what the jobs after it leave of it."""
@@ -152,7 +173,13 @@ class Results:
             contrasts=self.contrasts,
             runs=self.runs,
             benchmarks=[
-                BenchmarkEntry(benchmark=name, dataset=f"{name}-test", samples_per_problem=k, title=name)
+                BenchmarkEntry(
+                    benchmark=name,
+                    dataset=f"{name}-test",
+                    samples_per_problem=k,
+                    title=name,
+                    forgetting=name in self.forgetting,
+                )
                 for name, k in self.samples.items()
             ],
         )
@@ -162,8 +189,8 @@ class Results:
     def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         """Write the manifest and all tables; return the rows of summary and comparisons."""
         self.write_manifest()
-        outputs = self.summary, self.comparisons, self.budget, self.folder.table("runs")
-        aggregate(self.folder.manifest, self.folder.root, self.contaminated, *outputs)
+        outputs = {name: self.folder.table(name) for name in AGGREGATED}
+        aggregate(self.folder.manifest, self.folder.root, self.contaminated, **outputs)
         return read_csv(self.summary), read_csv(self.comparisons)
 
     @property

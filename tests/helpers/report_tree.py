@@ -44,6 +44,7 @@ from rlvr.config.resolved import (
 from rlvr.config.training import Prompt, Sampling, Training
 from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
+from tests.helpers.analysis_tree import AGGREGATED
 from tests.helpers.records import failed_run
 from tests.helpers.report_page import Page
 
@@ -181,8 +182,8 @@ def write_tree(
 
 def write_tables(tree: Tree) -> None:
     """Write the tables of what there is."""
-    outputs = (tree.folder.table(name) for name in ("summary", "comparisons", "budget", "runs"))
-    aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), *outputs)
+    outputs = {name: tree.folder.table(name) for name in AGGREGATED}
+    aggregate(tree.manifest, tree.results, tree.folder.table("contaminated_problems"), **outputs)
 
 
 def fail(tree: Tree, run: str) -> None:

@@ -1,9 +1,9 @@
 """Tables with uncertainty.
 
-REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json, the prepared data;
-    config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, runs.csv, contamination.csv,
-    contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
+REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json and training logs, the
+    prepared data; config/claims
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, forgetting.csv, learning.csv, runs.csv,
+    contamination.csv, contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
     config/audit.yaml names
 """
 
@@ -12,13 +12,17 @@ rule aggregate_study:
     """Estimate every metric with its standard error, and compare methods pairwise."""
     input:
         graded_samples_of,
+        scored_references_of,
         records_of,
+        train_logs_of,
         manifest=STUDY.manifest,
         contaminated=STUDY.table("contaminated_problems"),
     output:
         summary=STUDY.table("summary"),
         comparisons=STUDY.table("comparisons"),
         budget=STUDY.table("budget"),
+        forgetting=STUDY.table("forgetting"),
+        learning=STUDY.table("learning"),
         runs=STUDY.table("runs"),
     log:
         "logs/{study}/aggregate.log",
@@ -39,6 +43,8 @@ rule aggregate_study:
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
             --budget {output.budget:q} \
+            --forgetting {output.forgetting:q} \
+            --learning {output.learning:q} \
             --runs {output.runs:q} >{log:q} 2>&1
         """
 

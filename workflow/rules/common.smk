@@ -95,6 +95,18 @@ def benchmarks_of(study):
     return plan_of(study).study.evaluation.benchmarks
 
 
+def forgetting_of(study):
+    """Return the benchmarks of a study that measure what training unlearns."""
+    return [name for name, benchmark in study.evaluation.benchmarks.items() if benchmark.forgetting]
+
+
+def references_option(wildcards):
+    """Return the option with the folder of scored reference solutions, where a study has them."""
+    if not forgetting_of(plan_of(wildcards.study).study):
+        return []
+    return ["--references", str(folder_of(wildcards.study).references_of(wildcards.run))]
+
+
 @cache
 def studies_by_name():
     """Return every study; one that cannot be read is reported when it is asked for."""
@@ -222,8 +234,19 @@ def graded_samples(studies):
     ]
 
 
+def scored_references(studies):
+    """Return the scored reference solutions of every run on every benchmark that measures forgetting."""
+    return [
+        folder_of(study).references(run, benchmark)
+        for study in studies
+        for run in runs_of(study)
+        for benchmark in forgetting_of(plan_of(study).study)
+    ]
+
+
 def tables(studies):
-    names = ["summary", "comparisons", "budget", "runs", "contamination", "contaminated_problems"]
+    of_runs = ["summary", "comparisons", "budget", "forgetting", "learning", "runs"]
+    names = [*of_runs, "contamination", "contaminated_problems"]
     made = [folder_of(study).table(name) for study in studies for name in names]
     return made + [folder_of(study).table("rates") for study in studies if tunes(study)]
 
@@ -344,6 +367,10 @@ def validated_of(wildcards):
 
 def graded_samples_of(wildcards):
     return graded_samples([wildcards.study])
+
+
+def scored_references_of(wildcards):
+    return scored_references([wildcards.study])
 
 
 def trained_of(wildcards):

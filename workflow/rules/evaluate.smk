@@ -1,7 +1,8 @@
 """Samples and grades: generation costs device hours, grading costs seconds, so they are two kinds of rules.
 
 REQUIRED INPUTS: exported runs (none for the untrained model), prepared models and benchmarks
-OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grades/{run}/{benchmark}.parquet
+OUTPUTS: results/{study}/samples/{run}/{benchmark}.parquet, results/{study}/grades/{run}/{benchmark}.parquet,
+    results/{study}/references/{run}/{benchmark}.parquet of the benchmarks that measure forgetting
 """
 
 # A rule for each study, since its files are the study's benchmarks: one job starts one engine, which serves them
@@ -19,6 +20,7 @@ for study, entry in studies_by_name().items():
             adapter=adapter_of,
         output:
             [update(STUDY.samples("{run}", benchmark)) for benchmark in benchmarks],
+            [update(STUDY.references("{run}", benchmark)) for benchmark in forgetting_of(entry)],
         log:
             "logs/{study}/generate/{run}.log",
         benchmark:
@@ -38,6 +40,7 @@ for study, entry in studies_by_name().items():
             data=lambda wildcards, input: repeated("--data", input.data),
             adapter=lambda wildcards, input: repeated("--adapter", [input.adapter] if input.adapter else []),
             folder=lambda wildcards: folder_of(wildcards.study).samples_of(wildcards.run),
+            references=references_option,
             limit=time_limit,
         message:
             "Sampling {wildcards.run}"
@@ -50,6 +53,7 @@ for study, entry in studies_by_name().items():
                 --checkpoints {resources.checkpoints:q}/{wildcards.study}/generate/{wildcards.run} \
                 --gpus {resources.devices} \
                 {params.limit} \
+                {params.references:q} \
                 -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
             """
 

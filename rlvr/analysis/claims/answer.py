@@ -240,7 +240,8 @@ def _samples(study: StudyManifest, row: Row) -> list[str]:
         Variant(row["model"], row["baseline"], row["baseline_preset"], row["baseline_setting"]),
     ]
     names = [entry.benchmark for entry in study.benchmarks]
-    benchmarks = [row["benchmark"]] if row["benchmark"] in names else names
+    averaged = [entry.benchmark for entry in study.averaged]
+    benchmarks = [row["benchmark"]] if row["benchmark"] in names else averaged
     relative = StudyFolder(Path())
     return [
         relative.samples(run.run, benchmark).as_posix()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlvr.analysis.inputs.references import read_references
 from rlvr.analysis.inputs.runs import PlannedRun
 from rlvr.analysis.inputs.scores import Flags, Scores, read_scores, require_same_problems
 from rlvr.analysis.stats.resampling import Floats
@@ -26,6 +27,8 @@ class Group:
     trainable_parameters: int
     device_seconds: float
     scores: dict[str, list[Scores]]  # benchmark -> one per training seed
+    references: dict[str, Floats]
+    """Forgetting benchmark -> mean log-probability of a token of a reference [training seeds, problems]."""
 
     @property
     def variant(self) -> Variant:
@@ -94,6 +97,10 @@ def _read_group(planned: list[PlannedRun], study: StudyManifest, folder: StudyFo
     """
     first, runs = planned[0].entry, [run for run in planned if run.measured]
     trained = [run.trained for run in runs if run.trained]
+    scores = {
+        benchmark.benchmark: [read_scores(folder, run.entry.run, benchmark) for run in runs]
+        for benchmark in study.benchmarks
+    }
     return Group(
         first.model,
         first.method,
@@ -103,8 +110,14 @@ def _read_group(planned: list[PlannedRun], study: StudyManifest, folder: StudyFo
         planned_seeds=0 if first.method == BASE else len(planned),
         trainable_parameters=max((record.train_info.trainable_parameters for record in trained), default=0),
         device_seconds=math.fsum(record.run_info.device_seconds for record in trained),
-        scores={
-            benchmark.benchmark: [read_scores(folder, run.entry.run, benchmark) for run in runs]
-            for benchmark in study.benchmarks
+        scores=scores,
+        references={
+            name: np.stack(
+                [
+                    read_references(folder, run.entry.run, name, answered.problem_ids, answered.grades_path)
+                    for run, answered in zip(runs, scores[name], strict=True)
+                ]
+            )
+            for name in (benchmark.benchmark for benchmark in study.forgetting)
         },
     )

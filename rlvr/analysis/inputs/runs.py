@@ -16,7 +16,7 @@ class PlannedRun:
     record: RunRecord | FailedRun | None
     """None where it has not been trained; the untrained model has none."""
     evaluated: bool
-    """Whether it has samples and grades on every benchmark."""
+    """Whether it has samples and grades on every benchmark, and scored references where they are due."""
 
     @property
     def trained(self) -> RunRecord | None:
@@ -46,7 +46,11 @@ def _planned_run(entry: RunEntry, study: StudyManifest, folder: StudyFolder) -> 
         evaluated=all(
             path(entry.run, benchmark.benchmark).exists()
             for benchmark in study.benchmarks
-            for path in (folder.samples, folder.grades)
+            for path in (
+                folder.samples,
+                folder.grades,
+                *([folder.references] if benchmark.forgetting else []),
+            )
         ),
     )
 

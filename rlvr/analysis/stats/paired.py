@@ -57,13 +57,16 @@ class Comparison:
     n_problems: int
 
 
-def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> Comparison:
+def compare(
+    method: Sequence[Floats], baseline: Sequence[Floats], seed: int, bounds: Bounds = DIFFERENCE
+) -> Comparison:
     """Compare two methods problem by problem.
 
     Args:
         method: one array [training seeds, problems] per benchmark, values within 0..1.
         baseline: the same benchmarks and problems in the same order; the number of training seeds may differ.
         seed: seed of the bootstrap and of the permutations.
+        bounds: smallest and largest possible difference, where values are no fractions.
 
     Raises:
         ValueError: the benchmarks or the numbers of problems differ.
@@ -80,9 +83,9 @@ def compare(method: Sequence[Floats], baseline: Sequence[Floats], seed: int) -> 
     problems = sum(len(values) for values in differences)
     shares = [1 / len(differences)] * len(differences)
     se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
-    low, high = confidence_interval(difference, se, degrees, problems, DIFFERENCE)
+    low, high = confidence_interval(difference, se, degrees, problems, bounds)
     if max(len(side[0]) for side in (method, baseline)) > 1 and se >= NO_SPREAD:
-        p_value = p_of_zero(difference, se, degrees, DIFFERENCE)
+        p_value = p_of_zero(difference, se, degrees, bounds)
     else:
         p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))
     return Comparison(difference, se, low, high, p_value, minimum_detectable_difference(se), problems)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlvr.analysis.stats.resampling import Floats
+from rlvr.verify.arithmetic import evaluate
 from rlvr.verify.equivalence.normalize import compact, normalize
 from rlvr.verify.equivalence.numerals import decimal_value
 from rlvr.verify.equivalence.precheck import LONGEST_ANSWER
@@ -71,6 +72,8 @@ def vote_classes(answers: list[str | None], correct: list[bool]) -> list[str | N
     All correct answers equal the gold answer and so each other: they are one class, however they are written.
     Incorrect answers are equal if they have the same notation (:func:`answer_notation`); as they are not
     compared by the verifier, equal ones may be in different classes, but different ones never in the same.
+    So the vote on expressions, as in Countdown, is on what they equal: all solutions are one class, and the
+    incorrect ones are classes by their values.
     """
     notations = [None if answer is None else answer_notation(answer) for answer in answers]
     return [
@@ -81,7 +84,10 @@ def vote_classes(answers: list[str | None], correct: list[bool]) -> list[str | N
 
 @lru_cache(maxsize=100_000)
 def answer_notation(answer: str) -> str:
-    r"""Return a canonical notation of an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``."""
+    r"""Return a canonical notation of an answer: ``0.50``, ``$.5$`` and ``\frac{1}{2}`` are all ``1/2``.
+
+    An expression of whole numbers is the number that it equals: ``(8-2)*4`` is ``24``.
+    """
     if len(answer) > LONGEST_ANSWER:  # costly to rewrite, and the verifier rejects it unread
         return answer
     plain = compact(normalize(answer))
@@ -89,4 +95,6 @@ def answer_notation(answer: str) -> str:
     if match := _SIMPLE_FRACTION.fullmatch(plain):
         sign, numerator, denominator = match.groups()
         value = Fraction(int(sign + numerator), int(denominator))
+    elif value is None and (expression := evaluate(answer)):
+        value = expression.value
     return plain if value is None else str(value)

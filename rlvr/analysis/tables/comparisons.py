@@ -121,10 +121,11 @@ def _compared(pair: Pair, study: StudyManifest, contamination: Contamination | N
     all_problems = {name: np.ones(ours[name].shape[1], dtype=bool) for name in names}
     for name in names:
         yield compared(name, name, {name: all_problems[name]})
-    yield compared(OVERALL, OVERALL, all_problems)
+    averaged = [benchmark.benchmark for benchmark in study.averaged]
+    yield compared(OVERALL, OVERALL, {name: all_problems[name] for name in averaged})
     # The seed of "overall": without contamination the two rows are equal.
     if contamination is not None and (
-        uncontaminated := {name: ~contamination[name] for name in names if not contamination[name].all()}
+        uncontaminated := {name: ~contamination[name] for name in averaged if not contamination[name].all()}
     ):
         yield compared(UNCONTAMINATED, OVERALL, uncontaminated)
 

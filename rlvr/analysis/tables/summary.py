@@ -135,7 +135,7 @@ def overall_of(
     group: Group, study: StudyManifest, contamination: Contamination | None
 ) -> Iterator[tuple[str, Measured]]:
     """Yield the means over benchmarks, each with its name in the column ``benchmark``."""
-    names = [benchmark.benchmark for benchmark in study.benchmarks]
+    names = [benchmark.benchmark for benchmark in study.averaged]
     metric, seed = overall_metric(study), _seed(study, group, OVERALL)
     values = {name: group.correct_means(name) for name in names}
     sizes = [group.n_samples(name) for name in names]
@@ -146,7 +146,7 @@ def overall_of(
         samples = sum(group.n_samples(name, kept_N) for name, kept_N in kept.items())
         yield UNCONTAMINATED, (metric, macro_mean(uncontaminated, seed), samples)
     yield SAMPLE_WEIGHTED, (metric, weighted_mean(list(values.values()), sizes, seed), sum(sizes))
-    if not study.shared_seed and all(entry.samples_per_problem > 1 for entry in study.benchmarks):
+    if not study.shared_seed and all(entry.samples_per_problem > 1 for entry in study.averaged):
         rerun = math.hypot(*(fixed_set_se(group.correct(name)) for name in names)) / len(names)
         problems = sum(values_RN.shape[1] for values_RN in values.values())
         yield OVERALL, ("rerun_se", _number(rerun, problems), sum(sizes))
@@ -169,7 +169,7 @@ def estimate_iqm(values: list[Floats], seed: int) -> Estimate:
 
 def overall_metric(study: StudyManifest) -> str:
     """Return ``avg@K``, or ``avg`` where the benchmarks differ in K."""
-    ks = {benchmark.samples_per_problem for benchmark in study.benchmarks}
+    ks = {benchmark.samples_per_problem for benchmark in study.averaged}
     return f"avg@{ks.pop()}" if len(ks) == 1 else "avg"
 
 

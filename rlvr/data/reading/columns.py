@@ -12,6 +12,7 @@ from rlvr.data.checks import Finding, Row
 from rlvr.data.json_text import container_in
 from rlvr.data.pictures import PLACEHOLDER, picture_column
 from rlvr.data.reading.containers import PACKED
+from rlvr.data.reading.countdown import countdown_of
 from rlvr.data.reading.fields import ABSENT, UnusableError, as_list, as_text, field, nearest, paths_of, shown
 from rlvr.data.reading.text import Numbered, Record
 from rlvr.errors import UserError
@@ -66,7 +67,7 @@ def map_columns(
         except UnusableError as why:
             name_of_row = field(record, columns.id) if columns.id else made_id
             shown_id = "" if name_of_row is ABSENT or name_of_row is None else str(name_of_row)
-            findings.append(Finding("missing_field", line, shown_id, str(why)))
+            findings.append(Finding(why.kind, line, shown_id, str(why)))
     if sample and absent:
         part, path = next(iter(absent.items()))
         raise UserError(_missing(part, path, sample, name, key) + _hub_hint(sample, published, key))
@@ -76,7 +77,8 @@ def map_columns(
 
 def _wanted(columns: Columns) -> dict[str, str]:
     """Return key of `columns` -> dotted path, for the keys that name one."""
-    paths = {part: getattr(columns, part) for part in ("id", "problem", "answer", "alternates")}
+    asked = ("problem", "answer") if columns.numbers is None else ("numbers", "target")
+    paths = {part: getattr(columns, part) for part in ("id", *asked, "alternates", "solution")}
     return {part: path for part, path in paths.items() if path}
 
 
@@ -109,6 +111,8 @@ def _row(
     name = as_text(field(record, columns.id), columns.id) if columns.id else made_id
     if not name.strip():
         raise UnusableError(f"{columns.id!r} is blank")
+    if columns.numbers is not None:
+        return Row(line=line, id=name, origin=origin, **countdown_of(record, columns))
     answer, others = _answers(field(record, columns.answer), columns)
     problem = _problem(field(record, columns.problem), columns, removed)
     return Row(
@@ -119,6 +123,7 @@ def _row(
         origin=origin,
         alternates=(*others, *_alternates(record, columns.alternates)),
         picture=(picture_column(record) if isinstance(record, dict) else None) or "",
+        solution=as_text(field(record, columns.solution), columns.solution) if columns.solution else "",
     )
 
 

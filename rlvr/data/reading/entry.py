@@ -1,11 +1,20 @@
 """Read the rows of a catalogue entry, and map its columns to those of prepared files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlvr.config.catalogue import ArithmeticData, DataEntry, HubData, LocalCopy, LocalData, Rows, data_files
-from rlvr.data.arithmetic import problems_of
+from rlvr.config.catalogue import (
+    ArithmeticData,
+    CountdownData,
+    DataEntry,
+    HubData,
+    LocalCopy,
+    LocalData,
+    Rows,
+    data_files,
+)
+from rlvr.data import arithmetic, countdown
 from rlvr.data.checks import Finding, Row
 from rlvr.data.reading.columns import map_columns, wanted_paths
 from rlvr.data.reading.containers import read_file
@@ -36,8 +45,9 @@ def read_entry(entry: DataEntry) -> Reading:
         UserError: the data is missing or damaged, or lacks a column.
     """
     if isinstance(entry, ArithmeticData):
-        rows = [Row(line=line, **problem) for line, problem in enumerate(problems_of(entry), start=1)]
-        return Reading("arithmetic", {"kind": "generated"}, rows, [])
+        return _generated("arithmetic", arithmetic.problems_of(entry))
+    if isinstance(entry, CountdownData):
+        return _generated("countdown", countdown.generate(**entry.model_dump(exclude={"source"})))
     local = entry if isinstance(entry, LocalData) else _existing(entry.local)
     if local is not None:
         path = Path(local.path)
@@ -52,6 +62,11 @@ def read_entry(entry: DataEntry) -> Reading:
     published = entry.columns if key == "local.columns" else None
     mapped = map_columns(_slice(records, entry.rows, name), columns, name, key, published)
     return Reading(name, origin, mapped.rows, mapped.findings, columns.answer)
+
+
+def _generated(name: str, problems: Sequence[arithmetic.Problem] | Sequence[countdown.Problem]) -> Reading:
+    rows = [Row(line=line, **problem) for line, problem in enumerate(problems, start=1)]
+    return Reading(name, {"kind": "generated"}, rows, [])
 
 
 def _existing(copy: LocalCopy | None) -> LocalCopy | None:

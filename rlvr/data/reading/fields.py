@@ -19,12 +19,19 @@ _SYNONYMS = {
     "answer": "answer final_answer ground_truth expected_answer gold gt target label solution",
     "id": "id unique_id uuid problem_idx index idx",
     "alternates": "alternates alternate_answers answers",
+    "solution": "solution rationale explanation response answer",
+    "numbers": "nums numbers",
+    "target": "target goal",
 }
 """Key of `columns` -> names that public data sets give such a column, the usual ones first."""
 
 
 class UnusableError(Exception):
-    """A field of a row cannot be used; the message gives the reason."""
+    """A field of a row cannot be used; the message gives the reason, ``kind`` the setting of `Checks`."""
+
+    def __init__(self, message: str, kind: str = "missing_field") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def field(record: Record, path: str) -> Any:

@@ -114,6 +114,10 @@ class Method(ABC):
     def expected_parameters(self, shape: ModelShape) -> int:
         """Return the number of trainable parameters, in closed form."""
 
+    def kept_numbers(self, shape: ModelShape) -> int:
+        """Return the float32 numbers kept beside base and trained parameters, where they count for memory."""
+        return 0
+
     @abstractmethod
     def adapted_layers(self, model: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
         """Yield ``(name in the base model, module)`` for every adapted module of a wrapped model."""

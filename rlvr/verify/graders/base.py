@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import ClassVar, NamedTuple, TypedDict
 
+from rlvr.config.choices import AnswerRule, Status
 from rlvr.config.choices import Grader as GraderName
-from rlvr.config.choices import Status
+from rlvr.errors import UserError
 from rlvr.verify.verdict import Item
 
 FOREIGN_RULES_VERSION = "1"
@@ -22,6 +23,8 @@ class Question(NamedTuple):
     """Gold answers; one match is enough."""
     problem: str = ""
     """Text of the problem; graders that compare the answer with it read it."""
+    rule: AnswerRule = "equal"
+    """How the answer is checked."""
 
 
 class Decision(NamedTuple):
@@ -77,7 +80,13 @@ class ForeignGrader(Grader):
     """A grader of other authors: one gold answer, no answer format, no truncation."""
 
     def question(self, item: Item) -> Question | None:
-        """Return what to compare, None where the completion has no answer."""
+        """Return what to compare, None where the completion has no answer.
+
+        Raises:
+            UserError: answers are checked by another rule than by comparison with the gold answer.
+        """
+        if item.rule != "equal":
+            raise UserError(f"the grader {self.name} cannot check {item.rule}; use the grader rlvr")
         answer = self.extract(item.text)
         return None if answer is None else Question(answer, (item.gold,))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from rlvr.verify import countdown
 from rlvr.verify.equivalence.normalize import compact, normalize
 from rlvr.verify.equivalence.numerals import numerals_agree
 from rlvr.verify.equivalence.precheck import LONGEST_ANSWER, refusal
@@ -33,11 +34,15 @@ class OwnGrader(Grader):
     def question(self, item: Item) -> Question | None:
         """Return the answer in the requested format with all golds, None where there is no answer."""
         answer = extract_answer(item.text, item.answer_format, item.finish_reason)
-        return None if answer is None else Question(answer, (item.gold, *item.alternates), item.problem)
+        if answer is None:
+            return None
+        return Question(answer, (item.gold, *item.alternates), item.problem, item.rule)
 
     def decided_at_once(self, question: Question) -> Decision | None:
-        """Decide plain numbers, equal texts, and refused and unevaluated answers."""
-        answer, golds, problem = question
+        """Decide plain numbers, equal texts, refused and unevaluated answers, and all of Countdown."""
+        answer, golds, problem, rule = question
+        if rule == "countdown":
+            return countdown.decide(answer, golds)
         agreements = [numerals_agree(gold, answer) for gold in golds]
         if None in agreements and True not in agreements:
             if len(answer) > LONGEST_ANSWER:

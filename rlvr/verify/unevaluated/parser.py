@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from rlvr.verify.arithmetic import DEEPEST, TOKEN, ArithmeticReader, Unreadable
 from rlvr.verify.equivalence.latex import STYLE_COMMAND
 from rlvr.verify.equivalence.normalize import normalize
 from rlvr.verify.unevaluated.expression import (
@@ -18,11 +19,6 @@ from rlvr.verify.unevaluated.expression import (
     total,
 )
 
-TOKEN = re.compile(
-    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+"
-    r"|\\[A-Za-z]+|\\.|[^\s]",
-    re.DOTALL | re.ASCII,
-)
 _STYLE = rf"(?:{STYLE_COMMAND}|\\math(?:cal|op)\s*)"
 _WORDS = re.compile(_STYLE + r"\{[^{}\d\\]*\}(?:\^\{?-?\d\}?)?")
 _OPERATOR_NAME = re.compile(r"\\(?:operatorname\*?|mathop)\s*\{\s*(?:\\(?:rm|mathrm)\s)?\s*([A-Za-z]+)\s*\}")
@@ -67,13 +63,8 @@ _NO_ATOM = _MODULUS | {
     *("+", "-", "*", "/", "^", "_", "=", "<", ">", ",", ";", "!", "'", ")", "}"),
     *(r"\rfloor", r"\rceil", r"\choose"),
 }
-_DEEPEST = 40
 LONGEST = 2000
 """Characters; longer text is not read."""
-
-
-class Unreadable(Exception):
-    """The text is not an expression."""
 
 
 def tokens(text: str) -> tuple[str, ...]:
@@ -92,68 +83,42 @@ def parse(text: str) -> Expression | None:
         return None
     reader = _Reader(list(found))
     try:
-        expression = reader.sum()
-        return expression if reader.position == len(reader.tokens) else None
+        return reader.whole()
     except Unreadable:
         return None
 
 
-class _Reader:
-    """Reads tokens from left to right by recursive descent."""
+class _Reader(ArithmeticReader[Expression]):
+    """Reads arithmetic with powers, functions and products without a sign."""
 
     def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
-        self.position = 0
-        self.depth = 0
+        super().__init__(tokens)
         self.bars = 0
 
-    @property
-    def next(self) -> str:
-        """The token that is read next; empty at the end."""
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+    def number(self, digits: str) -> Expression:
+        return number(digits)
 
-    def take(self) -> str:
-        token = self.next
-        self.position += 1
-        return token
+    def total(self, terms: list[Expression]) -> Expression:
+        return total(terms)
 
-    def skip(self, token: str) -> None:
-        if self.take() != token:
-            raise Unreadable
+    def multiplied(self, factors: list[Expression]) -> Expression:
+        return product(factors)
+
+    def negative(self, term: Expression) -> Expression:
+        return negative(term)
+
+    def inverse(self, divisor: Expression) -> Expression:
+        return inverse(divisor)
 
     def sum(self) -> Expression:
-        terms = [self.product()]
-        while self.next in ("+", "-"):
-            sign = self.take()
-            term = self.product()
-            terms.append(negative(term) if sign == "-" else term)
-        value = total(terms)
+        value = super().sum()
         while self.next in _MODULUS:
             self.take()
             value = call("mod", value, self.factor())
         return value
 
-    def product(self) -> Expression:
-        factors = [self.factor()]
-        while True:
-            if self.next in ("*", "/"):
-                divides = self.take() == "/"
-                factor = self.factor()
-                factors.append(inverse(factor) if divides else factor)
-            elif self.begins_atom():
-                factors.append(self.power())
-            else:
-                return product(factors)
-
     def begins_atom(self) -> bool:
         return bool(self.next) and self.next not in _NO_ATOM and not (self.next == "|" and self.bars)
-
-    def factor(self) -> Expression:
-        minus = False
-        while self.next in ("+", "-"):
-            minus ^= self.take() == "-"
-        factor = self.power()
-        return negative(factor) if minus else factor
 
     def power(self) -> Expression:
         base, marks = self.atom(), 0
@@ -166,7 +131,7 @@ class _Reader:
                 base = call("_", base, self.argument())
             else:
                 base = call(mark, base)
-            if max(marks, base.height) > _DEEPEST:
+            if max(marks, base.height) > DEEPEST:
                 raise Unreadable
         return base
 
@@ -179,7 +144,7 @@ class _Reader:
             self.tokens[self.position : self.position + 1] = [token[0], token[1:]]
         return self.atom()
 
-    def group(self) -> Expression:
+    def bracketed(self) -> Expression:
         opening = self.take()
         bars, self.bars = self.bars, 0
         value = self.sum()
@@ -196,18 +161,10 @@ class _Reader:
         self.bars = bars
         return call(opening, value) if opening in (r"\lfloor", r"\lceil") else value
 
-    def atom(self) -> Expression:
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            raise Unreadable
-        value = self.shallow_atom()
-        self.depth -= 1
-        return value
-
     def shallow_atom(self) -> Expression:
         token = self.next
         if token in _CLOSERS:
-            return self.group()
+            return self.bracketed()
         if token == "|":
             return self.between_bars()
         self.take()

@@ -195,3 +195,16 @@ def test_what_a_study_shows_and_its_scale_are_not_inherited(tmp_path):
 def test_a_wrong_scale_is_named_with_its_file(tmp_path, text, scale, message):
     with pytest.raises(UserError, match=message):
         scaled(tmp_path, text, scale)
+
+
+def test_every_study_measures_what_training_unlearns(repository):
+    """On something that the models are not trained on; for built-in ones, what they were pretrained on."""
+    for path in sorted((repository / "config" / "studies").glob("*.yaml")):
+        study = load_study(path)[0]
+        named = {one.dataset for one in study.evaluation.benchmarks.values() if one.forgetting}
+        assert named and study.train_dataset not in named, path
+
+
+def test_one_benchmark_must_measure_what_is_learned(studies):
+    with pytest.raises(UserError, match="benchmarks: all have `forgetting: true`"):
+        child(studies, "evaluation: {benchmarks: {sums: null}}\n")

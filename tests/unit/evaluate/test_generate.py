@@ -13,15 +13,18 @@ import pandas as pd
 import pytest
 import torch
 
-from rlvr.artifacts import Sample, read_rows
+from rlvr.artifacts import ReferenceScore, Sample, read_rows
 from rlvr.config.resolved import GenerateConfig
 from rlvr.config.training import Prompt, Sampling
 from rlvr.errors import TryAgain, UserError
 from rlvr.evaluate import generate as module
 from rlvr.evaluate.generate import generate
 from rlvr.evaluate.journal import Journal
+from rlvr.evaluate.references import reference_ids, reference_texts
 from rlvr.files import write_json, write_parquet
 from rlvr.locks import exclusive
+from rlvr.models.load import load_model, load_tokenizer
+from rlvr.models.pretrain import encode
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.engines.transformers import CompletionSampler
 from tests.helpers.paths import REPOSITORY
@@ -423,3 +426,53 @@ def test_a_generation_stops_at_its_time_budget_and_continues(tiny_folder, benchm
     usual = generated(tiny_folder, benchmark_file, tmp_path)
     stopped = read_rows(tmp_path / "samples" / "sums.parquet", Sample)
     pd.testing.assert_frame_equal(stopped[DETERMINED], usual[DETERMINED])
+
+
+def test_references_are_scored_as_the_model_would_be_trained_on_them(tiny_folder, benchmark_file, tmp_path):
+    """The sum of their log-probabilities is the loss of supervised training on the answer, end included."""
+    config = config_file(tmp_path, samples_per_problem=1, reference_format="first-line-number")
+    journals, scores = tmp_path / "journals", tmp_path / "scores"
+    generate([config], tiny_folder, [benchmark_file], None, journals, tmp_path, references=scores)
+    found = read_rows(scores / "sums.parquet", ReferenceScore)
+    rows = pd.read_parquet(benchmark_file).to_dict("records")
+    model, encoded = load_model(tiny_folder, "float32"), encode(load_tokenizer(tiny_folder), rows)
+    logits = model(input_ids=encoded.ids[:, :-1]).logits.transpose(1, 2)
+    losses = torch.nn.functional.cross_entropy(logits, encoded.labels[:, 1:], reduction="none")
+    assert list(found["problem_id"]) == [row["id"] for row in rows]
+    assert found["logprob"].tolist() == pytest.approx((-losses.sum(dim=1)).tolist(), rel=1e-4)
+    assert found["n_tokens"].tolist() == [len(row["answer"]) + 1 for row in rows]
+
+
+def test_a_finished_benchmark_becomes_one_of_forgetting_without_a_new_sample(
+    tiny_folder, benchmark_file, tmp_path, served
+):
+    first = generated(tiny_folder, benchmark_file, tmp_path)
+    written = (tmp_path / "out" / "sums.parquet").read_bytes()
+    config = config_file(tmp_path, reference_format="boxed")
+    for _ in range(2):
+        generate(
+            [config], tiny_folder, [benchmark_file], None, tmp_path / "journals", tmp_path / "out",
+            references=tmp_path / "scores",
+        )  # fmt: skip
+    assert len(served) == 2, "one engine samples, one scores, and a finished benchmark needs none"
+    assert (tmp_path / "out" / "sums.parquet").read_bytes() == written
+    assert (
+        len(read_rows(tmp_path / "scores" / "sums.parquet", ReferenceScore)) == first["problem_id"].nunique()
+    )
+
+
+def test_references_need_a_folder(tiny_folder, benchmark_file, tmp_path):
+    with pytest.raises(UserError, match="benchmark 'sums' scores reference solutions: give --references"):
+        generated(tiny_folder, benchmark_file, tmp_path, reference_format="boxed")
+
+
+def test_a_worked_solution_is_the_reference_and_closes_what_the_prompt_has_opened(tiny_folder):
+    tokenizer = load_tokenizer(tiny_folder)
+    problems = pd.DataFrame({"id": ["a", "b"], "answer": ["4", "5"], "solution": ["2+2 is 4.", ""]})
+    texts = reference_texts(problems, "boxed")
+    assert texts == {"a": "2+2 is 4.", "b": r"\boxed{5}"}
+    for opened, start in {"<think>\n": "\n</think>\n\n", "": ""}.items():
+        ids = reference_ids(tokenizer, texts, opened)
+        for name, text in texts.items():
+            written = tokenizer(start + text, add_special_tokens=False)["input_ids"]
+            assert ids[name] == [*written, tokenizer.eos_token_id]

@@ -34,7 +34,11 @@ EXPORTED = {"float32": 1e-4, "bfloat16": 0.03, "float16": 0.004}
 MERGED = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.007}
 """How far the logits of a merged model may be from the policy's; 16 bits round the merged weight itself."""
 SIXTEEN = ("bfloat16", "float16")
-BUFFERS = {"slicefine": (".learnt", ".position")}
+BUFFERS = {
+    "slicefine": (".learnt", ".position"),
+    "kasa": (".truncated",),
+    "adamss": (".active", ".importance"),
+}
 """What a method moves without training it."""
 ARGUMENTS = ("name", "dtype", "family")
 

@@ -9,7 +9,7 @@ from rlvr.methods.weights import exported_weights, merged_weights
 from tests.helpers.grid import cases
 from tests.helpers.small_methods import base_model, logits, method_of, policy_of, train, untrained
 
-DECOMPOSING = ["mica", "psoft", "tinylora"]
+DECOMPOSING = ["adamss", "kasa", "mica", "osf", "psoft", "rlpo", "tinylora"]
 
 
 @pytest.mark.parametrize(("name", "dtype", "family"), cases(11))

@@ -20,6 +20,7 @@ NAMES = sorted(methods())
 NOTHING_RANDOM = {
     *("bitfit", "boft", "c3a", "full", "ia3", "ln_tuning", "miss", "miss_bat", "oft", "road", "supertuning"),
     *("lora_xs", "mica", "milora", "milora_plus", "olora", "pissa", "psoft"),  # exact decompositions
+    *("geora", "osf", "rlmo", "rlpo", "sparse_small"),
     "slicefine",  # the first slice is the first columns
 }
 SEEDED = [name for name in NAMES if getattr(get_method(name), "seed_field", None)]

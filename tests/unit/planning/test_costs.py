@@ -67,6 +67,16 @@ def test_updates_on_a_cpu_take_the_memory_that_was_measured(repository, name):
     assert peak / 1e9 == pytest.approx(MEASURED_ON_CPU[name], rel=0.15)
 
 
+def test_what_a_method_keeps_beside_the_base_takes_memory(repository):
+    plan, shape = load_plan("smollm2", repository / "config"), shape_of_architecture(SMOLLM2, "test")
+    config, device = next(train_configs(plan)), plan.devices.devices["cpu"]
+    osf = method_presets(repository / "config", "osf")["recommended"].trained
+    trained, kept = osf.expected_parameters(shape), osf.kept_numbers(shape)
+    assert kept > trained > shape.parameters / 2
+    weights = trained_memory(config, osf, trained, shape, device).weights
+    assert weights == 4 * (shape.parameters + trained + kept)
+
+
 def test_tokens_follow_from_the_study(costs, paper):
     lora = costs.runs["deepseek-r1-distill-qwen-1.5b--lora--paper--main--s42"]
     completions = 1024 * 16 * 8 * 16384 / 2

@@ -206,7 +206,7 @@ SUMS = {"source": "arithmetic", "levels": ["L3"], "operations": ["+"], "size": 5
 def test_generated_problems_of_the_training_data_are_no_validation(config):
     shown = refused(validated_on(config, SUMS | {"split": "train", "seed": 8}))
     assert "tune.validation.dataset: 'held-out' shares problems with 'sums-train' (training data): " in shown
-    assert "pairs of operands" in shown and "`apart_from` in the entry of generated problems" in shown
+    assert " problems; choose" in shown and "`apart_from` in the entry of generated problems" in shown
     assert "'sums-validation' (pretraining of model tiny)" in shown
 
 

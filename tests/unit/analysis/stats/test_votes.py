@@ -56,6 +56,14 @@ def test_incorrect_answers_vote_together_where_they_have_the_same_notation() -> 
     assert majority_at_k(answers, correct, 4, seed=0).item() == 0.5
 
 
+def test_expressions_vote_for_what_they_equal() -> None:
+    answers = ["(8-2)*4", "8+4*4", "4+5*4", "8*3", "8*4-2", None]
+    correct = [True, False, False, False, False, False]
+    assert vote_classes(answers, correct) == [
+        *("correct", "incorrect: 24", "incorrect: 24", "incorrect: 24", "incorrect: 30", None),
+    ]  # the target with other numbers is no solution
+
+
 def test_a_correct_answer_votes_even_where_its_text_is_unknown() -> None:
     assert vote_classes([None, None, "3"], [True, False, False]) == ["correct", None, "incorrect: 3"]
 
@@ -69,6 +77,8 @@ def test_a_correct_answer_votes_even_where_its_text_is_unknown() -> None:
         (["-3/4", "-0.75", r"-\tfrac{3}{4}"], "-3/4"),
         ([r"x^{2}", "x^2", "x ^ 2"], "x^2"),
         ([r"\frac{1}{0}"], r"\frac{1}{0}"),
+        (["8/(3-8/3)", "8*3", r"4\times 6"], "24"),
+        (["2^3"], "2^3"),
         (["1" * 2_000], "1" * 2_000),
     ],
 )
