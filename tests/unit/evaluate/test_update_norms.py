@@ -14,16 +14,14 @@ def config(method: str, **parameters: object) -> TrainConfig:
 
 
 def test_at_its_multiple_a_method_moves_the_weights_as_far_as_lora(tiny_folder):
-    runs = [config("lora", rank=8, alpha=16), config("ia3"), config("full")]
+    runs = [config("lora", rank=8, alpha=16), config("ia3")]
     found = equal_norms(runs, tiny_folder, RATE)
-    assert list(found) == ["lora", "ia3", "full"]
+    assert list(found) == ["lora", "ia3"]
     norm, multiple = found["lora"]
     assert multiple == 1
-    for run in runs[1:]:
-        first, multiple = found[run.method]
-        assert update_norm(run, tiny_folder, RATE * multiple) == pytest.approx(norm, rel=0.05)
-        assert update_norm(run, tiny_folder, RATE) == first, "the same in every measurement"
-    assert found["full"][1] < 1 < found["ia3"][1], "gains near one move little, all weights much"
+    first, multiple = found["ia3"]
+    assert first < norm and multiple > 1, "gains near one move the weights little"
+    assert update_norm(runs[1], tiny_folder, RATE * multiple) == pytest.approx(norm, rel=0.05)
 
 
 def test_twice_the_scale_is_twice_the_update(tiny_folder):
