@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-slurm lint bench schemas lock lock-vllm clean
+.PHONY: help install demo test test-vllm test-slurm lint docs bench schemas lock lock-vllm lock-docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,9 +32,8 @@ install: .venv/.installed ## install the locked environment in .venv (every othe
 	.venv/bin/python -m pip install --quiet -r requirements.lock -r requirements-dev.lock
 	@touch $@
 
-demo: .venv/.installed ## reproduce the paper in miniature on this computer (CORES=2) and print where the report is
-	.venv/bin/snakemake all --config 'studies=[demo]' --cores $(CORES) --quiet host reason
-	@echo "The report is ready: $(CURDIR)/reports/demo.html"
+demo: .venv/.installed ## reproduce the paper in miniature on this computer (CORES=2); ends with the verdict and the report's path
+	.venv/bin/snakemake all --config 'studies=[demo]' --cores $(CORES)
 
 # A file of tests stays in one process, since its tests share what is expensive to make.
 test: .venv/.installed-dev ## run the tests on two cores (CORES=2); every method x precision x family: make test ARGS="-m exhaustive"
@@ -65,6 +64,14 @@ lint: .venv/.installed-dev ## check style, types, workflow and the direction of 
 	.venv/bin/snakemake --lint
 	.venv/bin/lint-imports
 
+docs: .venv-docs/.installed ## build the documentation as a site in build/site/, without network, and check its links
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+.venv-docs/.installed: requirements-docs.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --no-deps -r requirements-docs.lock
+	@touch $@
+
 # The order of docs/performance.md; TRL comes with the tools of the tests.
 bench: .venv/.installed-dev demo ## measure speed, memory and drift; write JSON to benchmarks/results/ and docs/performance.md
 	.venv/bin/python benchmarks/training.py --work $(BENCH) --output benchmarks/results/training.json
@@ -80,6 +87,7 @@ schemas: .venv/.installed ## regenerate the JSON Schemas and the generated pages
 	.venv/bin/python -m rlvr.artifacts.reference
 	.venv/bin/python -m rlvr.methods.reference
 	.venv/bin/python -m rlvr.config.audit_reference
+	.venv/bin/python -m rlvr.cli.reference
 
 # What pip freezes, but for the local version of a CPU build (+cpu) and the CUDA libraries of the others: pip
 # installs the build that fits the machine.
@@ -116,5 +124,15 @@ lock-vllm: ## resolve pyproject.toml with vLLM for CPUs; write requirements-vllm
 	    --exclude torchvision --exclude torchaudio --exclude torchcodec | LC_ALL=C sort -f; } > requirements-vllm.lock
 	rm -rf .venv-lock build
 
+lock-docs: ## resolve the extra docs of pyproject.toml; write requirements-docs.lock
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
+	  > .venv-lock/docs
+	.venv-lock/bin/python -m pip install --quiet -r .venv-lock/docs
+	{ echo "# What 'make docs' installs in .venv-docs: MkDocs and a validator of RO-Crates. Written by 'make lock-docs', not by hand."; \
+	  $(FREEZE); } > requirements-docs.lock
+	rm -rf .venv-lock
+
 clean: ## remove .venv and what tools left behind; results, resources, checkpoints and reports stay
-	rm -rf .venv .venv-vllm .venv-lock .slurm build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-vllm .venv-docs .venv-lock .slurm build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

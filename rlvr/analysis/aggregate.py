@@ -14,12 +14,14 @@ from rlvr.analysis.inputs.runs import planned_runs, require_some, run_row
 from rlvr.analysis.tables.budget import budget_rows
 from rlvr.analysis.tables.comparisons import comparison_rows
 from rlvr.analysis.tables.forgetting import forgetting_rows
+from rlvr.analysis.tables.leader import leader_rows
 from rlvr.analysis.tables.learning import learning_rows
 from rlvr.analysis.tables.summary import summary_rows
 from rlvr.artifacts import (
     BudgetRow,
     ComparisonRow,
     ForgettingRow,
+    LeaderRow,
     LearningRow,
     RunRow,
     StudyFolder,
@@ -36,6 +38,7 @@ def aggregate(
     *,
     summary: Path,
     comparisons: Path,
+    leader: Path,
     budget: Path,
     forgetting: Path,
     learning: Path,
@@ -50,6 +53,7 @@ def aggregate(
             unknown, and there are no rows ``overall_uncontaminated``.
         summary: CSV to write (`SummaryRow`), one row per method, benchmark and metric.
         comparisons: CSV to write (`ComparisonRow`), one row per method, baseline and benchmark.
+        leader: CSV to write (`LeaderRow`), one row per method but the best one.
         budget: CSV to write (`BudgetRow`), one row per method, benchmark and token budget.
         forgetting: CSV to write (`ForgettingRow`), one row per method, forgetting benchmark and measure.
         learning: CSV to write (`LearningRow`), one row per method.
@@ -65,11 +69,13 @@ def aggregate(
     contamination = read_contamination(contaminated, study, groups) if contaminated else None
     estimates = [row for group in groups for row in summary_rows(group, study, contamination)]
     differences = comparison_rows(groups, study, contamination)
+    leaders = leader_rows(groups, study)
     budgets = list(budget_rows(groups, study))
     forgotten = forgetting_rows(groups, study)
     learned = learning_rows(read_curves(study, folder, planned), study)
     write_rows(summary, SummaryRow, estimates)
     write_rows(comparisons, ComparisonRow, differences)
+    write_rows(leader, LeaderRow, leaders)
     write_rows(budget, BudgetRow, budgets)
     write_rows(forgetting, ForgettingRow, forgotten)
     write_rows(learning, LearningRow, learned)

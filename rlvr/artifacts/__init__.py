@@ -7,6 +7,7 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 from rlvr.artifacts.folder import RunFolder, StudyFolder
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
+    read_columns,
     read_record,
     read_records,
     read_rows,
@@ -44,6 +45,7 @@ from rlvr.artifacts.tables import (
     ContaminationRow,
     ForgettingRow,
     Grade,
+    LeaderRow,
     LearningRow,
     RateRow,
     ReferenceScore,
@@ -79,6 +81,7 @@ __all__ = [
     "ForgettingRow",
     "Grade",
     "Hardware",
+    "LeaderRow",
     "LearningRow",
     "MetaInfo",
     "PaperAccuracy",
@@ -98,6 +101,7 @@ __all__ = [
     "StudyFolder",
     "SummaryRow",
     "TrainInfo",
+    "read_columns",
     "read_record",
     "read_records",
     "read_rows",

@@ -14,6 +14,7 @@ from rlvr.artifacts.tables import Row
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 Place = Callable[[int], str]
 """Name a row by its position: ``row 7``, ``line 9``."""
@@ -55,6 +56,17 @@ def fault_in(kind: type[Row], frame: "pd.DataFrame", place: Place) -> str | None
     for column in columns_of(kind):
         if fault := _fault(column, frame[column.name], place):
             return fault
+    return None
+
+
+def fault_in_columns(kind: type[Row], table: "pa.Table") -> str | None:
+    """Return the first column that is of another type or has empty cells, described; else None."""
+    for column in (column for column in columns_of(kind) if column.name in table.column_names):
+        values = table[column.name]
+        if values.null_count and not column.optional:
+            return f"column {column.name!r} has empty cells, not {column.noun}"
+        if values.null_count < len(values) and not _is_of(column.type, values.type):
+            return f"column {column.name!r} holds {values.type}, not {column.noun}"
     return None
 
 
@@ -114,6 +126,16 @@ def _holds(kind: type, values: "pd.Series[Any]") -> bool:
             values.hasnans and dtypes.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
         )
     return dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values)
+
+
+def _is_of(kind: type, found: "pa.DataType") -> bool:
+    from pyarrow import types as arrow
+
+    if kind is str:
+        return bool(arrow.is_string(found) or arrow.is_large_string(found))
+    if kind is bool:
+        return bool(arrow.is_boolean(found))
+    return bool(arrow.is_integer(found) or (kind is float and arrow.is_floating(found)))
 
 
 def _column(name: str, field: FieldInfo) -> Column:

@@ -62,6 +62,13 @@ class StudyFolder:
         """Return the grades of these samples (:class:`Grade`)."""
         return self.root / "grades" / run / f"{benchmark}.parquet"
 
+    def second_grades(self, run: str, benchmark: str) -> Path:
+        """Return the grades of the same samples by a second grader (:class:`Grade`), if there are any.
+
+        ``rlvr grade --grader NAME -o FILE`` writes them; no rule of the workflow does.
+        """
+        return self.root / "second-grades" / run / f"{benchmark}.parquet"
+
     def references_of(self, run: str) -> Path:
         """Return the folder of the scored reference solutions of a run."""
         return self.root / "references" / run
@@ -74,6 +81,11 @@ class StudyFolder:
     def claims(self) -> Path:
         """The answers to the claims of the paper (list of :class:`ClaimRecord`)."""
         return self.root / "claims.json"
+
+    @property
+    def figures(self) -> Path:
+        """The figures of the report, one SVG file each."""
+        return self.root / "figures"
 
     @property
     def registration(self) -> Path:

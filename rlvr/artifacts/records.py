@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rlvr.config.claims import Measurement
+from rlvr.config.claims import Measurement, Pair
 from rlvr.config.presets import Fault
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.values import Settings
@@ -143,6 +143,8 @@ class PaperNumbers(Settings):
     """Standard error that the sampling of completions alone must give it."""
     se: float
     """The same with that of one training seed per side, where a study of the same model tells it."""
+    model: str = ""
+    """Model of its runs, in lower case; empty in records of earlier versions."""
     n_problems: int
     """Problems of its benchmarks."""
     n_samples: int
@@ -152,18 +154,20 @@ class PaperNumbers(Settings):
 
 
 class ClaimRecord(Settings):
-    """The answer of a study to one claim of the paper."""
+    """The answer of a study to one claim, of the paper or of our own."""
 
     id: str
-    """Name of the claim in `config/claims/paper.yaml`."""
+    """Name of the claim in `config/claims/SOURCE.yaml`."""
+    source: str
+    """File of the claim: `paper`, or that of a hypothesis of our own."""
     claim: str
     """The statement."""
     places: list[str]
-    """Where the paper makes it."""
+    """Where the paper makes it; of a hypothesis, what it follows from."""
     family: str
     """Claims that it is corrected together with."""
     study: str
-    """Study of the paper that tests it."""
+    """Study that tests it."""
     verdict: Literal["replicated", "not_replicated", "inconclusive", "not_tested"]
     """The verdict (`rlvr/analysis/claims/verdicts.py`)."""
     reason: str
@@ -172,6 +176,8 @@ class ClaimRecord(Settings):
     """The side that the difference is on."""
     direction: Literal["above", "below", "equal"] | None = None
     """What the claim says of method and baseline."""
+    contrast: Pair | None = None
+    """The comparison that answers it; null where none does."""
     row: dict[str, str]
     """The row of `comparisons.csv` that answers it, by its key columns; empty where it is not tested."""
     statistic: float | None = None
@@ -214,8 +220,8 @@ class ClaimRecord(Settings):
 class Registration(Settings):
     """The tests of the claims as they were before the first training of a study; written once."""
 
-    file_sha256: str
-    """Hash of `config/claims/paper.yaml`."""
+    files_sha256: str
+    """Hash of the files with the claims."""
     after_results: bool
     """Whether the study already had finished runs when this was written."""
     tests: dict[str, str]

@@ -21,6 +21,7 @@ from rlvr.artifacts.tables import (
     ContaminationRow,
     ForgettingRow,
     Grade,
+    LeaderRow,
     LearningRow,
     RateRow,
     ReferenceScore,
@@ -53,6 +54,7 @@ TABLES: dict[Path, type[Row]] = {
     _STUDY.grades("RUN", "BENCHMARK"): Grade,
     _STUDY.table("summary"): SummaryRow,
     _STUDY.table("comparisons"): ComparisonRow,
+    _STUDY.table("leader"): LeaderRow,
     _STUDY.table("budget"): BudgetRow,
     _STUDY.references("RUN", "BENCHMARK"): ReferenceScore,
     _STUDY.table("forgetting"): ForgettingRow,
@@ -69,6 +71,10 @@ TABLES: dict[Path, type[Row]] = {
 _OTHERS = {
     _STUDY.run("RUN").train_log: "[Training log](#training-log)",
     _STUDY.run("RUN").trained: "Trained tensors, from which the run can be exported again",
+    _STUDY.second_grades(
+        "RUN", "BENCHMARK"
+    ): "[Grades](#grade) of the same samples by a second grader, if there "
+    "are any: `rlvr grade --grader NAME -o FILE`; the report shows where the two disagree",
     _STUDY.complete("STAGE"): "Mark that no run of the study failed before the end of a stage",
     _STUDY.run(
         "RUN"

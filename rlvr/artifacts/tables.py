@@ -207,6 +207,35 @@ class ComparisonRow(_Variant):
     """Upper end of its 95 % confidence interval."""
 
 
+class LeaderRow(_Variant):
+    """The paired difference of one method and the leader: the one with the highest mean over benchmarks.
+
+    Every trained method of a model has a row but the leader. The leader is chosen from the same data, which
+    favours it; the p values are corrected for all pairs of methods, whichever of them leads.
+    """
+
+    leader: str
+    """Method of the leader."""
+    leader_preset: str
+    """Preset of the leader."""
+    leader_setting: str
+    """Setting of the leader."""
+    difference: float
+    """Mean over problems of the method's `avg@K` minus the leader's; macro mean over benchmarks."""
+    se: OptionalFloat
+    """Standard error of the difference; with several training seeds it includes their variation."""
+    ci_low: OptionalFloat
+    """Lower end of the 95 % confidence interval."""
+    ci_high: OptionalFloat
+    """Upper end of the 95 % confidence interval."""
+    p_value: float
+    """Two-sided p of the t test of the interval."""
+    p_corrected: float
+    """`p_value` times the number of pairs of the model's trained methods (Bonferroni), at most 1."""
+    train_seeds: int
+    """Training seeds, the smaller number of the two sides."""
+
+
 class BudgetRow(_Variant):
     """Accuracy if every completion were truncated at `budget` tokens."""
 
@@ -454,6 +483,7 @@ TABLES: tuple[type[Row], ...] = (
     Grade,
     SummaryRow,
     ComparisonRow,
+    LeaderRow,
     BudgetRow,
     ReferenceScore,
     ForgettingRow,

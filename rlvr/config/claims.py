@@ -1,7 +1,8 @@
-"""The statements of the paper as data: `config/claims/`, with its numbers and what others measured."""
+"""Statements to be tested as data: `config/claims/`, those of the paper with its numbers, and our own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,8 @@ from rlvr.errors import UserError
 from rlvr.files import content_hash, read_csv
 
 OVERALL = "overall"
+PAPER = "paper"
+"""The file with the claims of the paper; those of other files are hypotheses of our own."""
 _COLUMNS = ["table", "model", "method", "setting", "benchmark", "metric", "value"]
 
 Key = str
@@ -33,7 +36,9 @@ class Pair(Settings):
     baseline_setting: Name = "main"
     """Setting of the baseline."""
     preset: Name = "paper"
-    """Preset of both: what the text of the paper describes."""
+    """Preset of the method; by default what the text of the paper describes."""
+    baseline_preset: Name | None = None
+    """Preset of the baseline; by default that of the method."""
     benchmark: Name = OVERALL
     """Benchmark, or the mean over benchmarks."""
 
@@ -48,16 +53,16 @@ class PaperPair(Settings):
 
 
 class Claim(Settings):
-    """One statement of the paper and how it is tested."""
+    """One statement, of the paper or of our own, and how it is tested."""
 
     id: Name
     """Name of the claim."""
     family: Name
-    """Group of claims; Holm's correction is over the claims of a family."""
+    """Group of claims; Holm's correction is over the claims of a family in one file."""
     claim: str
     """The statement, in one sentence."""
     places: list[str] = Field(min_length=1)
-    """Where the paper, its abstract or its README makes it."""
+    """Where it is made: the paper, its abstract or its README; of a hypothesis, what it follows from."""
     study: Name
     """Study that tests it."""
     contrast: Pair | None = None
@@ -95,12 +100,16 @@ class Criterion(Settings):
 
 
 class ClaimsFile(Settings):
-    """`config/claims/paper.yaml`: the statements of the paper, and how they are tested."""
+    """A file of `config/claims/`: statements and how they are tested.
+
+    `paper.yaml` has those of the paper; any other, such as `rounding.yaml`, hypotheses of our own, which are
+    committed before the first run of the study that tests them.
+    """
 
     test: Criterion
     """The test."""
     claims: list[Claim] = Field(min_length=1)
-    """The claims, in the order of the paper."""
+    """The claims, in the order in which they are shown."""
 
     @model_validator(mode="after")
     def _has_each_id_once(self) -> "ClaimsFile":
@@ -119,6 +128,9 @@ class Measurement(Settings):
     """Model, data and training."""
     numbers: str
     """The numbers, in words."""
+    accuracies: dict[Name, list[float]] = {}
+    """Method -> its accuracies in percent, on the same benchmarks in the same order for all methods; only of
+    runs of their own that train by RLVR."""
     second_hand: bool = False
     """Known only from third-party notes."""
 
@@ -131,24 +143,43 @@ class RelatedFile(Settings):
 
 
 @dataclass(frozen=True)
-class PaperClaims:
+class Claims:
     """All of `config/claims/`, with every name looked up.
 
     Attributes:
-        test: how claims are tested.
-        claims: in the order of the paper.
+        files: name of a file without its ending -> its claims; `paper` first.
         numbers: accuracies of the paper as fractions: (key, benchmark) -> value.
         models: model of each key.
         sizes: problems and samples per problem of each benchmark.
         related: what others measured.
     """
 
-    test: Criterion
-    claims: list[Claim]
+    files: Mapping[str, ClaimsFile]
     numbers: Mapping[tuple[Key, str], float]
     models: Mapping[Key, str]
     sizes: Mapping[str, tuple[int, int]]
     related: Mapping[str, Measurement]
+
+    @property
+    def claims(self) -> list[Claim]:
+        """The claims of all files."""
+        return [claim for file in self.files.values() for claim in file.claims]
+
+    @cached_property
+    def _sources(self) -> Mapping[str, str]:
+        return {claim.id: name for name, file in self.files.items() for claim in file.claims}
+
+    def source_of(self, claim: Claim) -> str:
+        """Return the name of the file that has a claim."""
+        return self._sources[claim.id]
+
+    def test_of(self, claim: Claim) -> Criterion:
+        """Return how a claim is tested."""
+        return self.files[self.source_of(claim)].test
+
+    def family_of(self, claim: Claim) -> list[Claim]:
+        """Return the claims that a claim is corrected together with, itself among them."""
+        return [other for other in self.files[self.source_of(claim)].claims if other.family == claim.family]
 
     def fixed_in_advance(self, claim: Claim) -> str:
         """Return the hash of all that decides the verdict of a claim: a later change has another hash."""
@@ -158,27 +189,37 @@ class PaperClaims:
             if pair and claim.contrast
             else []
         )
-        family = sorted(other.id for other in self.claims if other.family == claim.family)
+        family = sorted(other.id for other in self.family_of(claim))
         decisive = claim.model_dump(include={"study", "contrast", "direction", "paper", "command"})
+        if claim.contrast and claim.contrast.baseline_preset is None:
+            del decisive["contrast"]["baseline_preset"]  # as in hashes that were registered before it existed
         numbers = [self.numbers[key] for key in keys]
-        return content_hash([decisive, self.test.model_dump(), family, numbers])
+        return content_hash([decisive, self.test_of(claim).model_dump(), family, numbers])
 
 
-def load_claims(config: Path = Path("config")) -> PaperClaims:
-    """Read the claims, the numbers of the paper and what others measured.
+def load_claims(config: Path = Path("config")) -> Claims:
+    """Read all claims, the numbers of the paper and what others measured.
 
     Raises:
-        UserError: a file is missing or wrong, or a claim names a number or a measurement that is not there.
+        UserError: a file is missing or wrong, a claim names a number or a measurement that is not there, or
+            two files have a claim of one name.
     """
     folder = config / "claims"
-    data, place = read_yaml(folder / "paper.yaml")
-    file = parse(ClaimsFile, data, place)
     measurements, where = read_yaml(folder / "related.yaml")
     related = parse(RelatedFile, measurements, where).related
-    numbers, models, sizes = _read_numbers(folder / "numbers.csv")
-    found = PaperClaims(file.test, file.claims, numbers, models, sizes, related)
-    for position, claim in enumerate(file.claims):
-        _check_names(claim, found, place.at("claims", position))
+    others = sorted({path.stem for path in folder.glob("*.yaml")} - {PAPER, "related"})
+    read = {name: read_yaml(folder / f"{name}.yaml") for name in (PAPER, *others)}
+    files = {name: parse(ClaimsFile, data, place) for name, (data, place) in read.items()}
+    found = Claims(files, *_read_numbers(folder / "numbers.csv"), related)
+    holders: dict[str, str] = {}
+    for name, file in files.items():
+        for position, claim in enumerate(file.claims):
+            place = read[name][1].at("claims", position)
+            if holders.setdefault(claim.id, name) != name:
+                raise UserError(
+                    f"{place}: id {claim.id!r} is in {holders[claim.id]}.yaml too; give it another id"
+                )
+            _check_names(claim, found, place)
     return found
 
 
@@ -203,7 +244,7 @@ def _read_numbers(
     return numbers, models, {name: (one["n_problems"], one["k_samples"]) for name, one in sizes.items()}
 
 
-def _check_names(claim: Claim, claims: PaperClaims, place: Place) -> None:
+def _check_names(claim: Claim, claims: Claims, place: Place) -> None:
     for name in claim.related:
         if name not in claims.related:
             raise unknown_name(place, "related", name, claims.related.keys())

@@ -45,7 +45,7 @@ class Settings(BaseModel):
             found = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
             if found and key in cls.model_fields:
                 kind = cls.model_fields[key].annotation
-                if not any(accepts(part, bool) for part in (kind, *get_args(kind))):
+                if not any(isinstance(part, bool) or accepts(part, bool) for part in (kind, *get_args(kind))):
                     word = str(found[0]).lower()
                     raise ValueError(f"{key}: {word} is a truth value, neither a number nor a text")
         return data

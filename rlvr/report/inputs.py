@@ -15,6 +15,9 @@ from rlvr.artifacts import (
     ComparisonRow,
     ContaminationRow,
     FailedRun,
+    ForgettingRow,
+    LeaderRow,
+    LearningRow,
     RateRow,
     Row,
     RunRecord,
@@ -53,6 +56,9 @@ class Inputs:
         resources: the folder that holds ``data/`` and ``models/``.
         summary: `SummaryRow`, one row per variant, benchmark and metric.
         comparisons: `ComparisonRow`, one row per variant, baseline and benchmark.
+        leader: `LeaderRow`, one row per trained variant but the best one of its model.
+        forgetting: `ForgettingRow`; empty where the study measures none.
+        learning: `LearningRow`; empty where nothing was trained.
         budget: `BudgetRow`, one row per variant, benchmark and token budget.
         contamination: by data set; empty where it has not been computed.
         records: by run; a run that failed or has not finished is absent.
@@ -72,6 +78,9 @@ class Inputs:
     resources: Path
     summary: pd.DataFrame
     comparisons: pd.DataFrame
+    leader: pd.DataFrame
+    forgetting: pd.DataFrame
+    learning: pd.DataFrame
     budget: pd.DataFrame
     contamination: Mapping[str, ContaminationRow]
     records: Mapping[str, RunRecord]
@@ -94,6 +103,12 @@ class Inputs:
         For example ``lora · rank8``. Names the trained method too where it is another.
         """
         return self._labels[variant]
+
+    def key(self, variant: Variant) -> str:
+        """Return the name of a variant in links and in the data of the page: ``dora``, ``lora.rank8``."""
+        parts = [variant.model] * self.several_models + [variant.method]
+        conditions = "" if variant.method == BASE else self.conditions(variant)
+        return ".".join([*parts, *filter(None, conditions.split(" · "))])
 
     def conditions(self, variant: Variant) -> str:
         """Return the preset and the setting where the study has more than one of them."""
@@ -193,6 +208,9 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         resources=resources,
         summary=table("summary", SummaryRow),
         comparisons=table("comparisons", ComparisonRow),
+        leader=table("leader", LeaderRow),
+        forgetting=optional(folder.table("forgetting"), ForgettingRow),
+        learning=optional(folder.table("learning"), LearningRow),
         budget=table("budget", BudgetRow),
         contamination=_read_contamination(folder.table("contamination")),
         records={run: record for run, record in records.items() if isinstance(record, RunRecord)},

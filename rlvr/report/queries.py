@@ -55,14 +55,14 @@ def headline_benchmark(inputs: Inputs) -> str:
 
 
 def benchmark_order(inputs: Inputs) -> list[str]:
-    """Return the macro means, then the benchmarks in the order of the study.
+    """Return the macro means, then the benchmarks that they are of, in the order of the study.
 
     Without contaminated problems the uncontaminated mean equals the overall mean and is left out.
     """
     means = [OVERALL, UNCONTAMINATED] if inputs.contaminated else [OVERALL]
     present = set(inputs.summary["benchmark"])
     return [mean for mean in means if mean in present] + [
-        benchmark.benchmark for benchmark in inputs.study.benchmarks
+        benchmark.benchmark for benchmark in inputs.study.averaged
     ]
 
 

@@ -1,32 +1,56 @@
 """Numbers and untrusted text for the reader."""
 
 import math
+import re
 import unicodedata
 
 MISSING = "n/a"
 MINUS = "\u2212"
 SPACE = "\u00a0"
 
-# Marks that reorder or hide the text around them.
-_BIDI = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+# Controls, formats (bidi marks, zero-width characters, tags), unassigned, lone surrogates, line separators.
+_SPELLED_OUT = {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
+# What Unicode calls "default ignorable" in other categories, and the blank Braille pattern: nothing is drawn.
+_BLANK = {
+    *map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
+    *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
+}
+
+_PERHAPS_INVISIBLE = re.compile(r"[^\n\t -~]")
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with control characters and direction marks escaped, so that none takes effect."""
-    return "".join(
-        f"\\u{ord(character):04x}"
-        if character in _BIDI or (unicodedata.category(character) == "Cc" and character not in "\n\t")
-        else character
-        for character in text.replace("\r\n", "\n")
-    )
+    r"""Return ``text`` with every character spelled out that acts on the text around it or is not drawn.
+
+    That is ``\u200b``, or ``\U000e0041`` beyond four digits, as Python, bash and zsh write it. Line ends and
+    tabs stay.
+    """
+    return _PERHAPS_INVISIBLE.sub(_spelled_out, text.replace("\r\n", "\n"))
 
 
-def excerpt(text: str, head: int = 600, tail: int = 900) -> str:
-    """Return ``text``; where it is long, its two ends and the number of characters left out."""
-    left_out = len(text) - head - tail
-    if left_out <= 0:
+def _spelled_out(match: re.Match[str]) -> str:
+    character = match[0]
+    if unicodedata.category(character) not in _SPELLED_OUT and character not in _BLANK:
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def excerpt(text: str, head: int = 600, tail: int = 900, lines: int = 40) -> str:
+    """Return ``text``; where it is long or tall, its two ends and the number of characters left out.
+
+    Args:
+        text: any text.
+        head: characters to keep of the beginning, where it is longer than both ends.
+        tail: characters to keep of the end.
+        lines: lines to keep of each end.
+    """
+    long, tall = len(text) > head + tail, text.count("\n") >= 2 * lines
+    if not (long or tall):
         return text
-    return f"{text[:head]}\n[… {left_out:,} characters left out …]\n{text[-tail:]}"
+    first, last = (text[:head], text[-tail:]) if long else (text, text)
+    first, last = "\n".join(first.split("\n")[:lines]), "\n".join(last.split("\n")[-lines:])
+    return f"{first}\n[… {len(text) - len(first) - len(last):,} characters left out …]\n{last}"
 
 
 def percent(fraction: float, unit: str = "%") -> str:

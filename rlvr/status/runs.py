@@ -6,9 +6,7 @@ count as well. A run whose lock is older than its heartbeat allows is not runnin
 
 import contextlib
 import json
-import re
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +20,8 @@ from rlvr.errors import FailedStatus, UserError
 from rlvr.files import read_json
 from rlvr.locks import STALE_SECONDS, Heartbeat, heartbeat_of
 from rlvr.planning.plan import Plan, study_manifest, train_configs
+from rlvr.status.logs import last_line, log_progress
 
-PROGRESS = re.compile(r"^(?:.*: )?(\d+)/(\d+)  (?:reward (\S+)  )?.*?(\d+) s left$")
-"""A line of :class:`rlvr.progress.Steps` in a log."""
 ENDED = {"finished", "exhausted", *get_args(FailedStatus)}
 """States after which nothing more happens by itself."""
 
@@ -144,8 +141,8 @@ def _evaluated(status: RunStatus, folders: Folders, benchmarks: list[str], now: 
     if lock is None or now - lock.last_beat > STALE_SECONDS:
         return replace(status, state="trained" if trained else "waiting")
     status = replace(status, state="sampling", host=lock.holder.host)
-    left = _progress(folders.logs / "generate" / f"{status.run}.log", now)
-    return replace(status, seconds_left=left[3]) if left else status
+    progress = log_progress(folders.logs / "generate" / f"{status.run}.log", now)
+    return replace(status, seconds_left=progress.seconds_left) if progress else status
 
 
 def _from_checkpoint(status: RunStatus, folder: Path, gpus: int) -> RunStatus:
@@ -181,36 +178,10 @@ def _modified(path: Path) -> float:
 
 def _from_log(status: RunStatus, log: Path, now: float) -> RunStatus:
     """Add what the log says, if it is ahead of the checkpoint."""
-    found = _progress(log, now)
-    if found is None or found[0] < (status.steps or 0):
+    progress = log_progress(log, now)
+    if progress is None or progress.steps < (status.steps or 0):
         return status
-    steps, planned, reward, left = found
-    return replace(status, steps=steps, planned_steps=planned, reward=reward, seconds_left=left)
-
-
-def _progress(log: Path, now: float) -> tuple[int, int, float | None, float] | None:
-    """Return steps, planned steps, reward and seconds left by the last line of progress in a log."""
-    for line in reversed(list(_end_of(log))):
-        if match := PROGRESS.match(line):
-            steps, planned, reward, left = match.groups()
-            since = now - log.stat().st_mtime
-            return int(steps), int(planned), float(reward) if reward else None, max(float(left) - since, 0.0)
-    return None
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that is not empty; nothing where there is no log."""
-    return next((line for line in reversed(list(_end_of(log))) if line.strip()), "")
-
-
-def _end_of(log: Path, size: int = 16_384) -> Iterator[str]:
-    """Yield the last lines of a log."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(log.stat().st_size - size, 0))
-            yield from file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return
+    return replace(status, **progress._asdict())
 
 
 def _newest(folder: Path) -> Path | None:

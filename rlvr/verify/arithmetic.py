@@ -166,7 +166,6 @@ class Evaluated(NamedTuple):
     """Its exact value."""
 
 
-@lru_cache(maxsize=4096)
 def evaluate(text: str) -> Evaluated | None:
     r"""Return the numbers and the exact value of an expression; None where the text is not one.
 
@@ -176,8 +175,11 @@ def evaluate(text: str) -> Evaluated | None:
     of it, nor is a division by zero. Time and memory are bounded: nothing is longer than `LONGEST`, nested
     deeper than `DEEPEST`, or has more than `MOST_NUMBERS` numbers of `LONGEST_NUMBER` digits.
     """
-    if len(text) > LONGEST:
-        return None
+    return _evaluated(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _evaluated(text: str) -> Evaluated | None:
     found = [_SAME.get(token, token) for token in TOKEN.findall(text) if token not in _LAYOUT]
     reader = _Exact(found)
     try:

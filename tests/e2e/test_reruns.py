@@ -87,7 +87,8 @@ def test_a_further_benchmark_and_more_samples_leave_the_samples_that_there_are(c
     samples = checkout.folder / LORA.replace("runs", "samples") / "sums.parquet"
     log = checkout.folder / f"{LORA}.log".replace("results", "logs").replace("runs", "generate")
     before = pd.read_parquet(samples)
-    further = "    more: {dataset: differences-test, title: More, samples_per_problem: 1}\n"
+    more = "{dataset: differences-test, title: More, samples_per_problem: 1, forgetting: true}"
+    further = f"    more: {more}\n"
     with edited(checkout.folder / STUDY, "  benchmarks:\n", f"  benchmarks:\n{further}"):
         planned = checkout.planned(*MINI)
         assert planned["generate_mini"] == 3
@@ -96,6 +97,12 @@ def test_a_further_benchmark_and_more_samples_leave_the_samples_that_there_are(c
         assert f"continuing: {len(before)} of {len(before)} samples are in" in log.read_text()
         pd.testing.assert_frame_equal(pd.read_parquet(samples), before)
         assert len(pd.read_parquet(samples.with_name("more.parquet"))) == 200
+        tables = checkout.folder / "results/mini/tables"
+        forgetting, summary = pd.read_csv(tables / "forgetting.csv"), pd.read_csv(tables / "summary.csv")
+        assert sorted(forgetting["measure"]) == ["accuracy"] * 2 + ["logprob"] * 2
+        assert (forgetting["n_problems"] == 200).all() and (forgetting["before"] < 1).all()
+        overall = summary.loc[summary["benchmark"] == "overall", "n_problems"]
+        assert set(overall) == {before["problem_id"].nunique()}
         assert checkout.planned(*MINI) == {}
     checkout.snakemake(*MINI)
     pd.testing.assert_frame_equal(pd.read_parquet(samples), before)
@@ -186,6 +193,7 @@ def test_a_deleted_training_run_is_restored_from_its_checkpoint(checkout):
     trained = checkout.folder / LORA / "trained.safetensors"
     content = trained.read_bytes()
     trained.unlink()
-    done = checkout.snakemake(str(trained.relative_to(checkout.folder)), "--config", "studies=[mini]")
-    assert "resuming" in done.stdout
+    checkout.snakemake(str(trained.relative_to(checkout.folder)), "--config", "studies=[mini]")
+    log = checkout.folder / "logs/mini/train" / f"{Path(LORA).name}.log"
+    assert "resuming" in log.read_text()
     assert trained.read_bytes() == content

@@ -1,6 +1,7 @@
 """A small study from nothing to its report: the model learns, because of its reward and of nothing else."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,23 @@ def test_every_promised_file_is_there(finished):
         assert len(info["meta_info"]["model_sha256"]) == len(info["meta_info"]["data_sha256"]) == 64
     assert (finished.folder / "reports" / "mini.html").stat().st_size > 20_000
     assert table(finished, "contamination")["contaminated"].tolist() == [0]
+
+
+def test_snakemakes_own_report_has_the_same_figures_and_tables(finished, tmp_path):
+    path = tmp_path / "snakemake.html"
+    finished.snakemake("--report", str(path), "--config", "studies=[mini]")
+    found = re.search(r"var categories = (\{.*\});", path.read_text())
+    assert found
+    categories = json.loads(found[1])
+    assert categories["Report"] == {"Other": ["reports/mini.html"]}
+    tables = (finished.folder / "results/mini/tables").glob("*.csv")
+    expected = {f"results/mini/tables/{path.name}" for path in tables} | {"results/mini/claims.json"}
+    assert len(expected) > 6
+    assert set(categories["Tables"]["Other"]) == expected
+    figures = {path.name for path in (finished.folder / "results/mini/figures").iterdir()}
+    shown = [Path(figure) for part in categories["Figures"].values() for figure in part]
+    assert {figure.name for figure in shown} == figures and len(figures) > 5
+    assert "The paired differences that study mini asks for" in path.read_text()
 
 
 def test_full_changes_every_direction_and_lora_as_many_as_its_rank(finished):

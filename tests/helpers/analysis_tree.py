@@ -30,7 +30,7 @@ from tests.helpers.records import failed_run, run_record, train_config
 
 LABELS = {"run", "model", "method", "preset", "setting", "train_seed"}
 PROBLEMS = {"sums": 10, "products": 6}
-AGGREGATED = ("summary", "comparisons", "budget", "forgetting", "learning", "runs")
+AGGREGATED = ("summary", "comparisons", "leader", "budget", "forgetting", "learning", "runs")
 """The tables that `aggregate` writes, by the names of its arguments."""
 
 
@@ -200,6 +200,10 @@ class Results:
     @property
     def comparisons(self) -> Path:
         return self.folder.table("comparisons")
+
+    @property
+    def leader(self) -> Path:
+        return self.folder.table("leader")
 
     @property
     def budget(self) -> Path:

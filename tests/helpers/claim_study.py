@@ -8,7 +8,7 @@ import pandas as pd
 from rlvr.analysis.claims.answer import answers
 from rlvr.analysis.stats.paired import compare, compare_seeds
 from rlvr.artifacts import ClaimRecord, StudyFolder
-from rlvr.config.claims import PaperClaims
+from rlvr.config.claims import Claims
 from rlvr.config.resolved import BASE, BenchmarkEntry, RunEntry, StudyManifest
 
 PROBLEM_SPREAD = 1.5  # standard deviation of the difficulty of problems, in logits
@@ -17,7 +17,7 @@ SAMPLES = 4
 
 
 def answered(
-    claims: PaperClaims,
+    claims: Claims,
     effects: dict[str, float],
     generator: np.random.Generator,
     *,

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import yaml
 
+from rlvr.data.countdown import question
+
 Rows = list[dict[str, Any]]
 
 PICTURE = "![](https://cdn.example.org/2024_04_17_a.jpg?height=302&width=305)"
@@ -43,6 +45,17 @@ def _parquet(path: Path, rows: Rows, types: dict[str, pa.DataType] | None = None
 def _shards(folder: Path, split: str, rows: Rows, shards: int = 1) -> None:
     for number in range(shards):
         _parquet(folder / f"{split}-{number:05d}-of-{shards:05d}.parquet", rows[number::shards])
+
+
+def _countdown(folder: Path) -> None:
+    """TinyZero's data: the same problem in another order, and one without a solution."""
+    rows = [([44, 19, 35], 98), ([63, 95, 96], 64), ([3, 3, 8, 8], 24), ([35, 44, 19], 98), ([1, 1, 1], 50)]
+    types = {"target": pa.int64(), "nums": pa.list_(pa.int64())}
+    _parquet(
+        folder / "data" / "train-00000-of-00001.parquet",
+        [{"target": target, "nums": numbers} for numbers, target in rows],
+        types,
+    )
 
 
 def _card(folder: Path, configs: dict[str, dict[str, str]]) -> None:
@@ -367,5 +380,14 @@ PUBLISHED: dict[str, Published] = {
         kept={"image": 1},
     ),
     "hmmt-feb-2025": Published(_matharena, [("Halve $1$.", "\\frac{1}{2}"), _TRIANGLE]),
+    "countdown-tasks-3to4": Published(
+        _countdown,
+        [
+            (question([44, 19, 35], 98), "44+19+35"),
+            (question([63, 95, 96], 64), "63-95+96"),
+            (question([3, 3, 8, 8], 24), "8/(3-8/3)"),
+        ],
+        dropped={"duplicate_problem": 1, "unparsable_answer": 1},
+    ),
 }
 """Recipe of docs/data.md -> the data set in its published shape."""

@@ -1,6 +1,8 @@
 """A parsed page, for tests."""
 
+import json
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -38,6 +40,35 @@ class Page(HTMLParser):
             for element in found
             if within is None or any(within is outer for outer in element["within"])
         ]
+
+    def by_id(self, name: str) -> dict:
+        """Return the element with an id."""
+        (found,) = [element for element in self.elements if element["attributes"].get("id") == name]
+        return found
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is embedded for the script, by section."""
+        return json.loads(self.by_id("data")["text"])
+
+    def methods(self) -> dict[str, dict[str, str]]:
+        """Return the table of methods: label -> column -> text; ``note`` is beside the label."""
+        table = self.by_id("methods-table")
+        (head, *rows) = self.all("tr", table)
+        columns = [th["attributes"]["data-id"] for th in self.all("th", head)]
+        found = {}
+        for row in rows:
+            cells = [e for e in self.elements if e["tag"] in ("th", "td") and e["within"][-1] is row]
+            texts = [" ".join(cell["text"].split()) for cell in cells]
+            notes = [" ".join(one["text"].split()) for one in self.all("small", cells[0])]
+            label = texts[0].removesuffix(" ".join(notes)).strip()
+            found[label] = {**dict(zip(columns, texts, strict=True)), "note": " ".join(notes)}
+        return found
+
+    def columns(self) -> dict[str, str]:
+        """Return the headings of the table of methods by column."""
+        (head, *_) = self.all("tr", self.by_id("methods-table"))
+        return {th["attributes"]["data-id"]: " ".join(th["text"].split()) for th in self.all("th", head)}
 
     def table(self, caption: str) -> list[list[str]]:
         """Return the body rows of the table whose caption starts so, without the texts of figures."""

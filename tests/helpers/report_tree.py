@@ -46,7 +46,6 @@ from rlvr.files import content_hash, sha256_of, write_json, write_parquet
 from rlvr.report import build_report
 from tests.helpers.analysis_tree import AGGREGATED
 from tests.helpers.records import failed_run
-from tests.helpers.report_page import Page
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -406,12 +405,6 @@ def build(tree: Tree) -> str:
     output = tree.root / "reports" / f"{tree.study}.html"
     build_report(tree.manifest, tree.results, tree.resources, output)
     return output.read_text(encoding="utf-8")
-
-
-def answer(page: Page) -> str:
-    """Return the text of the section that answers the study's question."""
-    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "answer"]
-    return section["text"]
 
 
 def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

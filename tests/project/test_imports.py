@@ -22,7 +22,7 @@ NEEDED = {
     ("methods", "plan", "status"): CONFIGURATION | {"rich"},
     ("aggregate", "agreement", "audit", "check-runs", "claims"): TABLES,
     ("contamination", "copy-floor", "grade", "prepare-data"): TABLES,
-    ("report",): TABLES | {"jinja2"},
+    ("crate", "report"): TABLES | {"jinja2"},
     ("export", "generate", "prepare-model", "spectra", "train"): MODELS,
 }
 """Verbs -> the large packages that they need."""

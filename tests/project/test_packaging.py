@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from tests.helpers.paths import REPOSITORY
 ROOT = REPOSITORY
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+PACKAGES = ("rlvr", "snakemake_logger_plugin_rlvr")
 TYPES = "_typeshed"
 """Known to type checkers alone."""
 LOCK = "requirements.lock"
@@ -57,6 +59,13 @@ def test_the_runtime_lock_satisfies_pyproject(line: str) -> None:
 def test_both_locks_together_satisfy_the_tests_and_tools(line: str) -> None:
     requirement = Requirement(line)
     assert requirement.specifier.contains(locked_versions(*LOCKS)[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("line", EXTRAS["docs"])
+def test_the_lock_of_the_documentation_satisfies_pyproject(line: str) -> None:
+    requirement = Requirement(line)
+    locked = locked_versions("requirements-docs.lock")
+    assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
 
 
 def test_make_demo_installs_no_tool_of_the_tests() -> None:
@@ -112,7 +121,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "rlvr", folder / "rlvr", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", *options, str(folder)], check=True)
     (path,) = folder.glob("*.whl")
@@ -120,9 +130,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rlvr").rglob("*") if path.is_file()}
-    expected = {name for name in sources if "__pycache__" not in name}
-    assert {name for name in wheel.namelist() if name.startswith("rlvr/")} == expected
+    files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
+    expected = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+
+
+def test_an_editable_install_puts_the_logger_plugin_where_snakemake_looks(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    """Snakemake asks the folders on the path for plugins; it does not see packages that a finder serves."""
+    sources = Path(str(wheel.filename)).parent
+    build = f"from setuptools import build_meta; build_meta.build_editable({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=sources, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as editable:
+        (path,) = [name for name in editable.namelist() if name.endswith(".pth")]
+        assert editable.read(path).decode().split() == [str(sources)]
 
 
 def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:

@@ -50,9 +50,9 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
     [
         ("demo", 14, 2, 5),
         ("smollm2", 4, 4, 5),
-        ("smollm2-precision", 33, 3, 3),
+        ("smollm2-precision", 33, 4, 4),
         ("smollm2-gpu", 42, 4, 5),
-        ("paper-1.5b", 14, 6, 7),
+        ("paper-1.5b", 14, 7, 8),
         ("grid", 8, 2, 5),
         ("released-mini", 84, 2, 5),
     ],

@@ -2,9 +2,9 @@
 
 REQUIRED INPUTS: the manifest of a study, samples and grades of all its runs, their run.json and training logs, the
     prepared data; config/claims
-OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, budget.csv, forgetting.csv, learning.csv, runs.csv,
-    contamination.csv, contaminated_problems.csv, results/{study}/claims.json, results/{study}/tables/audit.csv of the studies that
-    config/audit.yaml names
+OUTPUTS: results/{study}/tables/summary.csv, comparisons.csv, leader.csv, budget.csv, forgetting.csv, learning.csv,
+    runs.csv, contamination.csv, contaminated_problems.csv, results/{study}/claims.json,
+    results/{study}/tables/audit.csv of the studies that config/audit.yaml names
 """
 
 
@@ -18,12 +18,13 @@ rule aggregate_study:
         manifest=STUDY.manifest,
         contaminated=STUDY.table("contaminated_problems"),
     output:
-        summary=STUDY.table("summary"),
-        comparisons=STUDY.table("comparisons"),
-        budget=STUDY.table("budget"),
-        forgetting=STUDY.table("forgetting"),
-        learning=STUDY.table("learning"),
-        runs=STUDY.table("runs"),
+        summary=shown(STUDY.table("summary")),
+        comparisons=shown(STUDY.table("comparisons")),
+        leader=shown(STUDY.table("leader")),
+        budget=shown(STUDY.table("budget")),
+        forgetting=shown(STUDY.table("forgetting")),
+        learning=shown(STUDY.table("learning")),
+        runs=shown(STUDY.table("runs")),
     log:
         "logs/{study}/aggregate.log",
     benchmark:
@@ -42,6 +43,7 @@ rule aggregate_study:
             --contaminated-problems {input.contaminated:q} \
             --summary {output.summary:q} \
             --comparisons {output.comparisons:q} \
+            --leader {output.leader:q} \
             --budget {output.budget:q} \
             --forgetting {output.forgetting:q} \
             --learning {output.learning:q} \
@@ -50,13 +52,13 @@ rule aggregate_study:
 
 
 rule answer_claims:
-    """Answer every claim of the paper, again when a claim or its test has changed."""
+    """Answer every claim of the paper and the study's own, again when a claim or its test has changed."""
     input:
         manifest=STUDY.manifest,
         comparisons=STUDY.table("comparisons"),
-        claims=[f"config/claims/{name}" for name in ("paper.yaml", "numbers.csv", "related.yaml")],
+        claims=sorted(map(str, Path("config/claims").glob("*.*"))),
     output:
-        STUDY.claims,
+        shown(STUDY.claims),
     log:
         "logs/{study}/claims.log",
     benchmark:
@@ -82,8 +84,8 @@ rule find_contamination:
         train=learned_data_of,
         benchmarks=benchmark_files_of,
     output:
-        counts=STUDY.table("contamination"),
-        problems=STUDY.table("contaminated_problems"),
+        counts=shown(STUDY.table("contamination")),
+        problems=shown(STUDY.table("contaminated_problems")),
     log:
         "logs/{study}/contamination.log",
     benchmark:
@@ -118,7 +120,7 @@ rule audit_study:
         STUDY.table("runs"),
         manifest=STUDY.manifest,
     output:
-        STUDY.table("audit"),
+        shown(STUDY.table("audit")),
     log:
         "logs/{study}/audit.log",
     benchmark:

@@ -19,7 +19,7 @@ from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
 from rlvr.config.audit import Audit
 from rlvr.config.loading import load_yaml
-from rlvr.config.claims import load_claims
+from rlvr.config.claims import PAPER, load_claims
 from rlvr.config.rates import rates_path
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.choices import PaperItem
@@ -182,6 +182,16 @@ def attempts_left(wildcards, attempt):
     return max(int(os.environ.get(RETRIES, attempt)) + 1 - attempt, 0)
 
 
+def shown(table):
+    """Return a table as an output that Snakemake's own report shows, with the caption of its name."""
+    return report(
+        table,
+        category="Tables",
+        labels={"study": "{study}", "table": table.stem},
+        caption=f"../report/{table.stem}.rst",
+    )
+
+
 def model_path(name):
     return f"resources/models/{name}"
 
@@ -245,7 +255,7 @@ def scored_references(studies):
 
 
 def tables(studies):
-    of_runs = ["summary", "comparisons", "budget", "forgetting", "learning", "runs"]
+    of_runs = ["summary", "comparisons", "leader", "budget", "forgetting", "learning", "runs"]
     names = [*of_runs, "contamination", "contaminated_problems"]
     made = [folder_of(study).table(name) for study in studies for name in names]
     return made + [folder_of(study).table("rates") for study in studies if tunes(study)]
@@ -312,10 +322,11 @@ def of_paper(item):
 
 
 def claims_and_reports(wildcards):
-    """Return those of the selected studies that claims name, at any scale, or of all that they name."""
-    named = {claim.study for claim in checked(load_claims).claims}
+    """Return those of the selected studies that claims name, at any scale, or of all that the paper's name."""
+    known_claims = checked(load_claims)
+    named = {claim.study for claim in known_claims.claims}
     chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
-    answering = chosen or sorted(named)
+    answering = chosen or sorted({claim.study for claim in known_claims.files[PAPER].claims})
     return claims(answering) + reports(answering) + complete(answering, "report")
 
 
@@ -396,6 +407,8 @@ def models_of(wildcards):
 
 SELECTION = checked(plan.selection, config)
 STUDIES = SELECTION.studies
+if workflow.is_main_process:
+    logger.info(f"Studies: {', '.join(STUDIES)}", extra={"studies": list(STUDIES)})
 for study in STUDIES:
     plan_of(study)
     if notice := upgrade_notice(folder_of(study)):

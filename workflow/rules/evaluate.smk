@@ -54,7 +54,8 @@ for study, entry in studies_by_name().items():
                 --gpus {resources.devices} \
                 {params.limit} \
                 {params.references:q} \
-                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log
+                -o {params.folder:q} 2>&1 | tee -ia {log:q} logs/{wildcards.study}/generate/{wildcards.run}.attempts.log \
+                >/dev/null
             """
 
 

@@ -1,7 +1,7 @@
 """The report of a study, and the check that no run failed.
 
 REQUIRED INPUTS: tables, claims, samples, grades, run.json and training logs of a study
-OUTPUTS: reports/{study}.html, results/{study}/complete/{stage}
+OUTPUTS: reports/{study}.html, results/{study}/figures/{section}--{figure}.svg, results/{study}/complete/{stage}
 """
 
 
@@ -19,10 +19,19 @@ rule render_report:
         STUDY.claims,
         manifest=STUDY.manifest,
     output:
-        report(
+        page=report(
             "reports/{study}.html",
             category="Report",
+            labels={"study": "{study}"},
             caption="../report/study.rst",
+        ),
+        figures=report(
+            directory(STUDY.figures),
+            patterns=["{section}--{figure}.svg"],
+            category="Figures",
+            subcategory="{section}",
+            labels={"study": "{study}", "figure": "{figure}"},
+            caption="../report/figure.rst",
         ),
     log:
         "logs/{study}/report.log",
@@ -39,7 +48,8 @@ rule render_report:
         """
         rlvr report {input.manifest:q} \
             --results results/{wildcards.study} \
-            -o {output:q} >{log:q} 2>&1
+            --figures {output.figures:q} \
+            -o {output.page:q} >{log:q} 2>&1
         """
 
 

@@ -115,7 +115,7 @@ rule prepare_model:
         """
         rlvr prepare-model {input.entry:q} \
             --gpus 0 \
-            -o {output:q} 2>&1 | tee {log:q}
+            -o {output:q} >{log:q} 2>&1
         """
 
 
@@ -151,5 +151,5 @@ rule pretrain_model:
             {params.data:q} \
             {params.validation:q} \
             --gpus 0 \
-            -o {output:q} 2>&1 | tee {log:q}
+            -o {output:q} >{log:q} 2>&1
         """

@@ -35,5 +35,5 @@ rule measure_spectra:
         rlvr spectra {params.runs:q} \
             --checkpoints {resources.checkpoints:q}/{wildcards.study} \
             --gpus {resources.devices} \
-            -o {output:q} 2>&1 | tee {log:q}
+            -o {output:q} >{log:q} 2>&1
         """

@@ -48,5 +48,6 @@ rule train_run:
             {params.limit} \
             --failure-log {log:q} \
             --attempts-left {resources.attempts_left} \
-            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log
+            -o $(dirname {output.record:q}) 2>&1 | tee -ia {log:q} logs/{wildcards.study}/train/{wildcards.run}.attempts.log \
+            >/dev/null
         """

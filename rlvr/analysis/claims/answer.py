@@ -1,7 +1,7 @@
-"""From the comparisons of a study to its answers to the claims of the paper: ``claims.json``.
+"""From the comparisons of a study to its answers to the claims of the paper, and to our own: ``claims.json``.
 
-A study answers the claims that name it, and those of the study that it is at another scale. No claim is left
-out: one that is not tested says what would test it.
+A study answers the claims that name it, and those of the study that it is at another scale. No claim of the
+paper is left out: one that is not tested says what would test it. A hypothesis of our own is of one study.
 """
 
 import math
@@ -26,7 +26,7 @@ from rlvr.artifacts import (
     read_rows,
     write_records,
 )
-from rlvr.config.claims import OVERALL, Claim, Pair, PaperClaims, load_claims
+from rlvr.config.claims import OVERALL, PAPER, Claim, Claims, Pair, load_claims
 from rlvr.config.resolved import BASE, StudyManifest, Variant, read_config
 
 KEYS = (
@@ -45,7 +45,7 @@ Row = Mapping[str, Any]
 
 
 def answer_claims(manifest: Path, results: Path, config: Path, output: Path) -> None:
-    """Answer every claim of the paper from the comparisons of a study.
+    """Answer every claim of the paper, and the hypotheses of a study, from its comparisons.
 
     Args:
         manifest: the study (`StudyManifest`).
@@ -63,33 +63,36 @@ def answer_claims(manifest: Path, results: Path, config: Path, output: Path) -> 
 
 
 def answers(
-    claims: PaperClaims, study: StudyManifest, comparisons: pd.DataFrame, folder: StudyFolder
+    claims: Claims, study: StudyManifest, comparisons: pd.DataFrame, folder: StudyFolder
 ) -> list[ClaimRecord]:
-    """Return one record per claim, in the order of the paper."""
-    rows = {claim.id: find_row(claim, claims, study, comparisons) for claim in claims.claims}
-    tested = {claim.id: row for claim in claims.claims if (row := rows[claim.id]) is not None}
+    """Return one record per claim of the paper and per hypothesis of the study, in their order."""
+    asked = [claim for claim in claims.claims if claims.source_of(claim) == PAPER or _is_about(claim, study)]
+    rows = {claim.id: find_row(claim, claims, study, comparisons) for claim in asked}
+    tested = {name: row for name, row in rows.items() if row is not None}
     corrected = _corrected(claims, tested)
     return [
         _tested(claim, claims, study, tested[claim.id], corrected[claim.id], folder)
         if claim.id in tested
         else _not_tested(claim, claims, study, folder)
-        for claim in claims.claims
+        for claim in asked
     ]
 
 
-def find_row(
-    claim: Claim, claims: PaperClaims, study: StudyManifest, comparisons: pd.DataFrame
-) -> Row | None:
+def _is_about(claim: Claim, study: StudyManifest) -> bool:
+    return claim.study in (study.study, study.scaled_from)
+
+
+def find_row(claim: Claim, claims: Claims, study: StudyManifest, comparisons: pd.DataFrame) -> Row | None:
     """Return the row that answers a claim, or None where the study does not test it."""
     model = _model(claim, claims, study)
-    if claim.contrast is None or model is None or claim.study not in (study.study, study.scaled_from):
+    if claim.contrast is None or model is None or not _is_about(claim, study):
         return None
     wanted = {"model": model, **_key(claim.contrast)}
     found = comparisons[(comparisons[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     return dict(zip(found.columns, found.iloc[0], strict=True)) if len(found) == 1 else None
 
 
-def _model(claim: Claim, claims: PaperClaims, study: StudyManifest) -> str | None:
+def _model(claim: Claim, claims: Claims, study: StudyManifest) -> str | None:
     """Return the model whose runs answer a claim: the study's only one, else the paper's, else None.
 
     It follows from the plan: runs that failed do not change which model answers.
@@ -107,18 +110,18 @@ def _key(pair: Pair) -> dict[str, str]:
         "preset": pair.preset,
         "setting": pair.setting,
         "baseline": pair.baseline,
-        "baseline_preset": "-" if untrained else pair.preset,
+        "baseline_preset": "-" if untrained else pair.baseline_preset or pair.preset,
         "baseline_setting": "-" if untrained else pair.baseline_setting,
         "benchmark": pair.benchmark,
     }
 
 
-def _corrected(claims: PaperClaims, tested: Mapping[str, Row]) -> dict[str, float]:
+def _corrected(claims: Claims, tested: Mapping[str, Row]) -> dict[str, float]:
     """Return the p of every tested claim, before and after Holm's correction over its family."""
-    families: dict[str, list[Claim]] = {}
+    families: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims.claims:
         if claim.id in tested:
-            families.setdefault(claim.family, []).append(claim)
+            families.setdefault((claims.source_of(claim), claim.family), []).append(claim)
     corrected: dict[str, float] = {}
     for members in families.values():
         p_values = [_p(claim, tested[claim.id], claims) for claim in members]
@@ -126,22 +129,22 @@ def _corrected(claims: PaperClaims, tested: Mapping[str, Row]) -> dict[str, floa
     return corrected
 
 
-def _p(claim: Claim, row: Row, claims: PaperClaims) -> float:
+def _p(claim: Claim, row: Row, claims: Claims) -> float:
     assert claim.direction is not None
-    return claim_p(claim.direction, Evidence.of(row), claims.test)
+    return claim_p(claim.direction, Evidence.of(row), claims.test_of(claim))
 
 
 def _tested(
-    claim: Claim, claims: PaperClaims, study: StudyManifest, row: Row, p_holm: float, folder: StudyFolder
+    claim: Claim, claims: Claims, study: StudyManifest, row: Row, p_holm: float, folder: StudyFolder
 ) -> ClaimRecord:
     assert claim.direction is not None
     evidence, paper = Evidence.of(row), paper_effect(claim, claims)
     agrees, one_seed = None, 0.0
     if paper is not None and paper.model == row["model"]:
         one_seed = evidence.one_seed
-        family = sum(other.family == claim.family and other.contrast is not None for other in claims.claims)
-        agrees = size_agrees(evidence, paper, family, claims.test)
-    answer = decide(claim.direction, evidence, p_holm, claims.test, agrees)
+        family = sum(other.contrast is not None for other in claims.family_of(claim))
+        agrees = size_agrees(evidence, paper, family, claims.test_of(claim))
+    answer = decide(claim.direction, evidence, p_holm, claims.test_of(claim), agrees)
     return ClaimRecord(
         **_always(claim, claims, folder),
         verdict=answer.verdict,
@@ -167,13 +170,13 @@ def _missing(seeds: int) -> str:
     return f"; {seeds} planned training {what} no result (tables/runs.csv)"
 
 
-def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder: StudyFolder) -> ClaimRecord:
+def _not_tested(claim: Claim, claims: Claims, study: StudyManifest, folder: StudyFolder) -> ClaimRecord:
     reason = "no comparison of accuracies answers it"
     command = claim.command
     if claim.contrast is not None:
         command = f"snakemake claims --config 'studies=[{claim.study}]'"
         names = {entry.benchmark for entry in study.benchmarks} | {OVERALL}
-        if claim.study not in (study.study, study.scaled_from):
+        if not _is_about(claim, study):
             reason = f"it is about the study {claim.study}"
             if study.scale:
                 command = f"snakemake claims --config 'studies=[{claim.study}-{study.scale}]'"
@@ -181,7 +184,7 @@ def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder:
             reason = f"this study has no benchmark {claim.contrast.benchmark}"
         elif _model(claim, claims, study) is None:
             reason = f"this study has {len(study.models)} models, none of them the one of the paper's numbers"
-        elif _compares(study, claim.contrast):
+        elif compares(study, claim.contrast):
             reason = "runs of this study failed or are missing (tables/runs.csv)"
         else:
             reason = "this study does not compare the two"
@@ -196,7 +199,7 @@ def _not_tested(claim: Claim, claims: PaperClaims, study: StudyManifest, folder:
     )
 
 
-def _compares(study: StudyManifest, pair: Pair) -> bool:
+def compares(study: StudyManifest, pair: Pair) -> bool:
     """Return whether a study plans to compare the two."""
     wanted = {name: value for name, value in _key(pair).items() if name != "benchmark"}
     return any(
@@ -207,13 +210,16 @@ def _compares(study: StudyManifest, pair: Pair) -> bool:
     )
 
 
-def _always(claim: Claim, claims: PaperClaims, folder: StudyFolder) -> dict[str, Any]:
+def _always(claim: Claim, claims: Claims, folder: StudyFolder) -> dict[str, Any]:
     """Return the fields of a record that do not depend on the results."""
     return {
-        **claim.model_dump(include={"id", "claim", "places", "family", "study", "direction", "note"}),
+        **claim.model_dump(
+            include={"id", "claim", "places", "family", "study", "contrast", "direction", "note"}
+        ),
+        "source": claims.source_of(claim),
         "related": [claims.related[name] for name in claim.related],
-        "alpha": claims.test.alpha,
-        "margin": claims.test.margin,
+        "alpha": claims.test_of(claim).alpha,
+        "margin": claims.test_of(claim).margin,
         "test_sha256": claims.fixed_in_advance(claim),
         "registered": registered(claim, claims, folder),
     }
@@ -228,6 +234,7 @@ def _paper_numbers(paper: PaperEffect | None, one_seed: float) -> PaperNumbers |
         difference=paper.difference,
         sampling_se=paper.sampling_se,
         se=paper.se(one_seed),
+        model=paper.model,
         n_problems=paper.n_problems,
         n_samples=paper.n_samples,
     )

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rlvr.config.claims import OVERALL, Claim, PaperClaims
+from rlvr.config.claims import OVERALL, Claim, Claims
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PaperEffect:
         return math.hypot(self.sampling_se, one_seed)
 
 
-def paper_effect(claim: Claim, claims: PaperClaims) -> PaperEffect | None:
+def paper_effect(claim: Claim, claims: Claims) -> PaperEffect | None:
     """Return the difference that the paper reports for a claim, or None where its numbers are not known."""
     if claim.paper is None or claim.contrast is None:
         return None

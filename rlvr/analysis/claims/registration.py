@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rlvr.artifacts import Registration, StudyFolder, read_record, write_record
-from rlvr.config.claims import Claim, PaperClaims, load_claims
-from rlvr.files import sha256_of
+from rlvr.config.claims import Claim, Claims, load_claims
+from rlvr.files import content_hash, sha256_of
 
 
 def register_claims(results: Path, config: Path = Path("config")) -> None:
@@ -22,14 +22,16 @@ def register_claims(results: Path, config: Path = Path("config")) -> None:
         return
     claims = load_claims(config)
     registration = Registration(
-        file_sha256=sha256_of(config / "claims" / "paper.yaml"),
+        files_sha256=content_hash(
+            {name: sha256_of(config / "claims" / f"{name}.yaml") for name in claims.files}
+        ),
         after_results=any(results.glob("runs/*/run.json")),
         tests={claim.id: claims.fixed_in_advance(claim) for claim in claims.claims},
     )
     write_record(folder.registration, registration)
 
 
-def registered(claim: Claim, claims: PaperClaims, folder: StudyFolder) -> str:
+def registered(claim: Claim, claims: Claims, folder: StudyFolder) -> str:
     """Return whether the test of a claim is the one that was registered: `ClaimRecord.registered`."""
     if not folder.registration.exists():
         return "unregistered"

@@ -1,7 +1,7 @@
 """The complete runs of a study grouped by method: all training seeds of one row of the tables."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Group:
     trainable_parameters: int
     device_seconds: float
     scores: dict[str, list[Scores]]  # benchmark -> one per training seed
-    references: dict[str, Floats]
+    references: dict[str, Floats] = field(default_factory=dict)
     """Forgetting benchmark -> mean log-probability of a token of a reference [training seeds, problems]."""
 
     @property

@@ -58,7 +58,12 @@ class Comparison:
 
 
 def compare(
-    method: Sequence[Floats], baseline: Sequence[Floats], seed: int, bounds: Bounds = DIFFERENCE
+    method: Sequence[Floats],
+    baseline: Sequence[Floats],
+    seed: int,
+    *,
+    bounds: Bounds = DIFFERENCE,
+    permute: bool = True,
 ) -> Comparison:
     """Compare two methods problem by problem.
 
@@ -66,6 +71,8 @@ def compare(
         method: one array [training seeds, problems] per benchmark, values within 0..1.
         baseline: the same benchmarks and problems in the same order; the number of training seeds may differ.
         seed: seed of the bootstrap and of the permutations.
+        permute: whether p of two single runs is by permutation, which is never below 1 / (1 + `FLIPS`), or by
+            the t test of the interval.
         bounds: smallest and largest possible difference, where values are no fractions.
 
     Raises:
@@ -84,7 +91,8 @@ def compare(
     shares = [1 / len(differences)] * len(differences)
     se, degrees = standard_error([method, baseline], shares, derive_seed(seed, "bootstrap"))
     low, high = confidence_interval(difference, se, degrees, problems, bounds)
-    if max(len(side[0]) for side in (method, baseline)) > 1 and se >= NO_SPREAD:
+    several = max(len(side[0]) for side in (method, baseline)) > 1
+    if (several or not permute) and se >= NO_SPREAD:
         p_value = p_of_zero(difference, se, degrees, bounds)
     else:
         p_value = sign_flip_p_value(differences, derive_seed(seed, "permutation"))

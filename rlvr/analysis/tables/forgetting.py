@@ -65,7 +65,7 @@ def _measured(group: Group, untrained: Group, study: StudyManifest) -> Iterator[
         }
         for measure, (after, before, bounds) in sides.items():
             seed = derive_seed(study.study, "forgetting", *group.labels.values(), name, measure)
-            yield group, name, measure, after, before, compare([after], [before], seed, bounds)
+            yield group, name, measure, after, before, compare([after], [before], seed, bounds=bounds)
 
 
 def _corrected(measured: list[Measured]) -> list[float]:

@@ -62,7 +62,10 @@ class Adamss(ExportedAsLora, LayerMethod):
         "Zheng et al., AdaMSS: Adaptive Multi-Subspace Approach for Parameter-Efficient Fine-Tuning, "
         "NeurIPS 2025, OpenReview 8ZdWmpYxT0"
     )
-    formula = "W = W0 + B_c A_c V in the rows of cluster c, V = the first R right singular vectors of W0"
+    formula = (
+        "W = W0 + B_c A_c V in the rows of cluster c, V = the first R right singular vectors of W0; "
+        "the least important clusters are frozen as training runs"
+    )
     requirements: ClassVar = {"rank": AT_MOST_SMALLER_SIDE, "subspaces": AT_MOST_OUTPUTS}
     small_settings: ClassVar = {
         **{"rank": 8, "subspaces": 4, "subspace_rank": 2},

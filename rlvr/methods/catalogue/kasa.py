@@ -36,9 +36,9 @@ class Kasa(ExportedAsLora, LayerMethod):
     """W0 - N + (alpha / r) B diag(d) A, N the r smallest singular components of W0; B = 0 at the start.
 
     The authors take N out of the base before training, so that their untrained policy is not the base model.
-    Here it is taken out with the first optimizer step; nothing else differs. Their code compares A^T A and
-    B B^T with the identity; as in Eq. 11 and in PEFT, it is A A^T and B^T B here. PEFT's KaSA rounds the rest
-    of W0 to the base's precision, changes the base for good, and leaves the regularisers to its user.
+    Here it is taken out with the first optimizer step; the update is theirs otherwise. Their code compares
+    A^T A and B B^T with the identity; as in Eq. 11 and PEFT, it is A A^T and B^T B here. PEFT's KaSA rounds
+    the rest of W0 to its precision, changes the base for good, and leaves the regularisers to its user.
     """
 
     name = "kasa"
@@ -47,7 +47,10 @@ class Kasa(ExportedAsLora, LayerMethod):
         "Wang et al., KaSA: Knowledge-Aware Singular-Value Adaptation of Large Language Models, "
         "arXiv 2412.06071"
     )
-    formula = "W = W0 - N + (alpha/r) B diag(d) A, N = the r smallest singular components of W0"
+    formula = (
+        "W = W0 - N + (alpha/r) B diag(d) A, N = the r smallest singular components of W0, "
+        "taken out with the first step"
+    )
     requirements: ClassVar = {
         "rank": Requirement(
             "be less than the smaller of the two", lambda rank, inputs, outputs: rank < min(inputs, outputs)

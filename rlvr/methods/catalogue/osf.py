@@ -29,8 +29,8 @@ class Osf(LayerMethod):
 
     Gradients of U and V are projected on what is orthogonal to the principal singular vectors, so that steps
     of gradient descent leave those alone; AdamW's are not exactly so, in PEFT as here. The share is one for
-    all layers, as in PEFT; the authors also estimate one for each layer from its activations. PEFT keeps all
-    parts in the base's precision, and so does not start at a base of 16 bits.
+    all layers, as in PEFT; the authors also estimate one for each layer from its activations. PEFT rounds all
+    parts to the base's precision, so that on a base of 16 bits its untrained policy is not the base.
     """
 
     name = "osf"

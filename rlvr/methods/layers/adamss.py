@@ -75,10 +75,10 @@ class ClusteredLinear(AdaptedLinear):
 
     def observe(self) -> None:
         """Take the gradients of a step into the averages."""
-        found = [parameter for parameter in (self.down, self.up) if parameter.grad is not None]
-        if len(found) < 2:
+        down, up = self.down.grad, self.up.grad
+        if down is None or up is None:
             return
-        now = torch.cat([(one.detach() * one.grad).abs().flatten() for one in found])  # type: ignore[operator]
+        now = torch.cat([(self.down * down).flatten(), (self.up * up).flatten()]).detach().abs()
         average, uncertainty = self.importance
         uncertainty.lerp_((now - average).abs(), 1 - AVERAGED)
         average.lerp_(now, 1 - AVERAGED)
@@ -86,10 +86,9 @@ class ClusteredLinear(AdaptedLinear):
     def scores(self) -> Tensor:
         """Return the importance of every cluster, [clusters]; those that are frozen have none: -1."""
         down, up = self.importance.prod(0).split([self.down.numel(), self.up.numel()])
-        rows = up.view_as(self.up).mean(1)
-        sums = torch.zeros_like(rows[: len(self.active)]).index_add_(0, self.cluster, rows)
-        sizes = self.cluster.bincount(minlength=len(self.active))
-        return (down.view_as(self.down).mean((1, 2)) + sums / sizes).masked_fill(~self.active, -1)
+        places = one_hot(self.cluster, len(self.active)).to(up.dtype)
+        rows = places.T @ up.view_as(self.up).mean(1) / places.sum(0)
+        return (down.view_as(self.down).mean((1, 2)) + rows).masked_fill(~self.active, -1)
 
     def keep(self, chosen: Tensor, optimizer: torch.optim.Optimizer) -> None:
         """Freeze all clusters but those chosen, [clusters], and forget the averages.
@@ -123,10 +122,9 @@ def clustered(rows: Tensor, clusters: int, least: int) -> Tensor:
     chosen = torch.randperm(len(rows))[:clusters].to(rows.device)
     centres = rows[chosen]
     for _ in range(ROUNDS):
-        nearest = torch.cdist(rows, centres).argmin(1)
-        sizes = nearest.bincount(minlength=clusters)[:, None]
-        sums = torch.zeros_like(centres).index_add_(0, nearest, rows)
-        centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
+        places = one_hot(torch.cdist(rows, centres).argmin(1), clusters).to(rows.dtype)
+        sizes = places.sum(0)[:, None]
+        centres = torch.where(sizes > 0, places.T @ rows / sizes.clamp_min(1), centres)
     distances = torch.cdist(rows, centres)
     nearest = distances.argmin(1)
     for number in range(clusters):

@@ -52,7 +52,11 @@ def element(name: str, *children: str, **attributes: object) -> Markup:
 def figure(
     title: str, description: str, width: float, height: float, *children: str, **attributes: object
 ) -> Markup:
-    """Return a complete ``<svg>`` with a role, and with a title and a description for screen readers."""
+    """Return a complete ``<svg>`` with a role, and with a title and a description for screen readers.
+
+    It is as wide as the page's style says; with ``fixed=True`` it has the given size in pixels.
+    """
+    fixed = {"width": width, "height": height} if attributes.pop("fixed", False) else {}
     return element(
         "svg",
         element("title", title),
@@ -61,6 +65,7 @@ def figure(
         viewBox=f"0 0 {_attribute(width)} {_attribute(height)}",
         role="img",
         aria_label=f"{title}. {description}",
+        **fixed,
         **attributes,
     )
 

@@ -29,5 +29,10 @@ def build(inputs: Inputs) -> Audit | None:
 
 
 SECTION = Section(
-    order=47, id="audit", title="Audit of the released code", template="audit.html", build=build
+    part="audit",
+    order=10,
+    id="released-code",
+    title="Audit of the released code",
+    template="audit.html",
+    build=build,
 )

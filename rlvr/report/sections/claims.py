@@ -1,23 +1,21 @@
 """What the study answers to the claims of the paper, each with the row of the comparisons behind it."""
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 from rlvr.artifacts import OVERALL, ClaimRecord
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import accuracies, benchmark_title
+from rlvr.report.methods.differences import table_link
+from rlvr.report.paper import claim_words
+from rlvr.report.queries import accuracies, benchmark_title, estimate_of
 from rlvr.report.section import Section
-from rlvr.report.sections.differences import anchor
 
 Z = 1.96  # of a 95 % interval
-VERDICTS = {
-    "replicated": "replicated",
-    "not_replicated": "not replicated",
-    "inconclusive": "inconclusive",
-    "not_tested": "not tested",
-}
-"""Verdict -> words, in the order of the summary."""
 REGISTERED = {
     "unchanged": "",
     "changed": "the test was changed after the first training",
@@ -28,13 +26,23 @@ REGISTERED = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
-    """One claim with its answer; ``anchor`` leads to its row, ``estimate`` and ``paper`` are differences."""
+    """One claim with its answer.
+
+    Attributes:
+        verdict: in words; with one training seed only for which side the points are.
+        estimate: the difference of this study; of a claim that it does not test, that of the same methods.
+        paper: the paper's difference.
+        detectable: smallest difference that is found with 80 % power, NaN where unknown.
+        link: to the row of the table of methods.
+        registered: what is wrong with the registration of the test.
+    """
 
     record: ClaimRecord
     verdict: str
+    detectable: float
     estimate: Estimate | None
     paper: Estimate | None
-    anchor: str
+    link: str
     registered: str
 
 
@@ -67,12 +75,9 @@ def build(inputs: Inputs) -> Claims | None:
     """Return the claims, those that the study tests first; None where they have not been answered."""
     if not inputs.claims:
         return None
-    answered = [_answered(record) for record in inputs.claims]
+    answered = [_answered(inputs, record) for record in inputs.claims]
     return Claims(
-        counts={
-            words: sum(one.record.verdict == verdict for one in answered)
-            for verdict, words in VERDICTS.items()
-        },
+        counts=dict(Counter(one.verdict for one in answered)),
         tested=[one for one in answered if one.record.verdict != "not_tested"],
         numbers=_numbers(inputs),
         scaled=inputs.study.scale is not None,
@@ -115,26 +120,36 @@ def _numbers(inputs: Inputs) -> list[NumberBeside]:
     ]
 
 
-def _answered(record: ClaimRecord) -> Answered:
-    paper = record.paper
+def _answered(inputs: Inputs, record: ClaimRecord) -> Answered:
+    paper, row = record.paper, _row_of(inputs, record)
     half = Z * paper.se if paper else 0.0
     return Answered(
         record=record,
-        verdict=VERDICTS[record.verdict],
-        estimate=_estimate(record),
+        verdict=claim_words(record),
+        detectable=row["minimum_detectable"] if row else float("nan"),
+        estimate=estimate_of(row, "difference") if row else None,
         paper=Estimate(paper.difference, paper.difference - half, paper.difference + half) if paper else None,
-        anchor=anchor(record.row) if record.row else "",
+        link=table_link(inputs, row) if row else "",
         registered=REGISTERED[record.registered] if record.verdict != "not_tested" else "",
     )
 
 
-def _estimate(record: ClaimRecord) -> Estimate | None:
-    if record.statistic is None:
+def _row_of(inputs: Inputs, record: ClaimRecord) -> dict[str, Any] | None:
+    """Return the comparison that answers a claim, or the only one of the same two methods."""
+    frame = inputs.comparisons
+    if record.row:
+        wanted = dict(record.row)
+    elif record.contrast and record.contrast.setting == record.contrast.baseline_setting:
+        wanted = {
+            "contrast": "methods",
+            "method": record.contrast.method,
+            "baseline": record.contrast.baseline,
+            "benchmark": record.contrast.benchmark,
+        }
+    else:
         return None
-    unknown = float("nan")
-    low = unknown if record.ci_low is None else record.ci_low
-    high = unknown if record.ci_high is None else record.ci_high
-    return Estimate(record.statistic, low, high)
+    found = frame[(frame[list(wanted)] == pd.Series(wanted)).all(axis=1)].to_dict("records")
+    return {str(key): value for key, value in found[0].items()} if len(found) == 1 else None
 
 
-SECTION = Section(order=45, id="claims", title="Claims of the paper", template="claims.html", build=build)
+SECTION = Section(part="claims", order=10, id="claims", title="", template="claims.html", build=build)

@@ -32,4 +32,6 @@ def build(inputs: Inputs) -> Failures | None:
     return Failures(rows=rows) if rows else None
 
 
-SECTION = Section(order=15, id="failures", title="Failed runs", template="failures.html", build=build)
+SECTION = Section(
+    part="audit", order=40, id="failures", title="Failed runs", template="failures.html", build=build
+)

@@ -16,4 +16,6 @@ def build(inputs: Inputs) -> Glossary:
     return Glossary()
 
 
-SECTION = Section(order=120, id="glossary", title="Glossary", template="glossary.html", build=build)
+SECTION = Section(
+    part="provenance", order=20, id="glossary", title="Glossary", template="glossary.html", build=build
+)

@@ -1,37 +1,101 @@
-"""pass@k against k."""
+"""pass@k against k: what more samples find, and whether training made it more likely or possible at all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from rlvr.report.charts.curves import pass_at_k_panels
+from markupsafe import Markup
+
+from rlvr.config.resolved import BASE, Variant
+from rlvr.report.charts.intervals import Estimate, percent_tick
+from rlvr.report.charts.lines import Axis, Line, LinePanel
 from rlvr.report.inputs import Inputs
-from rlvr.report.panels import Curves, ModelPanels, Panels, panels_of_benchmarks, panels_of_models
-from rlvr.report.queries import curves_of, pass_at_k
+from rlvr.report.queries import estimate_of, pass_at_k, rows_of, seeds_of_model
+from rlvr.report.ranking import LORA
 from rlvr.report.section import Section
+from rlvr.report.text import points
+
+Curve = Mapping[int, Estimate]
+"""k -> pass@k."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelPassAtK:
+    """The panel of one model."""
+
+    model: str
+    seeds: str
+    panel: LinePanel
+    figure: Markup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassAtK:
-    """Context of the section."""
+    """Context of the section; ``data`` has the panels by model."""
 
-    models: list[ModelPanels]
+    models: list[ModelPassAtK]
+    data: dict[str, Any]
 
 
 def build(inputs: Inputs) -> PassAtK | None:
     """Return the curves of every model; None where every benchmark has one sample per problem."""
-    if all(entry.samples_per_problem == 1 for entry in inputs.study.benchmarks):
+    models = [
+        ModelPassAtK(model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure())
+        for model in inputs.study.models
+        if (panel := _panel(inputs, model))
+    ]
+    return PassAtK(models=models, data={one.model: one.panel.data() for one in models}) if models else None
+
+
+def _panel(inputs: Inputs, model: str) -> LinePanel | None:
+    variants = [variant for variant in inputs.variants if variant.model == model]
+    titles = {
+        entry.benchmark: entry.title for entry in inputs.study.benchmarks if entry.samples_per_problem > 1
+    }
+    curves = {variant: _curves(inputs, variant) for variant in variants}
+    if not titles or not any(curves.values()):
         return None
-    return PassAtK(models=panels_of_models(inputs, _groups))
+    base = curves.get(inputs.untrained(model), {})
+    gains = {f"{name}-gain": _gain_axis(title) for name, title in titles.items() if name in base}
+    return LinePanel(
+        title=f"pass@k of all methods, {model}",
+        x={"k": Axis(title="k (log scale)", label=lambda k: f"{k:g}", logarithmic=True)},
+        y=gains
+        | {
+            name: Axis(title=f"{title}: pass@k (%)", label=percent_tick, floor=0.0, ceiling=1.0)
+            for name, title in titles.items()
+        },
+        lines=[_line(inputs, variant, curves[variant], base) for variant in variants],
+    )
 
 
-def _groups(inputs: Inputs, model: str) -> list[Panels]:
-    untrained = inputs.untrained(model)
-    reference = inputs.label(untrained) if untrained in inputs.names else None
-    frame = inputs.summary.assign(k=inputs.summary["metric"].map(pass_at_k)).dropna(subset="k")
-
-    def curves(benchmark: str) -> Curves:
-        return curves_of(inputs, model, frame[frame["benchmark"] == benchmark], "k")
-
-    return panels_of_benchmarks(inputs, curves, lambda some, title: pass_at_k_panels(some, reference, title))
+def _gain_axis(title: str) -> Axis:
+    return Axis(title=f"{title}: pass@k minus the untrained model’s (points)", label=lambda v: points(v, ""))
 
 
-SECTION = Section(order=70, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build)
+def _curves(inputs: Inputs, variant: Variant) -> dict[str, Curve]:
+    """Return the curve of a variant on every benchmark."""
+    curves: dict[str, dict[int, Estimate]] = {}
+    for row in rows_of(inputs.summary, variant).to_dict("records"):
+        k = pass_at_k(row["metric"])
+        if k is not None:
+            curves.setdefault(row["benchmark"], {})[k] = estimate_of(row, "value")
+    return curves
+
+
+def _line(inputs: Inputs, variant: Variant, curves: dict[str, Curve], base: dict[str, Curve]) -> Line:
+    x: dict[str, list[float]] = {}
+    y: dict[str, list[float]] = {}
+    for name, curve in curves.items():
+        ks = sorted(curve)
+        x[f"k:{name}"], y[name] = [float(k) for k in ks], [curve[k].value for k in ks]
+        if name in base and all(k in base[name] for k in ks):
+            x[f"k:{name}-gain"] = x[f"k:{name}"]
+            y[f"{name}-gain"] = [curve[k].value - base[name][k].value for k in ks]
+    kind = {BASE: "base", LORA: "lora"}.get(variant.method, "")
+    return Line(key=inputs.key(variant), label=inputs.label(variant), x=x, y=y, kind=kind)
+
+
+SECTION = Section(
+    part="methods", order=15, id="pass-at-k", title="pass@k", template="pass_at_k.html", build=build
+)

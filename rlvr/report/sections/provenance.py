@@ -1,9 +1,11 @@
 """Where the numbers come from: files and their hashes, code, packages, machines, time."""
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from rlvr.artifacts import FailedRun, Hardware, RunRecord
 from rlvr.config.resolved import BASE
@@ -11,14 +13,29 @@ from rlvr.files import canonical_json, read_json, sha256_of
 from rlvr.report.inputs import Inputs, pretraining_path
 from rlvr.report.section import Section
 
+TABLES = {
+    "summary": "every metric with its standard error and interval",
+    "comparisons": "paired differences",
+    "leader": "differences from the best method",
+    "budget": "accuracy within a token budget",
+    "forgetting": "what training unlearned",
+    "learning": "how fast each method learned",
+    "runs": "planned runs, and why some are missing",
+    "audit": "differences between the paper and its released code",
+    "contamination": "contaminated problems per benchmark",
+    "contaminated_problems": "the contaminated problems",
+}
+"""Table of a study -> what it holds."""
+SAFE = "/ ,;:@=+$!*'()[]|"  # characters of a CSV file that a data link may hold as they are
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FileHash:
-    """A file that the report was made from."""
+class Table:
+    """A table of the study, embedded whole."""
 
-    path: str
+    name: str
     content: str
-    sha256: str
+    link: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,14 +43,20 @@ class Provenance:
     """Context of the section; lists hold each distinct value once.
 
     Attributes:
-        files: tables and data.
+        command: what makes the study again, in a shell.
+        tables: the tables that the numbers of the page are from.
+        files: every file that the page was made from, as `sha256sum` writes and checks them.
+        n_files: their number.
         runs: every planned training run; None where it has not been run.
         packages: name, the versions found.
         models: model, its sha256.
         datasets: path, provenance as JSON text.
     """
 
-    files: list[FileHash]
+    command: str
+    tables: list[Table]
+    files: str
+    n_files: int
     runs: dict[str, RunRecord | FailedRun | None]
     commits: list[str]
     packages: list[tuple[str, str]]
@@ -46,8 +69,12 @@ class Provenance:
 def build(inputs: Inputs) -> Provenance:
     """Gather the provenance of a study from its files and the records of its runs."""
     records = list(inputs.ended.values())
+    paths = files_of(inputs)
     return Provenance(
-        files=_file_hashes(inputs),
+        command=command(inputs),
+        tables=_tables(inputs),
+        files="\n".join(f"{sha256_of(path)}  {_shown(path, inputs)}" for path in paths),
+        n_files=len(paths),
         runs={run.run: inputs.ended.get(run.run) for run in inputs.study.runs if run.method != BASE},
         commits=_distinct(_commit(record) for record in records),
         packages=_packages(records),
@@ -60,6 +87,60 @@ def build(inputs: Inputs) -> Provenance:
     )
 
 
+def command(inputs: Inputs) -> str:
+    """Return the commands that make the study again in a clone of the project."""
+    metas = [record.meta_info for record in inputs.ended.values()]
+    commits = {meta.git_commit for meta in metas if meta.git_commit}
+    lines = [f"git checkout {commits.pop()}"] if len(commits) == 1 else []
+    studies = shlex.quote(f"studies=[{inputs.study.study}]")
+    return "\n".join(
+        [
+            *lines,
+            "make install",
+            f".venv/bin/snakemake all --cores 2 --config {studies}",
+        ]
+    )
+
+
+def files_of(inputs: Inputs) -> list[Path]:
+    """Return every file that the page is made from: tables, claims, records, logs, samples, grades, data."""
+    folder, runs = inputs.folder, [run.run for run in inputs.study.runs]
+    benchmarks = [entry.benchmark for entry in inputs.study.benchmarks]
+    data = [inputs.data(dataset) for dataset in _datasets(inputs)]
+    candidates = [
+        inputs.study_manifest,
+        *(folder.table(name) for name in TABLES),
+        folder.spectra,
+        folder.claims,
+        *(folder.config(f"generate/{name}") for name in benchmarks),
+        *(folder.run(run).record for run in runs),
+        *(folder.run(run).train_log for run in runs),
+        *(
+            file(run, name)
+            for run in runs
+            for name in benchmarks
+            for file in (folder.samples, folder.grades, folder.second_grades)
+        ),
+        *data,
+        *(path.with_suffix(".provenance.json") for path in data),
+        *(pretraining_path(inputs.resources, model) for model in inputs.study.models),
+    ]
+    return [path for path in candidates if path.exists()]
+
+
+def _tables(inputs: Inputs) -> list[Table]:
+    paths = {name: inputs.folder.table(name) for name in TABLES}
+    return [
+        Table(
+            name=path.name,
+            content=TABLES[name],
+            link="data:text/csv;charset=utf-8," + quote(path.read_text(), SAFE),
+        )
+        for name, path in paths.items()
+        if path.exists()
+    ]
+
+
 def _distinct(values: Iterable[str]) -> list[str]:
     """Return each value once, in order of appearance."""
     return list(dict.fromkeys(values))
@@ -67,25 +148,6 @@ def _distinct(values: Iterable[str]) -> list[str]:
 
 def _datasets(inputs: Inputs) -> list[str]:
     return _distinct(benchmark.dataset for benchmark in inputs.study.benchmarks)
-
-
-def _file_hashes(inputs: Inputs) -> list[FileHash]:
-    files = {
-        inputs.study_manifest: "the resolved study",
-        inputs.folder.table("summary"): "accuracies, rates, costs",
-        inputs.folder.table("comparisons"): "paired differences",
-        inputs.folder.table("budget"): "accuracy against token budget",
-        inputs.folder.table("runs"): "planned runs, and why some are missing",
-        inputs.folder.table("contamination"): "number of contaminated problems per benchmark",
-        inputs.folder.table("contaminated_problems"): "the contaminated problems",
-        **{inputs.data(dataset): "benchmark problems" for dataset in _datasets(inputs)},
-        **{pretraining_path(inputs.resources, model): "pretraining curve" for model in inputs.pretraining},
-    }
-    return [
-        FileHash(path=_shown(path, inputs), content=content, sha256=sha256_of(path))
-        for path, content in files.items()
-        if path.exists()
-    ]
 
 
 def _shown(path: Path, inputs: Inputs) -> str:
@@ -129,4 +191,6 @@ def _dataset_provenance(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-SECTION = Section(order=110, id="provenance", title="Provenance", template="provenance.html", build=build)
+SECTION = Section(
+    part="provenance", order=10, id="provenance", title="", template="provenance.html", build=build
+)

@@ -108,4 +108,6 @@ def _known(value: float) -> float | None:
     return None if value != value else value
 
 
-SECTION = Section(order=26, id="rates", title="Learning rates", template="rates.html", build=build)
+SECTION = Section(
+    part="methods", order=12, id="rates", title="Learning rates", template="rates.html", build=build
+)

@@ -80,4 +80,6 @@ def _settings(inputs: Inputs) -> list[str]:
     ]
 
 
-SECTION = Section(order=20, id="setup", title="What was run", template="setup.html", build=build)
+SECTION = Section(
+    part="methods", order=25, id="setup", title="What was run", template="setup.html", build=build
+)

@@ -1,17 +1,22 @@
 """Where in the spectrum of the base the updates are (Figure 3 of the paper)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from rlvr.config.resolved import BASE, Variant
-from rlvr.report.charts.curves import Curve, training_panels
-from rlvr.report.charts.spectra import Cumulative, Energy, energy_panels
+from rlvr.report.charts.intervals import percent_tick
+from rlvr.report.charts.lines import Axis, Line, LinePanel
 from rlvr.report.inputs import Inputs
-from rlvr.report.panels import ModelPanels, Panels, panels_of_models
+from rlvr.report.ranking import LORA
 from rlvr.report.section import Section
 
+Cumulative = Mapping[float, float]
+"""Share of the components, largest first -> share of the energy in them."""
 TENTH, REST = 0.1, 0.9
 """Shares of the components that bound the principal tenth and the minor tenth."""
 
@@ -40,45 +45,104 @@ class Overlaps:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpectraPanel:
+    """One panel; ``name`` is its name in the data of the section."""
+
+    model: str
+    name: str
+    panel: LinePanel
+    figure: Markup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spectra:
     """Context of the section."""
 
-    models: list[ModelPanels]
+    panels: list[SpectraPanel]
     rows: list[UpdateRow]
     overlaps: list[Overlaps]
+    data: dict[str, Any]
 
 
 def build(inputs: Inputs) -> Spectra | None:
     """Return curves, means and overlaps; None where no spectra were measured."""
     if inputs.spectra.empty:
         return None
+    panels = [
+        SpectraPanel(model=model, name=f"{model}{suffix}", panel=panel, figure=panel.figure())
+        for model in inputs.study.models
+        for suffix, panel in (("", _energy(inputs, model)), ("-steps", _steps(inputs, model)))
+        if panel
+    ]
     return Spectra(
-        models=panels_of_models(inputs, _groups),
+        panels=panels,
         rows=[_update_row(inputs, variant) for variant in inputs.trained],
         overlaps=[found for model in inputs.study.models if (found := _overlaps(inputs, model))],
+        data={one.name: one.panel.data() for one in panels},
     )
 
 
-def _groups(inputs: Inputs, model: str) -> list[Panels]:
-    variants = inputs.trained_of(model)
-    curves = {
-        inputs.label(variant): Energy(
-            right=_cumulative(_last(inputs, variant), "energy/right"),
-            left=_cumulative(_last(inputs, variant), "energy/left"),
+def _energy(inputs: Inputs, model: str) -> LinePanel:
+    """Return the cumulative energy of all updates; the diagonal is an update that prefers no component."""
+    base = _cumulative(inputs.spectra[inputs.spectra["run"] == f"{model}--{BASE}"], "energy/base")
+    lines = [
+        _energy_line(
+            inputs.key(variant),
+            inputs.label(variant),
+            {side: _cumulative(_last(inputs, variant), f"energy/{side}") for side in ("right", "left")},
+            "lora" if variant.method == LORA else "",
         )
-        for variant in variants
-    }
-    base = inputs.spectra[inputs.spectra["run"] == f"{model}--{BASE}"]
-    along = {inputs.label(variant): _along_training(inputs, variant) for variant in variants}
-    several_steps = any(curve is not None and len(curve.steps) > 1 for curve in along.values())
-    title = "Energy in the first tenth of the components, along training"
-    return [
-        Panels(
-            title="Cumulative energy of the update, singular components of the base from the largest",
-            figures=energy_panels(curves, _cumulative(base, "energy/base")),
-        ),
-        Panels(title=title, figures=training_panels(along, {}, title, 1.0) if several_steps else []),
+        for variant in inputs.trained_of(model)
     ]
+    share: dict[str, Any] = {"label": percent_tick, "floor": 0.0, "ceiling": 1.0}
+    return LinePanel(
+        title=f"Cumulative energy of the updates of {model}",
+        x={"share": Axis(title="singular components of the base, largest first (%)", **share)},
+        y={
+            "right": Axis(title="Energy, right singular vectors (%)", **share),
+            "left": Axis(title="Energy, left singular vectors (%)", **share),
+        },
+        lines=[*lines, _energy_line(BASE, "the base itself", {"right": base, "left": base}, "base")],
+        diagonal=True,
+    )
+
+
+def _energy_line(key: str, label: str, sides: dict[str, Cumulative], kind: str) -> Line:
+    known = {side: curve for side, curve in sides.items() if curve}
+    return Line(
+        key=key,
+        label=label,
+        kind=kind,
+        x={f"share:{side}": [0.0, *curve] for side, curve in known.items()},
+        y={side: [0.0, *curve.values()] for side, curve in known.items()},
+    )
+
+
+def _steps(inputs: Inputs, model: str) -> LinePanel | None:
+    """Return the energy in the first tenth along training; None where one state was measured."""
+    lines = []
+    for variant in inputs.trained_of(model):
+        rows = _rows(inputs, variant)
+        rows = rows[(rows["measure"] == "energy/right") & (rows["components"] == TENTH)]
+        means = rows.groupby("step")["value"].mean()
+        lines.append(
+            Line(
+                key=inputs.key(variant),
+                label=inputs.label(variant),
+                kind="lora" if variant.method == LORA else "",
+                x={"step": [float(str(step)) for step in means.index]},
+                y={"tenth": means.tolist()},
+            )
+        )
+    if max((len(line.x["step"]) for line in lines), default=0) < 2:
+        return None
+    title = "Energy in the first tenth of the components (%)"
+    return LinePanel(
+        title=f"Energy along training, {model}",
+        x={"step": Axis(title="step", label=lambda step: f"{step:g}")},
+        y={"tenth": Axis(title=title, label=percent_tick, floor=0.0, ceiling=1.0)},
+        lines=lines,
+    )
 
 
 def _rows(inputs: Inputs, variant: Variant) -> pd.DataFrame:
@@ -97,17 +161,6 @@ def _cumulative(rows: pd.DataFrame, measure: str) -> Cumulative:
     chosen = rows[rows["measure"] == measure].dropna(subset="value")
     means = chosen.groupby("components")["value"].mean()
     return {float(str(share)): float(value) for share, value in means.items()}
-
-
-def _along_training(inputs: Inputs, variant: Variant) -> Curve | None:
-    rows = _rows(inputs, variant)
-    rows = rows[(rows["measure"] == "energy/right") & (rows["components"] == TENTH)]
-    by_step = rows.groupby(["step", "run"])["value"].mean().unstack()
-    if by_step.empty:
-        return None
-    seeds = [by_step[run].to_numpy() for run in by_step]
-    steps = by_step.index.to_numpy(dtype=float)
-    return Curve(steps=steps, seeds=seeds, smooth=by_step.mean(axis=1).to_numpy())
 
 
 def _update_row(inputs: Inputs, variant: Variant) -> UpdateRow:
@@ -152,5 +205,5 @@ def _overlaps(inputs: Inputs, model: str) -> Overlaps | None:
 
 
 SECTION = Section(
-    order=65, id="spectra", title="Spectra of the updates", template="spectra.html", build=build
+    part="audit", order=30, id="spectra", title="Spectra of the updates", template="spectra.html", build=build
 )

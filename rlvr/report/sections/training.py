@@ -1,40 +1,74 @@
-"""The curves of training."""
+"""The curves of training: all methods in one panel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
+from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import Variant
-from rlvr.report.charts.curves import Curve, training_curve, training_panels
+from rlvr.report.charts.intervals import percent_tick
+from rlvr.report.charts.lines import Axis, Line, LinePanel, thinned
 from rlvr.report.inputs import Inputs
-from rlvr.report.panels import ModelPanels, Panels, panels_of_models
+from rlvr.report.queries import seeds_of_model
+from rlvr.report.ranking import LORA
 from rlvr.report.section import Section
-from rlvr.report.text import number, percent
+from rlvr.report.text import compact, listing, number, percent
 
-REFERENCE_METHOD = "lora"  # dashed in the panels of the others
 CARRIED, FILLED, SPENT = "groups/carried_fraction", "groups/filled_fraction", "rollouts/completions"
-CLIPPED_LOW, CLIPPED_HIGH = "loss/clip_low_fraction", "loss/clip_high_fraction"
-GAIN, MOVED = "sync/gain", "sync/moved_fraction"
-CURVES: list[tuple[str, str, float | None]] = [  # title, column of the log, largest possible value
-    ("Mean reward", "reward/mean", None),
-    ("Completion length (tokens)", "completion/length_mean", None),
-    ("Share of informative groups", "groups/informative_fraction", 1.0),
-    ("Share of trained groups that were carried over", CARRIED, 1.0),
-    ("Share of the batch filled", FILLED, 1.0),
-    ("Completions sampled so far", SPENT, None),
-    ("Weight-sync noise-to-signal ratio", "sync/noise_to_signal", None),
-    ("Share of the update that is served (gain)", GAIN, None),
-    ("Share of the served weights that moved", MOVED, 1.0),
-    ("Mismatch KL (nats per token)", "rollout/mismatch_kl", None),
-    ("Largest mismatch of a token (nats)", "rollout/mismatch_max", None),
-    ("Effective sample size (share of the tokens)", "rollout/effective_sample_size", 1.0),
-    ("Entropy (nats per token)", "policy/entropy", None),
-    ("Share of tokens clipped below", CLIPPED_LOW, 1.0),
-    ("Share of tokens clipped above", CLIPPED_HIGH, 1.0),
-]
-UNREMARKABLE = {CARRIED: 0.0, FILLED: 1.0, CLIPPED_LOW: 0.0, CLIPPED_HIGH: 0.0, GAIN: 1.0, MOVED: 1.0}
-"""Columns whose panels are left out where every step has this value."""
+SMOOTHING = 1 / 10  # width of the moving mean, as a share of the run
+FLAT = 0.02  # a quantity that varies by less than this share of its size is said in words
+
+
+def value_label(value: float) -> str:
+    """Return a value of an axis."""
+    return compact(value) if abs(value) >= 1000 else f"{value:.3g}"
+
+
+SHARE: dict[str, Any] = {"label": percent_tick, "floor": 0.0, "ceiling": 1.0}
+QUANTITIES: dict[str, tuple[str, Axis]] = {
+    "reward": ("reward/mean", Axis(title="Mean reward", label=value_label)),
+    "correct": ("reward/correct", Axis(title="Correct completions (%)", **SHARE)),
+    "length": ("completion/length_mean", Axis(title="Completion length (tokens)", label=value_label)),
+    "truncated": ("completion/truncated_fraction", Axis(title="Truncated completions (%)", **SHARE)),
+    "informative": ("groups/informative_fraction", Axis(title="Groups with mixed rewards (%)", **SHARE)),
+    "entropy": ("policy/entropy", Axis(title="Entropy (nats per token)", label=value_label)),
+    "clip-low": ("loss/clip_low_fraction", Axis(title="Tokens clipped below (%)", **SHARE)),
+    "clip-high": ("loss/clip_high_fraction", Axis(title="Tokens clipped above (%)", **SHARE)),
+    "gradient": ("optim/grad_norm", Axis(title="Gradient norm", label=value_label)),
+    "carried": (CARRIED, Axis(title="Groups carried over (%)", **SHARE)),
+    "filled": (FILLED, Axis(title="Batch filled (%)", **SHARE)),
+    "noise": ("sync/noise_to_signal", Axis(title="Weight-sync noise-to-signal ratio", label=value_label)),
+    "gain": ("sync/gain", Axis(title="Share of the update that is served (gain)", label=value_label)),
+    "moved": ("sync/moved_fraction", Axis(title="Served weights that moved (%)", **SHARE)),
+    "mismatch": ("rollout/mismatch_kl", Axis(title="Mismatch KL (nats per token)", label=value_label)),
+    "mismatch-max": ("rollout/mismatch_max", Axis(title="Largest mismatch (nats)", label=value_label)),
+    "ess": (
+        "rollout/effective_sample_size",
+        Axis(title="Effective sample size (%)", **SHARE),
+    ),
+}
+"""Name in links -> column of the training log, and the axis."""
+ACROSS: dict[str, tuple[str, Axis]] = {
+    "step": ("step", Axis(title="step", label=value_label)),
+    "tokens": ("tokens/generated", Axis(title="tokens sampled", label=value_label)),
+    "minutes": ("time/step_seconds", Axis(title="minutes, as run", label=value_label)),
+}
+"""The same for the horizontal axis; all but the step are summed up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelTraining:
+    """The panel of one model; None where nothing was logged. ``flat``: what is nearly constant, in words."""
+
+    model: str
+    seeds: str
+    panel: LinePanel | None
+    figure: Markup
+    flat: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,45 +76,109 @@ class Training:
     """Context of the section.
 
     Attributes:
-        reference: the method of the dashed curves.
-        several_references: whether the curves of different variants of it are dashed in different panels.
         groups: how the batches came about: where they were sampled, how full they were, what they cost.
+        data: the panels by model.
     """
 
-    models: list[ModelPanels]
+    models: list[ModelTraining]
     groups: list[str]
-    reference: str
-    several_references: bool
+    data: dict[str, Any]
 
 
 def build(inputs: Inputs) -> Training:
     """Return the curves of every model: the reward first."""
-    references = [
-        sum(v.method == REFERENCE_METHOD for v in inputs.trained_of(m)) for m in inputs.study.models
-    ]
+    models = [_of_model(inputs, model) for model in inputs.study.models]
     return Training(
-        models=panels_of_models(inputs, _groups),
+        models=models,
         groups=[*carried_sentences(inputs), *filled_sentences(inputs), *spent_sentences(inputs)],
-        reference=REFERENCE_METHOD,
-        several_references=max(references) > 1,
+        data={one.model: one.panel.data() for one in models if one.panel},
     )
 
 
-def reference_of(inputs: Inputs, variant: Variant) -> Variant | None:
-    """Return the LoRA variant to compare with: the nearest in preset, then in setting.
-
-    A LoRA variant is compared with the first one of its preset, and that with the first one of the study.
-    None for the latter, and where the study has no LoRA.
-    """
-    candidates = [other for other in inputs.trained_of(variant.model) if other.method == REFERENCE_METHOD]
-    if variant.method != REFERENCE_METHOD:
-        return min(
-            candidates,
-            key=lambda other: (other.preset != variant.preset, other.setting != variant.setting),
-            default=None,
+def _of_model(inputs: Inputs, model: str) -> ModelTraining:
+    curves = {variant: curve for variant in inputs.trained_of(model) if (curve := _curve(inputs, variant))}
+    shown, flat = {}, []
+    for name, (_, axis) in QUANTITIES.items():
+        values = np.concatenate([one.y[name] for one in curves.values() if name in one.y] or [[]])
+        values = values[~np.isnan(values)]
+        if not len(values):
+            continue
+        low, high = float(values.min()), float(values.max())
+        if name != "reward" and high - low <= FLAT * max(abs(low), abs(high)):
+            flat.append(_constant(axis, low, high))
+        else:
+            shown[name] = axis
+    panel = None
+    if shown and curves:
+        panel = LinePanel(
+            title=f"Training of {model}, all methods",
+            x={name: axis for name, (_, axis) in ACROSS.items()},
+            y=shown,
+            lines=list(curves.values()),
         )
-    first_of_preset = next(other for other in candidates if other.preset == variant.preset)
-    return next((other for other in (first_of_preset, candidates[0]) if other != variant), None)
+    return ModelTraining(
+        model=model,
+        seeds=seeds_of_model(inputs, model),
+        panel=panel,
+        figure=panel.figure() if panel else Markup(""),
+        flat=listing(flat),
+    )
+
+
+def _constant(axis: Axis, low: float, high: float) -> str:
+    title = axis.title[0].lower() + axis.title[1:]
+    ends = dict.fromkeys([axis.label(low), axis.label(high)])
+    return f"{title} {' to '.join(ends)}"
+
+
+def _curve(inputs: Inputs, variant: Variant) -> Line | None:
+    """Return the line of a variant: the mean over training seeds, smoothed over a tenth of the run."""
+    logs = _logs(inputs, variant)
+    if not logs:
+        return None
+    across = {name: _mean(logs, column, total=name != "step") for name, (column, _) in ACROSS.items()}
+    across["minutes"] = across["minutes"] / 60
+    width = max(3, round(len(across["step"]) * SMOOTHING))
+    smooth = {
+        name: _mean(logs, column).rolling(width, center=True, min_periods=1).mean()
+        for name, (column, _) in QUANTITIES.items()
+        if any(column in log for log in logs)
+    }
+    return Line(
+        key=inputs.key(variant),
+        label=inputs.label(variant),
+        kind="lora" if variant.method == LORA else "",
+        x={name: thinned(values.tolist()) for name, values in across.items()},
+        y={name: thinned(values.tolist()) for name, values in smooth.items()},
+        marks=_failures(inputs, variant),
+    )
+
+
+def _mean(logs: list[pd.DataFrame], column: str, total: bool = False) -> pd.Series:
+    """Return the mean over training seeds of a column, or of its sum so far, by step."""
+    if column == "step":
+        steps = pd.concat([log["step"] for log in logs]).drop_duplicates().sort_values()
+        return pd.Series(steps.to_numpy(dtype=float), index=steps)
+    columns = [log.set_index("step")[column].astype(float) for log in logs if column in log]
+    return pd.concat([one.cumsum() if total else one for one in columns], axis=1).sort_index().mean(axis=1)
+
+
+def _failures(inputs: Inputs, variant: Variant) -> Mapping[str, list[tuple[Mapping[str, float], float]]]:
+    """Return where the failed runs of a variant ended."""
+    marks: dict[str, list[tuple[Mapping[str, float], float]]] = {}
+    for run in inputs.study.runs_of(variant):
+        log = inputs.train_logs.get(run.run)
+        if log is None or not len(log) or not isinstance(inputs.ended.get(run.run), FailedRun):
+            continue
+        place = {
+            "step": float(log["step"].iloc[-1]),
+            "tokens": float(log["tokens/generated"].sum()),
+            "minutes": float(log["time/step_seconds"].sum()) / 60,
+        }
+        for name, (column, _) in QUANTITIES.items():
+            if column in log and not np.isnan(log[column].iloc[-1]):
+                marks.setdefault(name, []).append((place, float(log[column].iloc[-1])))
+    return marks
 
 
 def carried_sentences(inputs: Inputs) -> list[str]:
@@ -144,44 +242,10 @@ def _extremes(values: dict[str, float], show: Callable[[float], str]) -> str:
     return f"{show(values[low])} ({low}) to {show(values[high])} ({high})"
 
 
-def _groups(inputs: Inputs, model: str) -> list[Panels]:
-    variants = inputs.trained_of(model)
-    references = {
-        inputs.label(variant): inputs.label(reference)
-        for variant in variants
-        if (reference := reference_of(inputs, variant))
-    }
-    return [
-        Panels(
-            title=title,
-            figures=training_panels(
-                {inputs.label(variant): _curve(inputs, variant, column) for variant in variants},
-                references,
-                title,
-                ceiling,
-            ),
-        )
-        for title, column, ceiling in CURVES
-        if not _unremarkable(inputs, column)
-    ]
-
-
-def _unremarkable(inputs: Inputs, column: str) -> bool:
-    """Tell whether a column has the same expected value in every step of all runs."""
-    return column in UNREMARKABLE and all(
-        (values == UNREMARKABLE[column]).all() for values in _logged(inputs, column).values()
-    )
-
-
-def _curve(inputs: Inputs, variant: Variant, column: str) -> Curve | None:
-    logs = [log for log in _logs(inputs, variant) if column in log]
-    return training_curve(logs, column) if logs else None
-
-
 def _logs(inputs: Inputs, variant: Variant) -> list[pd.DataFrame]:
     """Return the training logs of a variant that have rows."""
     runs = inputs.study.runs_of(variant)
     return [log for run in runs if (log := inputs.train_logs.get(run.run)) is not None and len(log)]
 
 
-SECTION = Section(order=60, id="training", title="Training", template="training.html", build=build)
+SECTION = Section(part="training", order=10, id="training", title="", template="training.html", build=build)

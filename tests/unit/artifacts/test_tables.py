@@ -14,13 +14,17 @@ from rlvr.artifacts import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
+    ForgettingRow,
     Grade,
+    LearningRow,
     RateRow,
+    ReferenceScore,
     Row,
     RunRow,
     Sample,
     SpectrumRow,
     SummaryRow,
+    read_columns,
     read_rows,
     write_rows,
 )
@@ -55,6 +59,15 @@ COMPARISON = {
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
+FORGETTING = {
+    **{**VARIANT, "benchmark": "products", "before": 0.5, "after": 0.25, "difference": -0.25},
+    **{"p_value": 0.01, "p_holm": 0.02, "n_problems": 10, "train_seeds": 2, "missing_seeds": 0},
+}
+LEARNING = {
+    **{**VARIANT, "train_seeds": 3, "missing_seeds": 0, "planned_steps": 40},
+    **{"first": 0.25, "best": 0.75, "area": 0.625, "level": 0.5},
+}
+STEPS = ("area_sd", "steps_to_level", "steps_earliest", "steps_latest")
 RUN = "tiny--lora--recommended--main--s0"
 AUDITED = {"id": "D6", "title": "Half", "paper": "32", "code": "16", "option": "`released`", "note": "-"}
 SIDES = {"code_side": "lora released", "text_side": "lora paper", "model": "tiny", "benchmark": "sums"}
@@ -82,6 +95,15 @@ ROWS: dict[type[Row], list[Row]] = {
         ),
     ],
     BudgetRow: [BudgetRow(**BUDGET, **KNOWN, value=0.5), BudgetRow(**BUDGET, **UNKNOWN, value=0)],
+    ReferenceScore: [ReferenceScore(problem_id="sums-1", n_tokens=3, logprob=-1.5)],
+    ForgettingRow: [
+        ForgettingRow(**FORGETTING, **KNOWN, measure="accuracy"),
+        ForgettingRow(**FORGETTING, **UNKNOWN, measure="logprob"),
+    ],
+    LearningRow: [
+        LearningRow(**LEARNING, reached=3, **dict.fromkeys(STEPS, 7.5)),
+        LearningRow(**LEARNING, reached=0, **dict.fromkeys(STEPS, NAN)),
+    ],
     RunRow: [
         RunRow(
             **VARIANT,
@@ -138,7 +160,7 @@ ROWS: dict[type[Row], list[Row]] = {
         SpectrumRow(**SPECTRUM, other=None, measure="energy/right", components=0.5, value=0.75),
     ],
 }
-PARQUET = (Sample, Grade, SpectrumRow)
+PARQUET = (Sample, Grade, ReferenceScore, SpectrumRow)
 
 
 def file_of(folder: Path, kind: type[Row]) -> Path:
@@ -289,3 +311,25 @@ def test_a_metric_that_is_not_documented_is_not_written(tmp_path: Path) -> None:
         SummaryRow(**row)
     with pytest.raises(ValueError, match="accuracy"):
         write_rows(tmp_path / "summary.csv", SummaryRow, [row])
+
+
+def test_some_columns_are_read_and_checked_alone(tmp_path):
+    path = written(tmp_path, Grade)
+    table = read_columns(path, Grade, ["problem_id", "correct"])
+    assert table.to_pandas().equals(read_rows(path, Grade)[["problem_id", "correct"]])
+    frame = pd.read_parquet(path)
+    for change, fault in (
+        ({"correct": "yes"}, "column 'correct' holds .*string, not true or false"),
+        ({"sample_index": 0.5}, "column 'sample_index' holds double, not a whole number"),
+        ({"problem_id": None}, "column 'problem_id' has empty cells, not a text"),
+    ):
+        frame.assign(**change).to_parquet(path)
+        assert len(read_columns(path, Grade, ["lenient"]))
+        with pytest.raises(UserError, match=fault):
+            read_columns(path, Grade, list(change))
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        read_columns(path, Grade, ["correct", "nothing"])
+    frame.attrs = {"format_version": 99}
+    frame.to_parquet(path)
+    with pytest.raises(UserError, match="format version 99"):
+        read_columns(path, Grade, ["correct"])

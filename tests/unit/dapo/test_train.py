@@ -84,6 +84,7 @@ def fails_at(call: int):
     [
         *[("full", 0, "merged"), ("lora", 0, "merged"), ("dora", 0, "merged"), ("lora", 0.3, "merged")],
         *[(name, 0, "merged") for name in ("adalora", "lora_fa", "lora_plus", "pissa", "vera")],
+        *[(name, 0, "merged") for name in ("adamss", "kasa")],
         *[("full", 0, "live"), ("lora", 0.3, "live"), ("adalora", 0, "live")],
     ],
 )

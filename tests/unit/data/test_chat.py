@@ -107,6 +107,8 @@ SYSTEM = {
     ),
     "boxed": None,
     "answer-line": None,
+    "countdown": None,
+    "expression-only": None,
 }
 USER = {
     "think-boxed": PROBLEM,
@@ -117,6 +119,11 @@ USER = {
         f"Answer: $Answer (without quotes) where $Answer is the answer to the problem.\n\n{PROBLEM}\n\n"
         'Remember to put your answer on its own line after "Answer:".'
     ),
+    "countdown": (
+        f"{PROBLEM} Show your work in <think> </think> tags. Return the expression alone in "
+        "<answer> </answer> tags, for example <answer> (1 + 2) / 3 </answer>."
+    ),
+    "expression-only": f"{PROBLEM} Reply with the expression alone, for example: (1 + 2) / 3",
 }
 DEFAULT_SYSTEM = {
     "qwen2.5": QWEN_DEFAULT,

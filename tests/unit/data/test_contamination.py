@@ -8,6 +8,7 @@ import pytest
 from rlvr.artifacts import ContaminatedProblem, ContaminationRow, read_rows
 from rlvr.data.arithmetic import generate
 from rlvr.data.contamination import exact_matches, write_contamination
+from rlvr.data.countdown import question, solve
 from rlvr.data.problems import write_problems
 from rlvr.data.similarity import best_matches
 from rlvr.errors import UserError
@@ -103,3 +104,22 @@ def test_validation_problems_that_are_anywhere_else_are_refused(tmp_path):
         write_contamination([train, test], [validation], 0.8, counts, problems, refuse=True)
     assert not problems.exists()
     write_contamination([train, test], [validation], 0.8, counts, problems)
+
+
+def test_countdown_problems_are_compared_by_numbers_and_target_not_by_their_words(tmp_path):
+    def countdown(name: str, *problems: tuple[list[int], int]) -> Path:
+        path = tmp_path / f"{name}.parquet"
+        rows = [
+            {"id": f"{name}-{i}", "problem": question(given, target), "answer": solve(given, target)}
+            for i, (given, target) in enumerate(problems)
+        ]
+        frame = pd.DataFrame(rows).assign(origin="x#1", rule="countdown")
+        write_problems(path, frame, {"entry": {"source": "local"}})
+        return path
+
+    words = write(tmp_path / "words.parquet", [(question([8, 2, 5], 24), "24")])
+    train = countdown("train", ([8, 2, 4], 24), ([8, 2, 4], 8))
+    test = countdown("test", ([4, 8, 2], 24), ([8, 2, 4], 12), ([8, 2, 5], 24))
+    counts, rows = contamination(tmp_path, [words, train], [test])
+    assert counts == "dataset,problems,contaminated\ntest,3,1\n"
+    assert rows.splitlines()[1:] == ["test,test-0,train-0,1,True"]

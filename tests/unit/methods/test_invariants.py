@@ -27,11 +27,13 @@ from tests.helpers.small_methods import (
     untrained,
 )
 
+pytestmark = pytest.mark.timeout(7200)  # of all combinations, one fixture trains some hundred policies
+
 STARTED = {"float32": 1e-5, "bfloat16": 0.03, "float16": 0.004}
 """How far the logits of an untrained policy may be from those of the base, by rounding alone."""
 EXPORTED = {"float32": 1e-4, "bfloat16": 0.03, "float16": 0.004}
 """How far the logits of a loaded adapter may be from the policy's."""
-MERGED = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.007}
+MERGED = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
 """How far the logits of a merged model may be from the policy's; 16 bits round the merged weight itself."""
 SIXTEEN = ("bfloat16", "float16")
 BUFFERS = {

@@ -89,6 +89,14 @@ def test_sparse_small_moves_the_entries_that_supertuning_leaves_alone():
         assert small.max() <= plain[key].abs().flatten().sort().values[len(small)]
 
 
+def test_a_run_of_sparse_small_records_its_fixed_choice_and_is_read_again():
+    values = make_method("sparse_small", {}).parameters.model_dump()
+    assert values["largest"] is False
+    assert make_method("sparse_small", values).parameters.largest is False
+    with pytest.raises(UserError, match="largest"):
+        make_method("sparse_small", {"largest": True})
+
+
 # --- KaSA -----------------------------------------------------------------------------------------------
 
 

@@ -269,6 +269,42 @@ def test_every_shipped_study_passes_and_only_the_released_prompt_is_noticed(repo
         assert found == []
 
 
+COUNTDOWN = {"train_dataset": "countdown-bare-train", "answer_format": "first-line"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            COUNTDOWN | {"answer_format": "first-line-number"},
+            r"changed\.yaml, line \d+: answer_format: first-line-number finds no expression.*use first-line",
+        ),
+        (
+            COUNTDOWN | {"reward": "released-reward"},
+            r"reward: released-reward cannot check Countdown; set reward",
+        ),
+        (
+            {
+                "evaluation": {
+                    "grader": "math-verify",
+                    "benchmarks": {"sums": {"dataset": "countdown-3-test"}},
+                }
+            },
+            r"evaluation\.grader: math-verify cannot check Countdown; set grader: rlvr",
+        ),
+        (
+            {"evaluation": {"benchmarks": {"sums": {"dataset": "countdown-3-test"}}}},
+            r"evaluation\.benchmarks\.sums\.answer_format: first-line-number finds no expression",
+        ),
+    ],
+)
+def test_graders_and_formats_by_which_no_expression_is_correct_are_refused(
+    config, tmp_path, changed, message
+):
+    with pytest.raises(UserError, match=message):
+        check_plan(planned(config, **changed), tmp_path)
+
+
 # --- notices --------------------------------------------------------------------------------------
 
 
@@ -310,6 +346,16 @@ def test_every_shipped_study_passes_and_only_the_released_prompt_is_noticed(repo
             {"train_dataset": "arithmetic-l3-test"},
             r"benchmarks\.sums\.dataset: 'sums-test' is of split 'test', as the training data",
         ),
+        (
+            {
+                **COUNTDOWN,
+                "train_dataset": "countdown-train",
+                "evaluation": {
+                    "benchmarks": {"sums": {"dataset": "countdown-bare-train", "answer_format": "first-line"}}
+                },
+            },
+            r"benchmarks\.sums\.dataset: 'countdown-bare-train' is of split 'train', as the training data",
+        ),
     ],
 )
 def test_what_works_and_is_rarely_meant_is_noticed(config, changed, notice):
@@ -339,6 +385,10 @@ def test_the_command_prints_notices_and_stops_at_faults(config, capsys, monkeypa
         ("{problem} Put the answer in \\boxed{}.", "first-line-number", True),
         ("{problem} End with `Answer: X`.", "boxed", True),
         ("{problem}", "answer-line", True),
+        ("{problem} Put it in <answer> </answer> tags.", "answer-tag", False),
+        ("{problem} Put it in <answer> </answer> tags.", "first-line", True),
+        ("{problem}", "answer-tag", True),
+        ("{problem} Reply with the expression alone.", "first-line", False),
     ],
 )
 def test_a_prompt_and_an_answer_format_agree_or_not(user, answer_format, contradicts):

@@ -2,14 +2,17 @@
 
 import pytest
 
+from rlvr.analysis.claims.answer import answer_claims
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import Tree, build, write_tree
 
 
 @pytest.fixture(scope="session")
-def tree(tmp_path_factory) -> Tree:
-    """All methods but one run; nothing may be changed in it."""
-    return write_tree(tmp_path_factory.mktemp("tree"), not_run=("ia3",))
+def tree(repository, tmp_path_factory) -> Tree:
+    """All methods but one run, and the claims answered; nothing may be changed in it."""
+    tree = write_tree(tmp_path_factory.mktemp("tree"), not_run=("ia3",))
+    answer_claims(tree.manifest, tree.results, repository / "config", tree.folder.claims)
+    return tree
 
 
 @pytest.fixture(scope="session")

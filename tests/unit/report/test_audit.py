@@ -22,7 +22,7 @@ def test_effects_and_gaps_are_shown(small):
     ]
     write_rows(small.folder.table("audit"), AuditRow, rows)
     page = Page(build(small))
-    (section,) = [one for one in page.all("section") if one["attributes"].get("id") == "audit"]
+    section = page.by_id("released-code")
     text = section["text"].replace("\u00a0", " ").replace("\u2212", "-")
     assert "1 of 3 differences are measured" in text
     assert "-4.2 points" in text and "-8.0 to -0.4" in text and "0.030" in text

@@ -9,22 +9,25 @@ import pytest
 
 from rlvr.errors import UserError
 from rlvr.report import text
+from rlvr.report.build import content_security_policy
 from tests.helpers.report_page import Page
-from tests.helpers.report_tree import METHODS, answer, build, edit, write_tree
+from tests.helpers.report_tree import METHODS, Tree, build, edit, write_tree
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-
+SMALL = {"sums": (20, 4), "products": (12, 2)}
 
 # Self-contained, deterministic, safe
 
 
-def test_same_inputs_elsewhere_give_the_same_bytes(html, tmp_path):
-    assert build(write_tree(tmp_path, not_run=("ia3",))) == html
+def test_same_inputs_elsewhere_give_the_same_bytes(tree, html, tmp_path):
+    shutil.copytree(tree.root, tmp_path, dirs_exist_ok=True)
+    assert build(Tree(tmp_path, tree.study)) == html
 
 
 def test_nothing_is_requested_from_anywhere(html, page):
     meta = [e["attributes"] for e in page.all("meta") if "http-equiv" in e["attributes"]]
-    assert [m["content"] for m in meta] == [POLICY]
+    (script,) = [e["text"] for e in page.all("script") if not e["attributes"]]
+    assert [m["content"] for m in meta] == [content_security_policy(page.all("style")[0]["text"], script)]
+    assert "unsafe" not in meta[0]["content"]
     for element in page.elements:
         for name, value in element["attributes"].items():
             if name in ("src", "href", "srcset", "action", "xlink:href", "data") and element["tag"] != "a":
@@ -33,7 +36,7 @@ def test_nothing_is_requested_from_anywhere(html, page):
 
 
 def test_hostile_text_stays_text(html, page):
-    assert len(page.all("script")) == 1
+    assert [e["attributes"].get("type") for e in page.all("script")] == ["application/json", None]
     assert not page.all("img")
     assert not [e for e in page.elements if any(name.startswith("on") for name in e["attributes"])]
     assert "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;" in html
@@ -44,14 +47,7 @@ def test_hostile_text_stays_text(html, page):
         "\\u202egnp.exe {{ 7 * 7 }} {% raw %} \\u0000\\u001b[31m" in completion for completion in completions
     )
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", html)
-    assert page.all("h1")[0]["text"] == "Which method should one train with? <Demo & check>"
-
-
-def test_long_completions_say_what_was_left_out(page):
-    completions = [e["text"] for e in page.all("pre") if e["attributes"].get("class") == "completion"]
-    (long, *_) = [completion for completion in completions if "left out" in completion]
-    whole = len("Let me think about this. " * 400 + "\\boxed{12}")
-    assert f"[… {whole - 1500:,} characters left out …]" in long and long.endswith("\\boxed{12}")
+    assert "Which method should one train with? <Demo & check>" in page.by_id("verdict")["text"]
 
 
 # Structure
@@ -59,10 +55,8 @@ def test_long_completions_say_what_was_left_out(page):
 
 def test_order_of_the_sections(page):
     ids = [e["attributes"]["id"] for e in page.all("section")]
-    assert ids == [
-        *["answer", "setup", "configuration", "results", "differences", "parameters", "training"],
-        *["pass-at-k", "budget", "pretraining", "completions", "provenance", "glossary"],
-    ]
+    assert ids == ["verdict", "claims", "methods", "training", "cost", "samples", "provenance"]
+    assert ids == [e["attributes"]["href"][1:] for e in page.all("a", page.all("nav")[0])]
 
 
 def test_landmarks_and_anchors(page):
@@ -71,7 +65,7 @@ def test_landmarks_and_anchors(page):
     ids = [e["attributes"]["id"] for e in page.elements if "id" in e["attributes"]]
     assert len(ids) == len(set(ids))
     anchors = [e["attributes"]["href"] for e in page.all("a") if e["attributes"]["href"].startswith("#")]
-    assert anchors[0] == "#content" and len(anchors) == 14
+    assert anchors[0] == "#content" and len(anchors) > 7
     assert {anchor[1:] for anchor in anchors} <= set(ids)
 
 
@@ -79,16 +73,22 @@ def test_tables_are_accessible(page):
     for table in page.all("table"):
         assert len(page.all("caption", table)) == 1
         assert all(e["attributes"]["scope"] in ("col", "row") for e in page.all("th", table))
-        (region,) = [e for e in table["within"] if e["attributes"].get("class") == "scroll"]
-        assert region["attributes"]["tabindex"] == "0" and region["attributes"]["aria-label"]
+        (box,) = [e for e in table["within"] if e["attributes"].get("class") == "scroll"]
+        assert box["attributes"]["data-scroll"] and "tabindex" not in box["attributes"]
     sortable = [e for e in page.all("th") if "aria-sort" in e["attributes"]]
-    assert len(sortable) >= 6 and all(len(page.all("button", header)) == 1 for header in sortable)
+    assert len(sortable) >= 6 and not any(
+        page.all("button", header) for header in page.all("th", page.all("thead")[0])
+    )
 
 
-def test_every_figure_has_a_role_a_title_and_a_description(page):
+def test_figures_have_a_role_a_title_and_a_description_and_small_plots_are_hidden(page):
     figures = page.all("svg")
-    assert len(figures) > 60
+    sparks = [figure for figure in figures if figure["attributes"]["class"] == "spark"]
+    assert len(sparks) == len(METHODS) and len(figures) - len(sparks) > 6
     for figure in figures:
+        if figure in sparks:
+            assert figure["attributes"]["aria-hidden"] == "true"
+            continue
         assert figure["attributes"]["role"] == "img"
         assert page.all("title", figure)[0]["text"] and page.all("desc", figure)[0]["text"]
 
@@ -96,75 +96,79 @@ def test_every_figure_has_a_role_a_title_and_a_description(page):
 # Agrees with the tables
 
 
-def test_results_show_what_was_simulated(tree, page):
-    rows = {row[0].split()[0]: row for row in page.table("Accuracy in %")}
-    assert list(rows) == list(METHODS)
+def test_accuracies_are_those_that_were_simulated(tree, page):
+    rows = page.methods()
+    assert set(rows) == set(METHODS) - {"base"} | {"base (untrained)"}
     for method in set(METHODS) - {"ia3"}:
         name = "tiny--base" if method == "base" else f"tiny--{method}--recommended--main--s0"
         sums, products = tree.correct[name, "sums"].mean(), tree.correct[name, "products"].mean()
         uncontaminated = tree.correct[name, "products"][3:].mean()
-        shown = [float(cell.split()[0]) for cell in rows[method][1:5]]
+        row = rows["base (untrained)" if method == "base" else method]
+        columns = ("avg", "overall_uncontaminated-avg", "sums-avg", "products-avg")
         means = [50 * (sums + products), 50 * (sums + uncontaminated), 100 * sums, 100 * products]
-        assert shown == pytest.approx(means, abs=0.051)
-        assert rows[method][5] == f"{METHODS[method][1]:,}"
+        assert [float(row[column].split()[0]) for column in columns] == pytest.approx(means, abs=0.051)
+        if method != "base":
+            assert row["parameters"] == f"{METHODS[method][1]:,}"
+
+
+def test_the_best_method_is_first_and_the_untrained_model_and_what_was_not_run_last(page):
+    rows = page.methods()
+    assert next(iter(rows)) == "base (untrained)" and list(rows)[-1] == "ia3"
+    values = [float(row["avg"].split()[0]) for row in list(rows.values())[1:-1]]
+    assert values == sorted(values, reverse=True)
 
 
 def test_intervals_are_beside_their_values(tree, page):
     summary = pd.read_csv(tree.results / "tables" / "summary.csv", keep_default_na=False)
     here = (summary.method == "lora") & (summary.benchmark == "sums") & (summary.metric == "avg@8")
     value, low, high = summary.loc[here, ["value", "ci_low", "ci_high"]].astype(float).iloc[0]
-    (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("lora ")]
-    assert row[3] == f"{100 * value:.1f} {100 * low:.1f} to {100 * high:.1f}"
+    assert page.methods()["lora"]["sums-avg"] == f"{100 * value:.1f} {100 * low:.1f}–{100 * high:.1f}"
 
 
-def test_the_number_of_training_seeds_is_beside_the_numbers(page, tmp_path):
-    names = [row[0] for row in page.table("Accuracy in %")]
-    assert all("1 training seed" in name for name in names if not name.startswith(("base", "ia3")))
-    assert "Each method was trained with 1 training seed" in answer(page)
-    several = Page(build(write_tree(tmp_path, methods=("base", "lora", "full"), train_seeds=3, steps=20)))
-    assert [row[0] for row in several.table("Accuracy in %")][1:] == [
-        "lora 3 training seeds",
-        "full 3 training seeds",
-    ]
-    assert "1 training seed" not in answer(several)
-
-
-def test_missing_training_seeds_are_reported(tmp_path):
-    tree = write_tree(tmp_path, methods=("base", "lora"), train_seeds=3, steps=20)
-    edit(tree.results / "tables" / "summary.csv", lambda f: f.assign(train_seeds=f.train_seeds.clip(upper=1)))
-    names = [row[0] for row in Page(build(tree)).table("Accuracy in %")]
-    assert names == ["base (untrained)", "lora 1 of 3 training seeds"]
+def test_the_number_of_training_seeds_is_said_once(page, tmp_path):
+    (caption,) = page.all("caption", page.by_id("methods-table"))
+    assert "Accuracy in %, 1\xa0training seed per method" in caption["text"]
+    tree = write_tree(tmp_path, methods=("base", "lora", "full"), train_seeds=3, steps=20, benchmarks=SMALL)
+    edit(
+        tree.folder.table("summary"),
+        lambda f: f.assign(train_seeds=f.train_seeds.where(f.method != "lora", 1)),
+    )
+    several = Page(build(tree))
+    (caption,) = several.all("caption", several.by_id("methods-table"))
+    assert "1 to 3\xa0training seeds per method" in caption["text"]
+    notes = {label: row["note"] for label, row in several.methods().items()}
+    assert notes == {"base (untrained)": "", "lora": "1 of 3\xa0seeds".replace("\xa0", " "), "full": ""}
 
 
 def test_paired_differences_are_those_of_the_table(tree, page):
-    frame = pd.read_csv(tree.results / "tables" / "comparisons.csv", keep_default_na=False)
-    here = frame[(frame.baseline == "lora") & (frame.benchmark == "products")].set_index("method")
-    rows = page.table("Accuracy minus that of lora, Products")
-    assert [row[0].split()[0] for row in rows] == [m for m in METHODS if m not in ("base", "lora")]
-    for row in rows[:-1]:
-        expected = here.loc[row[0].split()[0]]
-        assert float(row[2].split()[0].replace("−", "-")) == pytest.approx(
-            100 * expected.difference, abs=0.051
+    frame = pd.read_csv(tree.folder.table("comparisons"), keep_default_na=False)
+    shown = page.methods()
+    here = frame[(frame.baseline == "lora") & (frame.benchmark == "overall")].set_index("method")
+    for method, expected in here.iterrows():
+        row = shown[method]
+        low, high = (text.points(expected[end], "") for end in ("ci_low", "ci_high"))
+        assert row["difference"] == f"{text.points(expected.difference, '')} {low} to {high}"
+        assert row["p"] == text.p_value(expected.p_holm).replace("\xa0", " ")
+        assert float(row["detectable"]) == pytest.approx(100 * expected.minimum_detectable, abs=0.051)
+    assert shown["ia3"]["difference"] == shown["lora"]["difference"] == "–"
+
+
+def test_the_data_of_the_menus_are_the_tables(tree, page):
+    data, rows = (
+        page.data["methods"],
+        [e["attributes"]["data-v"] for e in page.all("tr") if "data-v" in e["attributes"]],
+    )
+    frame = pd.read_csv(tree.folder.table("comparisons"), keep_default_na=False, na_values=[""])
+    for row in frame.to_dict("records"):
+        packed = data["differences"][row["baseline"]][row["benchmark"]][rows.index(row["method"])]
+        wanted = [row[name] for name in ("difference", "ci_low", "ci_high", "p_holm", "minimum_detectable")]
+        assert packed[:5] == pytest.approx(wanted, rel=1e-3, abs=1e-9)
+    summary = pd.read_csv(tree.folder.table("summary"), keep_default_na=False, na_values=[""])
+    lengths = summary[(summary.metric == "tokens_mean") & (summary.benchmark == "products")]
+    for row in lengths.to_dict("records"):
+        assert data["values"]["tokens_mean"]["products"][rows.index(row["method"])][0] == pytest.approx(
+            row["value"], rel=1e-3
         )
-        assert float(row[5]) == pytest.approx(100 * expected.minimum_detectable, abs=0.051)
-        assert row[4] == text.p_value(expected.p_holm).replace("\xa0", " ")
-    assert rows[-1][:2] == ["ia3", "not run"]
-
-
-def test_nothing_is_set_in_bold_among_the_values(page):
-    assert not [e for e in page.elements if e["tag"] in ("b", "strong", "mark")]
-
-
-def test_verdicts_are_the_grades(tree, page):
-    grades = pd.read_parquet(tree.results / "grades" / "tiny--base" / "sums.parquet")
-    problem = grades[grades.problem_id == "sums-0000"].sort_values("sample_index")
-    (table, *_) = [
-        t for t in page.all("table") if page.all("caption", t)[0]["text"] == "Completion of each method."
-    ]
-    verdict = page.all("td", table)[0]["text"]
-    assert ("✓ correct" if problem.correct.iloc[0] else "✗ incorrect") in verdict
-    assert f"status {problem.status.iloc[0]}" in verdict
-    assert f"{problem.correct.sum()} of 8" in verdict
 
 
 def test_contaminated_problems_are_counted_beside_the_benchmark(page):
@@ -172,7 +176,7 @@ def test_contaminated_problems_are_counted_beside_the_benchmark(page):
         ("sums-test", "0 of 160"),
         ("products-test", "3 of 90"),
     ]
-    assert "results/demo/tables/contamination.csv" in [row[0] for row in page.table("Files")]
+    assert "  results/demo/tables/contamination.csv" in page.by_id("provenance")["text"]
 
 
 # Partial results
@@ -181,44 +185,44 @@ def test_contaminated_problems_are_counted_beside_the_benchmark(page):
 def test_without_a_count_of_contaminated_problems_the_page_says_nothing_about_them(small):
     (small.results / "tables" / "contamination.csv").unlink()
     page = Page(build(small))
-    (setup,) = [e for e in page.all("section") if e["attributes"]["id"] == "setup"]
+    setup = page.by_id("setup")
     assert "contaminated" not in setup["text"].lower()
-    assert "results/demo/tables/contamination.csv" not in [row[0] for row in page.table("Files")]
+    assert "tables/contamination.csv" not in page.by_id("provenance")["text"]
+    assert "contaminated problems not counted" in page.by_id("verdict")["text"]
     assert [row[-1] for row in page.table("Benchmarks.")] == ["160"]
 
 
-def test_a_method_without_a_baseline_to_pair_with_is_not_called_not_run(small):
-    def unpaired(frame):
-        return frame[~((frame.baseline == "base") & (frame.method == "dora"))]
-
-    edit(small.results / "tables" / "comparisons.csv", unpaired)
-    rows = Page(build(small)).table("Accuracy minus that of base, Overall")
-    assert [row[1] for row in rows] == ["", "no comparable baseline run"]
-
-
 def test_what_was_not_run_is_marked(page):
-    (row,) = [row for row in page.table("Accuracy in %") if row[0].startswith("ia3")]
-    assert row == ["ia3 not run", *["not run"] * 4, "–", "–"]
+    row = page.methods()["ia3"]
+    assert row["note"] == "not run" and set(row.values()) == {"ia3 not run", "not run", "–", ""}
     runs = {row[0]: row[1] for row in page.table("Runs.")}
     assert runs["tiny--ia3--recommended--main--s0"] == "not run"
     assert runs["tiny--lora--recommended--main--s0"] == "finished"
-    assert "Not run: ia3." in answer(page)
-    titles = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
-    assert "not run" in titles["Mean reward of ia3"] and "not run" not in titles["Mean reward of lora"]
+    assert "Not run: ia3." in page.by_id("verdict")["text"]
+    assert "ia3" not in [line["key"] for line in page.data["training"]["tiny"]["lines"]]
 
 
-def test_weight_sync_noise_and_mismatch_are_plotted_with_the_training(page):
-    described = {page.all("title", figure)[0]["text"]: figure["text"] for figure in page.all("svg")}
-    assert "from 0.58 at step 1 to 0.12" in described["Weight-sync noise-to-signal ratio of lora"]
-    kl = described["Mismatch KL (nats per token) of lora"]
-    assert re.search(r"from 0\.000\d+ at step 1 to 0\.000\d+ at step 60", kl)
+def test_weight_sync_noise_and_mismatch_are_among_the_curves_of_training(tree, page):
+    panel = page.data["training"]["tiny"]
+    assert {"noise", "mismatch", "reward", "length"} <= set(panel["y"])
+    (line,) = [line for line in panel["lines"] if line["key"] == "lora"]
+    log = pd.read_parquet(tree.folder.run("tiny--lora--recommended--main--s0").train_log)
+    noise = log["sync/noise_to_signal"].rolling(6, center=True, min_periods=1).mean()
+    assert line["y"]["noise"] == [None if pd.isna(one) else pytest.approx(one, rel=0.01) for one in noise]
+    assert line["x"]["tokens"][-1] == pytest.approx(log["tokens/generated"].sum(), rel=0.01)
+
+
+def test_what_is_nearly_constant_is_said_in_words(page):
+    caption = page.all("figcaption", page.by_id("training"))[0]["text"]
+    assert "nearly constant and not shown:" in caption and "batch filled (%) 100" in caption
+    assert "filled" not in page.data["training"]["tiny"]["y"]
 
 
 def test_a_study_of_which_only_the_untrained_model_was_run(tmp_path):
-    tree = write_tree(tmp_path, methods=("base", "lora", "dora"), not_run=("lora", "dora"))
+    tree = write_tree(tmp_path, methods=("base", "lora", "dora"), not_run=("lora", "dora"), benchmarks=SMALL)
     page = Page(build(tree))
-    assert "No method has been compared with the untrained tiny yet." in answer(page)
-    assert [row[1] for row in page.table("Accuracy in %")][1:] == ["not run", "not run"]
+    assert "No method has been compared with the untrained tiny yet." in page.by_id("verdict")["text"]
+    assert [row["note"] for row in page.methods().values()] == ["", "not run", "not run"]
 
 
 def test_without_a_pretraining_curve_there_is_no_section_for_it(small):
@@ -236,6 +240,7 @@ def test_several_models_benchmarks_and_presets(tmp_path):
         tree.manifest,
         tree.results / "tables" / "summary.csv",
         tree.results / "tables" / "comparisons.csv",
+        tree.folder.table("leader"),
         tree.results / "tables" / "budget.csv",
     ):
         if path.suffix == ".json":
@@ -246,13 +251,20 @@ def test_several_models_benchmarks_and_presets(tmp_path):
             path.write_text(json.dumps(study))
         else:
             edit(path, lambda f: f.assign(preset=f.preset.where(f.method != "full", "paper")))
+    edit(
+        tree.folder.table("leader"),
+        lambda f: f.assign(leader_preset=f.leader_preset.where(f.leader != "full", "paper")),
+    )
     page = Page(build(tree))
-    assert [row[:2] for row in page.table("Accuracy in %")] == [
-        [name, model]
-        for model in ("tiny", "small")
-        for name in ("base (untrained)", "lora · recommended 1 training seed", "full · paper 1 training seed")
+    keys = [
+        e["attributes"]["data-v"]
+        for e in page.all("tr", page.by_id("methods-table"))
+        if "data-v" in e["attributes"]
     ]
-    assert len([e for e in page.all("p") if e["attributes"].get("class") == "answer"]) == 2
+    names = ("base", "lora.recommended", "full.paper")
+    assert sorted(keys) == sorted(f"{model}.{name}" for model in ("tiny", "small") for name in names)
+    assert [key.split(".")[0] for key in keys] == ["tiny"] * 3 + ["small"] * 3
+    assert len([e for e in page.all("div") if e["attributes"].get("class") == "verdict"]) == 2
 
 
 # Bad input

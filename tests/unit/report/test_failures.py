@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.report_page import Page
-from tests.helpers.report_tree import Tree, answer, build, fail, write_tree
+from tests.helpers.report_tree import Tree, build, fail, write_tree
 
 LORA, DORA = "tiny--lora--recommended--main--s1", "tiny--dora--recommended--main--s{}"
 
@@ -32,7 +32,7 @@ def page(tree: Tree) -> Page:
 
 
 def section(page: Page, name: str) -> str:
-    (found,) = [e for e in page.all("section") if e["attributes"]["id"] == name]
+    found = page.by_id(name)
     return " ".join(found["text"].split())
 
 
@@ -47,20 +47,23 @@ def test_every_failed_run_is_listed_with_steps_rewards_and_reason(page: Page) ->
     assert "End of the log of " + LORA in text and "step 7 <script>alert(1)</script>" in text
 
 
-def test_the_answer_says_which_numbers_are_of_fewer_seeds(page: Page) -> None:
-    said = " ".join(answer(page).split())
-    assert (
-        "Failed: 1 of 2 training seeds of lora (diverged after 7 of 60 steps); its numbers are of the others."
-        in said
-    )
-    assert "Failed: 2 of 2 training seeds of dora (diverged after 7 of 60 steps); it has no numbers." in said
-    assert "Not run: ia3." in said
+def test_the_first_screen_says_which_numbers_are_of_fewer_seeds(page: Page) -> None:
+    said = " ".join(page.by_id("verdict")["text"].split())
+    assert "8 runs, 3 failed · 2 not run" in said.replace("\xa0", " ") and "Not run: ia3." in said
+    assert "Failed: lora, seed 1: diverged after 7 of 60 steps; dora, seed 0: diverged" in said
+    assert page.all("a", page.by_id("verdict"))[-1]["attributes"]["href"] == "#failures"
 
 
-def test_the_tables_tell_failed_from_not_run(page: Page) -> None:
-    rows = {row[0]: row[1:] for row in page.table("Accuracy in %")}
-    assert rows["dora failed"][0] == "failed" and rows["ia3 not run"][0] == "not run"
-    assert any(name.replace("\xa0", " ") == "lora 1 of 2 training seeds" for name in rows)
+def test_the_table_tells_failed_from_not_run(page: Page) -> None:
+    notes = {label: row["note"].replace("\xa0", " ") for label, row in page.methods().items()}
+    assert notes["dora"] == "failed" and notes["ia3"] == "not run" and notes["lora"] == "1 of 2 seeds"
+
+
+def test_a_failed_run_is_marked_where_it_ended(page: Page) -> None:
+    lines = {line["key"]: line for line in page.data["training"]["tiny"]["lines"]}
+    ((place, _),) = lines["lora"]["marks"]["reward"]
+    assert place["step"] == 7 and len(lines["dora"]["marks"]["reward"]) == 2
+    assert lines["full"]["marks"] == {}
 
 
 def test_the_provenance_has_the_failed_runs(page: Page) -> None:
@@ -70,4 +73,4 @@ def test_the_provenance_has_the_failed_runs(page: Page) -> None:
 
 def test_a_study_without_failures_has_no_such_section(tmp_path: Path) -> None:
     tree = write_tree(tmp_path, methods=("base", "lora"), benchmarks={"sums": (10, 2)}, steps=5)
-    assert [e for e in Page(build(tree)).all("section") if e["attributes"]["id"] == "failures"] == []
+    assert "failures" not in [e["attributes"].get("id") for e in Page(build(tree)).elements]

@@ -1,11 +1,14 @@
 """Sections of the page: found automatically, each with a template of its own."""
 
+import json
 import shutil
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import rlvr
+from rlvr.report.section import PARTS
 from rlvr.report.sections import all_sections
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import write_tree
@@ -20,14 +23,17 @@ from rlvr.report.section import Section
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
     names: list[str]
+    data: dict[str, list[str]]
 
 
 def build(inputs: Inputs) -> Survey | None:
     names = [f"{variant.method} & co" for variant in inputs.trained]
-    return Survey(names=names) if len(names) > 1 else None
+    return Survey(names=names, data={"</script>": names}) if len(names) > 1 else None
 
 
-SECTION = Section(order=15, id="survey", title="Survey <new>", template="survey.html", build=build)
+SECTION = Section(
+    part="cost", order=15, id="survey", title="Survey <new>", template="survey.html", build=build
+)
 """
 TEMPLATE = "{% for name in names %}<p>{{ study.study }}: {{ name }}</p>{% endfor %}"
 BUILD = """
@@ -41,8 +47,9 @@ build_report(*map(Path, sys.argv[1:]))
 def test_sections_differ_in_order_anchor_and_template():
     sections = all_sections()
     assert len(sections) >= 12
-    for values in zip(*((s.order, s.id, s.title, s.template) for s in sections), strict=True):
+    for values in zip(*(((s.part, s.order), s.id, s.template) for s in sections), strict=True):
         assert len(set(values)) == len(sections)
+    assert [part for part, _ in groupby(sections, lambda section: section.part)] == list(PARTS)
     folder = Path(rlvr.__file__).parent / "report" / "templates" / "sections"
     assert {section.template for section in sections} == {path.name for path in folder.glob("*.html")}
 
@@ -66,10 +73,10 @@ def test_a_new_module_and_its_template_are_a_new_section(tmp_path):
         return Page(output.read_text(encoding="utf-8"))
 
     page = build(("base", "lora", "dora"))
-    links = {e["attributes"]["href"]: e["text"] for e in page.all("a")}
-    assert list(links)[1:4] == ["#answer", "#survey", "#setup"] and links["#survey"] == "Survey <new>"
-    (section,) = [e for e in page.all("section") if e["attributes"]["id"] == "survey"]
-    assert [e["text"] for e in page.all("h2", section)] == ["Survey <new>"]
+    section = page.by_id("survey")
+    assert section["within"][-1] is page.by_id("cost")
+    assert [e["text"] for e in page.all("h3", section)] == ["Survey <new> ¶"]
+    assert json.loads(page.by_id("data")["text"])["survey"] == {"</script>": ["lora & co", "dora & co"]}
     assert [e["text"] for e in page.all("p", section)] == ["demo: lora & co", "demo: dora & co"]
     without = build(("base", "lora"))
     assert "survey" not in [e["attributes"].get("id") for e in without.elements]

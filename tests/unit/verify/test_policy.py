@@ -15,24 +15,28 @@ ARGUED_EXCEPTIONS: dict[str, str] = {}
 _ROW = re.compile(r"\| `(.+?)` \| `(.+?)` \| (correct|incorrect) \|")
 
 
-def _examples() -> list[tuple[str, str, bool]]:
-    """Return gold answer, completion and verdict of every row of the page's tables."""
-    rows, boxed = [], True
+def _examples() -> list[tuple[Item, bool]]:
+    """Return completion and verdict of every row of the page's tables."""
+    rows: list[tuple[Item, bool]] = []
+    boxed, rule = True, "equal"
     for line in (REPOSITORY / "docs" / "verifier.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("| Gold"):
-            boxed = "Completion" not in line
+        if line.startswith(("| Gold", "| Solution")):
+            boxed, rule = "Completion" not in line, "countdown" if "Solution" in line else "equal"
         elif match := _ROW.fullmatch(line):
             gold, answer, verdict = match.groups()
-            rows.append((gold, rf"\boxed{{{answer}}}" if boxed else answer, verdict == "correct"))
+            text = rf"\boxed{{{answer}}}" if boxed else answer
+            rows.append((Item(text, gold, rule=rule), verdict == "correct"))
     return rows
 
 
 def test_every_example_of_the_page_gets_the_verdict_that_it_states() -> None:
     examples = _examples()
     assert len(examples) > 70
-    verdicts = graded("rlvr", *(Item(text, gold) for gold, text, _ in examples), deadline=10.0)
+    verdicts = graded("rlvr", *(item for item, _ in examples), deadline=10.0)
     wrong = [
-        example for example, verdict in zip(examples, verdicts, strict=True) if verdict.correct != example[2]
+        item
+        for (item, correct), verdict in zip(examples, verdicts, strict=True)
+        if verdict.correct != correct
     ]
     assert wrong == []
 

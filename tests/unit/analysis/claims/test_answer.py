@@ -10,8 +10,9 @@ import pytest
 from rlvr.analysis.claims.answer import answer_claims
 from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import ClaimRecord, StudyFolder, read_records
-from rlvr.config.claims import PaperClaims, load_claims
+from rlvr.config.claims import PAPER, Claims, load_claims
 from rlvr.config.resolved import BASE
+from rlvr.errors import UserError
 from tests.helpers.analysis_tree import Results
 from tests.helpers.claim_study import answered
 
@@ -19,7 +20,7 @@ LARGE = 2.0  # logits, about 30 points
 
 
 @pytest.fixture(scope="module")
-def claims(repository: Path) -> PaperClaims:
+def claims(repository: Path) -> Claims:
     return load_claims(repository / "config")
 
 
@@ -49,7 +50,9 @@ def test_a_planted_effect_turns_the_verdict(claims, claim, method, effect, verdi
 
 
 def test_equality_needs_an_interval_within_the_margin(claims):
-    wide = replace(claims, test=claims.test.model_copy(update={"margin": 0.1}))
+    paper = claims.files[PAPER]
+    test = paper.test.model_copy(update={"margin": 0.1})
+    wide = replace(claims, files={PAPER: paper.model_copy(update={"test": test})})
     alike = {"train_seeds": 5, "problems": 300, "seed_spread": 0.02}
     assert answered(wide, {}, generator(), **alike)["vera-equals-base"].verdict == "replicated"
     assert answered(claims, {}, generator())["vera-equals-base"].verdict == "inconclusive"
@@ -76,7 +79,7 @@ def test_sizes_are_compared_where_the_model_is_the_papers(claims):
 
 def test_no_claim_is_left_out_and_each_that_is_not_tested_says_what_would_test_it(claims):
     found = answered(claims, {}, generator())
-    assert list(found) == [claim.id for claim in claims.claims]
+    assert list(found) == [claim.id for claim in claims.files[PAPER].claims]
     for record in found.values():
         assert (record.command is not None) == (record.verdict == "not_tested"), record.id
         assert record.reason and (record.row or record.verdict == "not_tested")
@@ -141,6 +144,40 @@ def test_a_claim_leads_to_the_samples_that_answer_it(on_disk, repository):
         for name in ("lora", "dora")
     }  # fmt: skip
     assert found.statistic == pytest.approx(means["dora"] - means["lora"])
+
+
+HYPOTHESES = """
+test: {alpha: 0.05, margin: 0.05, train_seeds: 2}
+claims:
+  - id: released-equals-paper
+    family: presets
+    claim: Both presets end within five points.
+    places: [docs/precision.md]
+    study: paper-1.5b-mini
+    contrast: {method: lora, preset: released, baseline: lora, baseline_preset: paper}
+    direction: equal
+"""
+
+
+def test_a_study_answers_hypotheses_of_its_own(on_disk, repository, tmp_path):
+    """By another test than that of the paper's claims, and corrected among themselves."""
+    config = tmp_path / "config"
+    shutil.copytree(repository / "config" / "claims", config / "claims")
+    (config / "claims" / "mine.yaml").write_text(HYPOTHESES)
+    for seed in (42, 43):
+        on_disk.add("lora", "released", "main", seed)
+    on_disk.contrasts = on_disk.contrasts.model_copy(update={"presets": ["paper"]})
+    found = answer(on_disk, config)
+    mine = found["released-equals-paper"]
+    assert (mine.source, mine.margin) == ("mine", 0.05)
+    assert (mine.row["preset"], mine.row["baseline_preset"]) == ("released", "paper")
+    assert mine.p_holm == mine.p_value and mine.verdict != "not_tested"
+    assert found["dora-above-lora"].source == "paper"
+    on_disk.name = "another"
+    assert "released-equals-paper" not in answer(on_disk, config)
+    (config / "claims" / "again.yaml").write_text(HYPOTHESES)
+    with pytest.raises(UserError, match=r"'released-equals-paper' is in again\.yaml too; give it another id"):
+        load_claims(config)
 
 
 def test_a_claim_about_a_failed_method_says_so(on_disk, repository):

@@ -2,21 +2,16 @@
 
 import math
 import re
+from itertools import pairwise
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from rlvr.report import text
 from rlvr.report.charts import svg
-from rlvr.report.charts.curves import training_curve, training_panels
-from rlvr.report.charts.intervals import (
-    Estimate,
-    Mark,
-    accuracy_against_parameters,
-    domain_of,
-    dot_and_whisker,
-)
+from rlvr.report.charts.forest import ForestRow, ranking_forest
+from rlvr.report.charts.intervals import Estimate, difference_plot, difference_scale
+from rlvr.report.charts.lines import Axis, Line, LinePanel, spread, thinned
+from rlvr.report.charts.scatter import Mark, cost_against_accuracy, pareto
 from rlvr.report.charts.svg import Scale
 
 
@@ -40,53 +35,69 @@ def test_elements_escape_and_paths_break_where_a_value_is_missing():
     assert 'd="M0.0,0.0L1.0,1.0M3.0,3.0"' in svg.path([0, 1, 2, 3], [0, 1, math.nan, 3], "smooth")
 
 
-def test_dot_and_whisker_are_where_the_numbers_are():
-    estimate = Estimate(0.5, 0.4, 0.7)
-    scale = domain_of([estimate, Estimate(0.2, 0.1, 0.3)], 0.0, 1.0)
-    drawn = dot_and_whisker(estimate, scale, 0.2, "t")
-    x1, x2 = (float(value) for value in re.search(r'x1="([\d.]+)" y1="8" x2="([\d.]+)"', drawn).groups())
+def test_the_small_plot_of_a_difference_is_where_its_numbers_are():
+    scale = difference_scale([Estimate(0.05, 0.02, 0.08), Estimate(-0.04, -0.06, -0.02)])
+    drawn = difference_plot(Estimate(0.05, 0.02, 0.08), 0.01, scale)
+    x1, x2 = (float(value) for value in re.search(r'x1="([\d.]+)" y1="9" x2="([\d.]+)"', drawn).groups())
     dot = float(re.search(r'cx="([\d.]+)"', drawn)[1])
-    assert (dot - x1) / (x2 - x1) == pytest.approx(1 / 3, abs=0.01)
-    assert "50.0\xa0%, 95 % interval 40.0\xa0% to 70.0\xa0%" in drawn
+    assert (dot - x1) / (x2 - x1) == pytest.approx(0.5, abs=0.01) and x1 > scale(0)
+    band = float(re.search(r'width="([\d.]+)" height', drawn)[1])
+    assert band == pytest.approx(scale(0.01) - scale(-0.01), abs=0.02)
+    hidden = difference_plot(None, math.nan, scale)
+    assert 'visibility="hidden"' in hidden and "nan" not in hidden
 
 
-def test_an_unknown_interval_is_not_drawn():
-    drawn = dot_and_whisker(Estimate(0.5, math.nan, math.nan), Scale(0, 1, 0, 96), None, "t")
-    assert "whisker" not in drawn and "n/a" in drawn and "nan" not in drawn
+def test_a_mark_outside_the_forest_is_an_arrow_with_its_number():
+    row = ForestRow(
+        key="pissa", label="pissa", difference=Estimate(-0.01, -0.03, 0.01), told_apart=False,
+        paper=-0.423, others=[0.0], numbers=["52.1"],
+    )  # fmt: skip
+    drawn = ranking_forest([row], ["overall"], 0.02, "points")
+    assert "◂ −42.3" in drawn and drawn.count('class="others"') == 1 and "dot hollow" in drawn
+    assert "pissa −1.0 (−3.0 to +1.0), not told apart, the paper −42.3" in drawn
 
 
-def test_labels_of_equal_methods_do_not_overlap():
-    marks = [Mark(f"method{i}", 36_864, Estimate(0.6 + i / 500, 0.5, 0.7)) for i in range(16)]
-    drawn = accuracy_against_parameters(marks, Estimate(0.45, 0.4, 0.5), "t")
-    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="label" text-anchor="start">([^<]+)<', drawn)
-    boxes = {name: (float(x), float(y), float(x) + 6.7 * len(name)) for x, y, name in found}
+def test_labels_of_equal_methods_do_not_overlap_and_dots_are_at_their_true_cost():
+    marks = [
+        Mark(key=f"m{i}", label=f"method{i}", cost=36_864, accuracy=Estimate(0.6 + i / 500, 0.5, 0.7))
+        for i in range(16)
+    ]
+    drawn = cost_against_accuracy(marks, Estimate(0.45, 0.4, 0.5), "t", "parameters", True)
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="end"[^>]*>([^<]+)<', drawn)
+    boxes = {name: (float(x), float(y), float(x) + 6.3 * len(name)) for x, y, name in found}
     assert len(boxes) == 17
     for name, (left, y, right) in boxes.items():
         for other, (other_left, other_y, other_right) in boxes.items():
             if name < other:
-                assert right <= other_left or other_right <= left or abs(y - other_y) >= 14, (name, other)
-    dots = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
-    assert min(np.diff(sorted(dots))) >= 8.9
+                assert right <= other_left or other_right <= left or abs(y - other_y) >= 12, (name, other)
+    assert len(set(re.findall(r'cx="([\d.]+)"', drawn))) == 1
 
 
-def test_training_curves_average_seeds_and_thin_long_runs():
-    logs = [
-        pd.DataFrame({"step": range(1, 6), "reward": values}) for values in ([0, 1, 2, 3, 4], [2, 3, 4, 5, 6])
+def test_the_pareto_line_leaves_out_what_another_beats_for_less():
+    costs = {"a": (1, 0.5), "b": (2, 0.4), "c": (2, 0.7), "d": (3, 0.7), "e": (4, 0.9)}
+    marks = [
+        Mark(key=key, label=key, cost=cost, accuracy=Estimate(value, value, value))
+        for key, (cost, value) in costs.items()
     ]
-    curve = training_curve(logs, "reward")
-    assert curve.smooth == pytest.approx([1.5, 2, 3, 4, 4.5])
-    assert [list(seed) for seed in curve.seeds] == [[0, 1, 2, 3, 4], [2, 3, 4, 5, 6]]
-    long = training_curve([pd.DataFrame({"step": range(5000), "reward": np.arange(5000.0)})], "reward")
-    assert len(long.steps) <= 400 and long.steps[-1] == 4999
-    assert long.seeds[0].mean() == pytest.approx(2499.5, abs=10)
+    assert [mark.key for mark in pareto(marks)] == ["a", "c", "e"]
 
 
-def test_a_curve_with_missing_values_is_drawn_with_gaps():
-    log = pd.DataFrame({"step": range(1, 31), "reward": [math.nan] * 10 + [0.5] * 20})
-    (panel,) = training_panels({"lora": training_curve([log], "reward")}, {}, "Mean reward")
-    assert "nan" not in panel and "Smoothed, from 0.5" in panel
-    (empty,) = training_panels({"lora": training_curve([log.head(5)], "reward")}, {}, "Mean reward")
-    assert "Nothing was logged." in empty
+def test_labels_are_spread_in_order_within_the_plot():
+    places = spread({"a": 100, "b": 101, "c": 99, "d": 299}, 10, 14, 300)
+    ordered = sorted(places, key=places.get)
+    assert ordered == ["c", "a", "b", "d"]
+    assert min(b - a for a, b in pairwise(sorted(places.values()))) >= 10 and max(places.values()) <= 300
+
+
+def test_a_line_leaves_out_unknown_values_and_is_thinned():
+    axis = Axis(title="t", label=str)
+    line = Line(key="a", label="a", x={"step": [0, 1, 2]}, y={"reward": [math.nan, 0.5, 0.6]})
+    panel = LinePanel(title="Training", x={"step": axis}, y={"reward": axis}, lines=[line])
+    drawn = panel.figure()
+    assert "nan" not in drawn and "reward" not in drawn and "at the right end: a 0.6." in drawn
+    assert panel.data()["views"]["step|reward"]["x"][:2] == [1, 2]
+    thin = thinned(list(range(5000)))
+    assert len(thin) == 100 and (thin[0], thin[-1]) == (0, 4999)
 
 
 def test_numbers_as_text():
@@ -95,3 +106,11 @@ def test_numbers_as_text():
     assert text.p_value(0.0004) == "<\xa00.001" and text.p_value(0.0304) == "0.030"
     assert text.count(1, "seed") == "1\xa0seed" and text.listing(["a", "b", "c"]) == "a, b and c"
     assert text.visible("a\x07\n\u202eb") == "a\\u0007\n\\u202eb"
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u200b", "\u200d", "\ufeff", "\u00ad", "\U000e0041", "\u2028", "\u2029", "\u0378", "\x1b"]
+)
+def test_invisible_characters_are_spelt_out(hidden):
+    shown = text.visible(f"1{hidden}2")
+    assert hidden not in shown and f"{ord(hidden):04x}" in shown

@@ -1,0 +1,130 @@
+"""The ranking: one row per method with its difference, the paper's and others' beside it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from rlvr.report.charts import svg
+from rlvr.report.charts.intervals import Estimate
+from rlvr.report.charts.svg import Scale, element
+from rlvr.report.text import points
+
+WIDTH, ARROW = 640.0, 48.0  # of the figure; of a difference that lies outside
+TOP, BOTTOM = 24.0, 34.0  # above and below the rows
+TALLEST, SHORTEST, TOTAL = 23.0, 13.0, 350.0  # a row; all rows
+NUMBERS, CHARACTER = 58.0, 6.6  # least width of a column of numbers; width of a letter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForestRow:
+    """One row.
+
+    Attributes:
+        key: name of the method for the script of the page.
+        label: its name.
+        difference: from the reference; None for the reference itself.
+        told_apart: whether its dot is filled.
+        paper: the paper's difference.
+        others: those of others.
+        numbers: the columns of text at the right.
+    """
+
+    key: str
+    label: str
+    difference: Estimate | None
+    told_apart: bool
+    paper: float | None
+    others: Sequence[float]
+    numbers: Sequence[str]
+
+
+def ranking_forest(rows: Sequence[ForestRow], heads: Sequence[str], detectable: float, title: str) -> Markup:
+    """Return the figure.
+
+    Args:
+        rows: from top to bottom.
+        heads: titles of the columns of numbers.
+        detectable: half the width of the band of differences that are too small to be found; NaN: no band.
+        title: what the differences are.
+    """
+    height = min(TALLEST, max(SHORTEST, TOTAL / len(rows)))
+    wide = max(NUMBERS, *(CHARACTER * len(head) + 10 for head in heads))
+    columns = [WIDTH - wide * at for at in reversed(range(len(heads)))]
+    left, plot_right = CHARACTER * max(len(row.label) for row in rows) + ARROW, WIDTH - wide * len(heads)
+    bottom = TOP + height * len(rows)
+    scale = _scale(rows, left, plot_right)
+    parts = [
+        svg.text(0, 12, "method", "head"),
+        svg.text((left + plot_right) / 2, 12, title, "head", "middle"),
+        *[svg.text(x, 12, head, "head", "end") for x, head in zip(columns, heads, strict=True)],
+        *_background(scale, detectable, bottom),
+    ]
+    parts += [_row(row, TOP + height * (index + 0.5), scale, columns) for index, row in enumerate(rows)]
+    described = "; ".join(_in_words(row) for row in rows) + "."
+    return svg.figure(title, described, WIDTH, bottom + BOTTOM, *parts, class_="ranking")
+
+
+def _scale(rows: Sequence[ForestRow], left: float, right: float) -> Scale:
+    """Return the axis of our own differences; those of the paper may lie outside."""
+    bounds = [bound for row in rows if row.difference for bound in row.difference.bounds]
+    return Scale(*svg.padded([0.0, *bounds]), left, right - ARROW)
+
+
+def _background(scale: Scale, detectable: float, bottom: float) -> list[Markup]:
+    ticks = [(tick, points(tick, "").removesuffix(".0")) for tick in svg.nice_ticks(scale.low, scale.high, 7)]
+    parts = []
+    if not math.isnan(detectable):
+        left, right = scale.clamped(-detectable), scale.clamped(detectable)
+        parts.append(element("rect", x=left, y=TOP, width=right - left, height=bottom - TOP, class_="band"))
+    parts += [svg.line(scale(tick), TOP, scale(tick), bottom, "grid") for tick, _ in ticks]
+    parts += [
+        svg.line(scale(0), TOP, scale(0), bottom, "zero"),
+        *[svg.text(scale(tick), bottom + 15, label, "tick", "middle") for tick, label in ticks],
+    ]
+    return parts
+
+
+def _row(row: ForestRow, y: float, scale: Scale, columns: Sequence[float]) -> Markup:
+    parts = [svg.text(0, y + 4, row.label, "label")]
+    if row.difference is None:
+        parts.append(element("circle", cx=scale(0), cy=y, r=3, class_="reference-dot"))
+    else:
+        parts += _estimate(row.difference, row.told_apart, y, scale)
+    parts += [_published(value, y, scale, "others", "▵") for value in row.others]
+    if row.paper is not None and row.difference is not None:
+        parts.append(_published(row.paper, y, scale, "paper", "◇"))
+    parts += [svg.text(x, y + 4, text, "value", "end") for x, text in zip(columns, row.numbers, strict=True)]
+    return element("g", *parts, class_="row", data_v=row.key)
+
+
+def _estimate(estimate: Estimate, told_apart: bool, y: float, scale: Scale) -> list[Markup]:
+    parts = []
+    if len(estimate.bounds) == 3:
+        parts.append(svg.line(scale(estimate.low), y, scale(estimate.high), y, "whisker"))
+    dot = "dot" if told_apart else "dot hollow"
+    return [*parts, element("circle", cx=scale(estimate.value), cy=y, r=4.2, class_=dot)]
+
+
+def _published(value: float, y: float, scale: Scale, class_: str, mark: str) -> Markup:
+    """Return a mark, or at the edge of the plot an arrow with the number where it lies outside."""
+    if value < scale.low:
+        return svg.text(scale.start - 2, y + 4, f"◂ {points(value, '')}", class_, "end")
+    if value > scale.high:
+        return svg.text(scale.end + 2, y + 4, f"{points(value, '')} ▸", class_)
+    x = scale(value)
+    outline = (
+        f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z" if mark == "◇" else f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z"
+    )
+    return element("path", d=outline, class_=class_)
+
+
+def _in_words(row: ForestRow) -> str:
+    if row.difference is None:
+        return f"{row.label}: the reference"
+    one = row.difference
+    told = "told apart" if row.told_apart else "not told apart"
+    paper = f", the paper {points(row.paper, '')}" if row.paper is not None else ""
+    interval = f"{points(one.low, '')} to {points(one.high, '')}"
+    return f"{row.label} {points(one.value, '')} ({interval}), {told}{paper}"

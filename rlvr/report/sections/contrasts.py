@@ -1,0 +1,100 @@
+"""The same method in another preset or setting: what the audit and the ablations are about."""
+
+from dataclasses import dataclass
+from statistics import median
+
+import pandas as pd
+from markupsafe import Markup
+
+from rlvr.config.resolved import Variant
+from rlvr.report.charts.forest import ForestRow, ranking_forest
+from rlvr.report.inputs import Inputs
+from rlvr.report.queries import (
+    accuracies,
+    benchmark_title,
+    estimate_of,
+    headline_benchmark,
+    seeds_of_model,
+    variant_of,
+)
+from rlvr.report.section import Section
+from rlvr.report.text import percent
+
+KINDS = {"presets": "preset", "settings": "setting"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContrastFigure:
+    """The differences from one preset or setting: of all methods of one model."""
+
+    model: str
+    title: str
+    seeds: str
+    figure: Markup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContrastFigures:
+    """Context of the section; ``benchmark`` is the title of what the accuracy was measured on."""
+
+    benchmark: str
+    figures: list[ContrastFigure]
+
+
+def build(inputs: Inputs) -> ContrastFigures | None:
+    """Return a figure per model and baseline; None where the study compares no presets and no settings."""
+    benchmark = headline_benchmark(inputs)
+    frame = inputs.comparisons
+    frame = frame[frame["contrast"].isin(KINDS) & (frame["benchmark"] == benchmark)]
+    figures = [
+        _figure(inputs, str(model), KINDS[str(kind)], str(baseline), some)
+        for kind, column in (("presets", "baseline_preset"), ("settings", "baseline_setting"))
+        for (model, baseline), some in frame[frame["contrast"] == kind].groupby(["model", column], sort=False)
+    ]
+    if not figures:
+        return None
+    return ContrastFigures(benchmark=benchmark_title(inputs, benchmark), figures=figures)
+
+
+def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataFrame) -> ContrastFigure:
+    measured, benchmark = accuracies(inputs), headline_benchmark(inputs)
+    found = {variant_of(row): row for row in some.to_dict("records")}
+
+    def accuracy(variant: Variant) -> str:
+        cell = measured.get((variant, benchmark))
+        return percent(cell.estimate.value, "") if cell else "–"
+
+    rows = []
+    for variant, row in sorted(found.items(), key=lambda pair: inputs.variants.index(pair[0])):
+        estimate = estimate_of(row, "difference")
+        apart = row["p_holm"] < 0.05 and not estimate.low <= 0 <= estimate.high
+        against = Variant(model, row["baseline"], row["baseline_preset"], row["baseline_setting"])
+        rows.append(
+            ForestRow(
+                key=inputs.key(variant),
+                label=inputs.label(variant),
+                difference=estimate,
+                told_apart=apart,
+                paper=None,
+                others=[],
+                numbers=[accuracy(variant), accuracy(against)],
+            )
+        )
+    detectable = median(some["minimum_detectable"])
+    title = f"points against {kind} {baseline}"
+    return ContrastFigure(
+        model=model,
+        title=f"Other {kind}s against {baseline}",
+        seeds=seeds_of_model(inputs, model),
+        figure=ranking_forest(rows, ["accuracy", baseline], detectable, title),
+    )
+
+
+SECTION = Section(
+    part="audit",
+    order=20,
+    id="contrasts",
+    title="Same method, other preset or setting",
+    template="contrasts.html",
+    build=build,
+)

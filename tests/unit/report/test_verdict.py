@@ -1,0 +1,171 @@
+"""The first screen: what the tables say about the best method, what ties with it, and how sure that is."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from rlvr.analysis.claims.answer import answer_claims
+from rlvr.report import text
+from rlvr.report.leading import ONE_RUN
+from tests.helpers.report_page import Page
+from tests.helpers.report_tree import Tree, build, edit, fail, write_tree
+
+
+def verdict(page: Page) -> str:
+    """The text of the first screen, without that of its figure."""
+    section = page.by_id("verdict")
+    said = section["text"]
+    for figure in page.all("svg", section):
+        said = said.replace(figure["text"], "")
+    return " ".join(said.replace("\xa0", " ").split())
+
+
+def comparisons(tree: Tree) -> pd.DataFrame:
+    return pd.read_csv(tree.folder.table("comparisons"), keep_default_na=False, na_values=[""])
+
+
+def test_the_leader_its_lead_and_what_ties_are_those_of_the_tables(tree, page):
+    leader = pd.read_csv(tree.folder.table("leader"))
+    (best,) = set(leader.leader)
+    frame = comparisons(tree)
+    (row,) = frame[
+        (frame.method == best) & (frame.baseline == "lora") & (frame.benchmark == "overall")
+    ].to_dict("records")
+    low, high = text.points(row["ci_low"], ""), text.points(row["ci_high"], "")
+    said = verdict(page)
+    assert (
+        f"{best}, {text.points(row['difference'])} over lora ({low} to {high})".replace("\xa0", " ") in said
+    )
+    apart = (leader.p_corrected < 0.05) & (leader.ci_high < 0)
+    tied = list(leader[~apart].method)
+    assert tied and apart.any() and f"{apart.sum()} others are behind it" in said
+    sentence = said.split("Not told apart from it: ")[1].split(" others are behind")[0]
+    assert all(method in sentence for method in tied)
+
+
+def test_how_many_beat_the_untrained_model_is_counted(tree, page):
+    frame = comparisons(tree)
+    gains = frame[(frame.baseline == "base") & (frame.benchmark == "overall")]
+    better = gains[(gains.p_holm < 0.05) & (gains.ci_low > 0)]
+    assert f"{len(better)} of the {len(gains)} runs beat the untrained model" in verdict(page)
+
+
+def test_nothing_is_claimed_that_p_or_interval_does_not_say(small):
+    edit(small.folder.table("comparisons"), lambda frame: frame.assign(p_holm=0.5))
+    edit(small.folder.table("leader"), lambda frame: frame.assign(p_corrected=1.0))
+    said = verdict(Page(build(small)))
+    assert "None of the 2 runs is shown to beat the untrained model" in said
+    assert "None differs from lora (smallest Holm p = 0.500)." in said and "behind it" not in said
+    unsure = {"p_holm": 0.001, "difference": 0.1, "ci_low": -0.05, "ci_high": 0.25}
+    edit(small.folder.table("comparisons"), lambda frame: frame.assign(**unsure))
+    said = verdict(Page(build(small)))
+    assert "None of the 2 runs is shown to beat" in said and "None differs from lora" in said
+
+
+def test_methods_below_the_untrained_model_are_named(small):
+    def worse(frame):
+        lost = (frame.baseline == "base") & (frame.method == "dora")
+        changed = {"difference": -0.2, "ci_low": -0.3, "ci_high": -0.1, "p_holm": 0.001}
+        return frame.assign(**{name: frame[name].where(~lost, value) for name, value in changed.items()})
+
+    edit(small.folder.table("comparisons"), worse)
+    assert "; dora is below it." in verdict(Page(build(small)))
+
+
+def test_another_leader_on_one_benchmark_is_said(tree, page):
+    summary = pd.read_csv(tree.folder.table("summary"), keep_default_na=False, na_values=[""])
+    avg = summary[summary.metric.str.fullmatch(r"avg@\d+") & (summary.method != "base")]
+    best = {name: rows.loc[rows.value.idxmax(), "method"] for name, rows in avg.groupby("benchmark")}
+    (leader,) = set(pd.read_csv(tree.folder.table("leader")).leader)
+    for benchmark in ("sums", "products"):
+        said = f"On {benchmark.capitalize()} {best[benchmark]} ("
+        assert (said in verdict(page)) == (best[benchmark] != leader)
+    assert set(best.values()) != {leader}, "this study has no split: the test is blind"
+
+
+def test_one_seed_is_weak_and_says_how_often_it_misleads(page):
+    said = verdict(page)
+    assert "Weak: one training seed per method" in said and "interval and p tell these runs apart" in said
+    assert "59 % at 2.8 points" in said
+
+
+def test_the_shares_that_mislead_are_those_of_the_simulation(repository):
+    simulated = (repository / "benchmarks" / "seed_noise.py").read_text()
+    for spread in ("1.2", "2.8"):
+        (row,) = [line for line in simulated.splitlines() if line.startswith(f"| {spread} |")]
+        one = float(row.split("|")[2].removesuffix(" % "))
+        assert f"{one:.0f}\xa0%" in ONE_RUN and f"{spread}\xa0points" in ONE_RUN
+
+
+def conditions(page: Page) -> dict[str, bool]:
+    items = [e for e in page.all("li") if e["attributes"].get("class") in ("met", "unmet")]
+    words = [" ".join(e["text"].replace("\xa0", " ").split()).split(":", 1)[1].strip() for e in items]
+    return dict(zip(words, [e["attributes"]["class"] == "met" for e in items], strict=True))
+
+
+def test_every_condition_is_stated_whether_met_or_not(page):
+    told = conditions(page)
+    assert told["1 training seed per method, 3 wanted"] is False
+    assert told["3 of 250 problems contaminated"] is False
+    assert told["0 of 9 runs failed, 1 not run"] is False
+    assert told["code committed"] is True
+    assert any(text.startswith("at most") and text.endswith("completions truncated") for text in told)
+    assert told["weight-sync noise at most 0.12 of the update"] is False
+
+
+@pytest.fixture(scope="module")
+def sound(repository, tmp_path_factory) -> Tree:
+    """A study that meets every condition: three seeds, large, nothing contaminated, failed or noisy."""
+    tree = write_tree(
+        tmp_path_factory.mktemp("sound"), methods=("base", "full", "lora", "dora"), train_seeds=3, steps=120,
+        presets=("paper",), contaminated=0, benchmarks={"sums": (400, 4)}, study="paper-1.5b-mini",
+    )  # fmt: skip
+    manifest = json.loads(tree.manifest.read_text()) | {"scaled_from": "paper-1.5b", "scale": "mini"}
+    tree.manifest.write_text(json.dumps(manifest))
+    answer_claims(tree.manifest, tree.results, repository / "config", tree.folder.claims)
+    return tree
+
+
+def test_a_study_that_meets_every_condition_is_strong(sound):
+    page = Page(build(sound))
+    unmet = [text for text, met in conditions(page).items() if not met]
+    known = [text for text in unmet if not text.startswith(("differences of", "at most"))]
+    assert known == []
+    level = "Strong: every condition is met" if not unmet else f"Fair: {len(unmet)} of"
+    assert level in verdict(page)
+    assert "interval and p tell these runs apart" not in verdict(page) and "methods" in verdict(page)
+
+
+def test_claims_are_counted_by_verdict_and_the_paper_is_in_the_figure(sound):
+    page = Page(build(sound))
+    claims = json.loads(sound.folder.claims.read_text())
+    (chips,) = [e for e in page.all("p") if e["attributes"].get("class") == "chips"]
+    told = dict(reversed(link["text"].split(" ", 1)) for link in page.all("a", chips))
+    for name in ("replicated", "not_replicated", "not_tested"):
+        expected = sum(claim["verdict"] == name for claim in claims)
+        assert int(told.get(name.replace("_", " "), 0)) == expected
+    (figure,) = page.all("svg", page.by_id("verdict"))
+    described = page.all("desc", figure)[0]["text"]
+    assert ", the paper +4.1" in described and ", the paper +2.4" in described
+    assert [e for e in page.all("path", figure) if e["attributes"]["class"] == "others"]
+    assert "GeoRA" in verdict(page)
+
+
+def test_failed_runs_are_on_the_first_screen(tmp_path):
+    tree = write_tree(
+        tmp_path, methods=("base", "lora", "dora"), train_seeds=2, benchmarks={"sums": (12, 2)}, steps=12
+    )
+    fail(tree, "tiny--dora--recommended--main--s1")
+    said = verdict(Page(build(tree)))
+    assert "4 runs, 1 failed" in said and "dora, seed 1: diverged after 7 of 60 steps" in said
+    assert "1 of 4 runs failed" in said
+
+
+def test_the_question_is_about_what_the_study_varies(tmp_path):
+    settings = {"rank1": None, "rank8": None}
+    tree = write_tree(
+        tmp_path, methods=("base", "lora"), settings=settings, benchmarks={"sums": (12, 2)}, steps=5
+    )
+    (heading,) = Page(build(tree)).all("h1")
+    assert heading["text"] == "Which setting of lora should one train with under RLVR?"
