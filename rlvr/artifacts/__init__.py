@@ -5,6 +5,7 @@ Reading checks names, types and format versions. `docs/reference/artifacts.md` i
 """
 
 from rlvr.artifacts.folder import RunFolder, StudyFolder
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.reading import (
     read_columns,
@@ -32,6 +33,7 @@ from rlvr.artifacts.records import (
     RunRecord,
     TrainInfo,
 )
+from rlvr.artifacts.rows import Row
 from rlvr.artifacts.tables import (
     MEANS,
     OVERALL,
@@ -43,13 +45,9 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    ForgettingRow,
     Grade,
     LeaderRow,
-    LearningRow,
     RateRow,
-    ReferenceScore,
-    Row,
     RunRow,
     Sample,
     SpectrumRow,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from rlvr.artifacts.tables import Row
+from rlvr.artifacts.rows import Row
 
 if TYPE_CHECKING:
     import pandas as pd

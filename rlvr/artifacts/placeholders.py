@@ -6,7 +6,7 @@ The jobs that follow find why there is nothing, pass it on, and are done in a se
 from pathlib import Path
 
 from rlvr.artifacts.reading import read_attributes, write_rows
-from rlvr.artifacts.tables import Row
+from rlvr.artifacts.rows import Row
 from rlvr.errors import UserError
 from rlvr.files import read_json, replacing, replacing_folder, write_json
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rlvr.artifacts.checks import columns_of, fault_in, fault_in_columns, from_text
 from rlvr.artifacts.metrics import TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.records import FailedRun, RunRecord
-from rlvr.artifacts.tables import Row
+from rlvr.artifacts.rows import Row
 from rlvr.config.loading import parse
 from rlvr.config.values import Settings
 from rlvr.errors import UserError

@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlvr.artifacts.folder import StudyFolder
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import METRICS, SPECTRA, TRAIN_LOG, TRAIN_LOG_VERSION
 from rlvr.artifacts.records import ClaimRecord, FailedRun, Registration, RunRecord
+from rlvr.artifacts.rows import Row
 from rlvr.artifacts.tables import (
     MEANS,
     AuditRow,
@@ -19,13 +21,9 @@ from rlvr.artifacts.tables import (
     ComparisonRow,
     ContaminatedProblem,
     ContaminationRow,
-    ForgettingRow,
     Grade,
     LeaderRow,
-    LearningRow,
     RateRow,
-    ReferenceScore,
-    Row,
     RunRow,
     Sample,
     SpectrumRow,

@@ -1,12 +1,13 @@
 """Tables of a study: one class per file, one field per column."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from rlvr.artifacts.learning import ForgettingRow, LearningRow, ReferenceScore
 from rlvr.artifacts.metrics import documented, documented_measure
+from rlvr.artifacts.rows import OptionalFloat, Row, VariantRow
 from rlvr.config.choices import FinishReason, Status
-from rlvr.config.values import Settings
 from rlvr.errors import RunStatus
 
 OVERALL = "overall"
@@ -30,20 +31,6 @@ MEANS = {
 
 Metric = Annotated[str, AfterValidator(documented)]
 Measure = Annotated[str, AfterValidator(documented_measure)]
-OptionalFloat = float | None
-"""A number that may be unknown: NaN in a data frame, an empty cell in CSV."""
-
-
-class Row(Settings):
-    """A row of a table; the fields are the columns, in order."""
-
-    format_version: ClassVar[int] = 1
-    """Raised when columns change; Parquet files carry it as an attribute."""
-
-    @classmethod
-    def columns(cls) -> list[str]:
-        """Return the names of the columns, in order."""
-        return list(cls.model_fields)
 
 
 class Sample(Row):
@@ -91,33 +78,7 @@ class Grade(Row):
     """Version of the grader: its rules and its library."""
 
 
-class ReferenceScore(Row):
-    """The log-probability of the reference solution of one problem, on a forgetting benchmark."""
-
-    problem_id: str
-    """Id of the problem in the prepared benchmark."""
-    n_tokens: int
-    """Tokens of the reference, the end of the turn included."""
-    logprob: float
-    """Sum of the log-probabilities of its tokens after the prompt, at temperature 1, in nats."""
-
-
-class _Variant(Row):
-    """The columns that name a configured method."""
-
-    study: str
-    """Name of the study."""
-    model: str
-    """Entry of `config/models.yaml`."""
-    method: str
-    """Method as the study names it; `base` is the untrained model."""
-    preset: str
-    """Preset; `-` for the untrained model."""
-    setting: str
-    """Setting of the study; `-` for the untrained model."""
-
-
-class SummaryRow(_Variant):
+class SummaryRow(VariantRow):
     """One metric of one method on one benchmark, over all training seeds."""
 
     train_seeds: int
@@ -147,7 +108,7 @@ class SummaryRow(_Variant):
     """Cost of training in device seconds, summed over training seeds."""
 
 
-class ComparisonRow(_Variant):
+class ComparisonRow(VariantRow):
     """The paired difference of one method and one baseline on one benchmark.
 
     `contrasts` of a study says which pairs it has. The two sides have the same model and differ in their
@@ -207,7 +168,7 @@ class ComparisonRow(_Variant):
     """Upper end of its 95 % confidence interval."""
 
 
-class LeaderRow(_Variant):
+class LeaderRow(VariantRow):
     """The paired difference of one method and the leader: the one with the highest mean over benchmarks.
 
     Every trained method of a model has a row but the leader. The leader is chosen from the same data, which
@@ -236,7 +197,7 @@ class LeaderRow(_Variant):
     """Training seeds, the smaller number of the two sides."""
 
 
-class BudgetRow(_Variant):
+class BudgetRow(VariantRow):
     """Accuracy if every completion were truncated at `budget` tokens."""
 
     train_seeds: int
@@ -259,78 +220,7 @@ class BudgetRow(_Variant):
     """Samples that the value is computed from."""
 
 
-class ForgettingRow(_Variant):
-    """What training changed on a forgetting benchmark, which enters no mean over benchmarks.
-
-    The method is compared with the untrained model, problem by problem (docs/learning.md).
-    """
-
-    benchmark: str
-    """Name of a forgetting benchmark."""
-    measure: Literal["accuracy", "logprob"]
-    """`accuracy`: share of correct samples; `logprob`: mean log-probability of a token of the reference
-    solution, in nats, the mean over its tokens first and then over problems."""
-    before: float
-    """The measure under the untrained model."""
-    after: float
-    """The measure under the trained policy, a mean over training seeds."""
-    difference: float
-    """`after` minus `before`; negative is forgotten."""
-    se: OptionalFloat
-    """Standard error of the difference; with several training seeds it includes their variation."""
-    ci_low: OptionalFloat
-    """Lower end of the 95 % confidence interval."""
-    ci_high: OptionalFloat
-    """Upper end of the 95 % confidence interval."""
-    p_value: float
-    """Two-sided p of the same question as the interval, as in `comparisons.csv`."""
-    p_holm: float
-    """The same, corrected (Holm 1979) for all methods and presets of a setting and model."""
-    n_problems: int
-    """Problems compared."""
-    train_seeds: int
-    """Training seeds of the method."""
-    missing_seeds: int
-    """Training seeds that failed or are missing (`runs.csv`)."""
-
-
-class LearningRow(_Variant):
-    """How fast a method learned, from the training logs (docs/learning.md).
-
-    The reward of a step is `reward/mean` of the training log. Steps that sampled nothing are left out.
-    """
-
-    train_seeds: int
-    """Training seeds, taken together in this row."""
-    missing_seeds: int
-    """Training seeds that failed or are missing (`runs.csv`)."""
-    planned_steps: int
-    """Planned training steps."""
-    area: OptionalFloat
-    """Area under the reward curve over the planned steps, divided by their number: the mean reward in
-    training; a mean over training seeds."""
-    area_sd: OptionalFloat
-    """Standard deviation of the area over training seeds; empty for one."""
-    first: float
-    """Reward of the first step that sampled, a mean over all runs of the model."""
-    best: float
-    """The largest final reward of a method of the model: the mean of the last five steps that sampled, and
-    over training seeds."""
-    level: OptionalFloat
-    """Halfway from `first` to `best`; empty where `best` is not above `first`."""
-    reached: int
-    """Training seeds that reached the level."""
-    steps_to_level: OptionalFloat
-    """Median over training seeds of the steps until the mean reward of the last five steps that sampled
-    reached the level; a seed that never did counts as later than any other. Empty where the median is such a
-    seed: it is censored, more than `planned_steps`."""
-    steps_earliest: OptionalFloat
-    """Steps of the first training seed to reach the level; empty where none did."""
-    steps_latest: OptionalFloat
-    """Steps of the last one; empty where one never did."""
-
-
-class RunRow(_Variant):
+class RunRow(VariantRow):
     """One planned run: whether it is in the other tables, and why not."""
 
     run: str
@@ -360,7 +250,7 @@ class RunRow(_Variant):
     """Training runs that the choice of a tuned rate cost."""
 
 
-class RateRow(_Variant):
+class RateRow(VariantRow):
     """One trial of a study that tunes: a method trained at one rate with one training seed."""
 
     run: str

@@ -98,7 +98,8 @@ def _datasets(study: StudyManifest) -> list[str]:
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if "__pycache__" not in path.parts)
+    # Snakemake leaves a hidden file in every folder that is an output.
+    return sorted(p for p in found if "__pycache__" not in p.parts and not p.name.startswith("."))
 
 
 def _runs(study: StudyManifest, folder: StudyFolder) -> list[str]:

@@ -29,6 +29,7 @@ from rlvr.artifacts import (
     read_run,
     read_train_log,
 )
+from rlvr.config.claims import PAPER
 from rlvr.config.loading import parse
 from rlvr.config.resolved import BASE, GenerateConfig, RunEntry, StudyManifest, Variant, read_config
 from rlvr.config.values import Settings
@@ -70,6 +71,7 @@ class Inputs:
         audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
         claims: the answers to the claims of the paper; empty where they have not been given.
+        hypotheses: the answers to the claims of our own that name the study.
     """
 
     study: StudyManifest
@@ -92,6 +94,7 @@ class Inputs:
     audit: pd.DataFrame
     generation: list[GenerateConfig]
     claims: list[ClaimRecord]
+    hypotheses: list[ClaimRecord]
 
     def data(self, dataset: str) -> Path:
         """Return the prepared problems of a data set."""
@@ -201,6 +204,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
     def optional(path: Path, kind: type[Row]) -> pd.DataFrame:
         return read_rows(path, kind) if path.exists() else pd.DataFrame(columns=kind.columns())
 
+    answers = read_records(folder.claims, ClaimRecord) if folder.claims.exists() else []
     return Inputs(
         study=study,
         study_manifest=study_manifest,
@@ -229,7 +233,8 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
             for entry in study.benchmarks
             if (path := folder.config(f"generate/{entry.benchmark}")).exists()
         ],
-        claims=read_records(folder.claims, ClaimRecord) if folder.claims.exists() else [],
+        claims=[record for record in answers if record.source == PAPER],
+        hypotheses=[record for record in answers if record.source != PAPER],
     )
 
 

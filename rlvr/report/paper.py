@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rlvr.artifacts import OVERALL, ClaimRecord
+from rlvr.config.claims import PAPER
 from rlvr.report.inputs import Inputs
 
+HYPOTHESIS_WORDS = {"replicated": "holds", "not_replicated": "does not hold"}
+"""Verdict on a claim of our own -> words."""
 MAIN = "main"  # the paper's own setting; the others are its ablations
 
 
@@ -29,6 +32,8 @@ def claim_words(record: ClaimRecord) -> str:
     """Return the verdict on a claim; with one training seed only which side the points are for."""
     if record.verdict == "inconclusive" and record.train_seeds == 1:
         return f"points {record.points}, 1 seed"
+    if record.source != PAPER and record.verdict in HYPOTHESIS_WORDS:
+        return HYPOTHESIS_WORDS[record.verdict]
     return record.verdict.replace("_", " ")
 
 

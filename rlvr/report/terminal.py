@@ -24,12 +24,17 @@ def verdict_lines(results: Path, resources: Path, page: Path) -> list[str]:
         UserError: a table is missing or damaged.
     """
     verdict = build(read_inputs(StudyFolder(results).manifest, results, resources))
-    claims = ", ".join(f"{number} {words}" for words, number in verdict.claims.items())
+    answered = {"Own": verdict.hypotheses, "Claims": verdict.claims}
+    counted = {
+        name: ", ".join(f"{number} {words}" for words, number in counts.items())
+        for name, counts in answered.items()
+    }
     several = len(verdict.models) > 1
     facts = [fact for model in verdict.models for fact in _of_model(model, several)]
     took = [fact for fact in facts if fact[0] == "Took"]
     before = [fact for fact in facts if fact[0] != "Took"]
-    lines = [*before, ("Claims", claims or "not answered"), *took, ("Report", str(page))]
+    own = [("Own", counted["Own"])] if counted["Own"] else []
+    lines = [*before, *own, ("Claims", counted["Claims"] or "not answered"), *took, ("Report", str(page))]
     return [f"{name:<10}{text}" for name, text in lines]
 
 

@@ -1,5 +1,6 @@
-"""What the study answers to the claims of the paper, each with the row of the comparisons behind it."""
+"""What the study answers to the claims of the paper and to its own, each with the comparison behind it."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,10 @@ class Claims:
     numbers: list[NumberBeside]
     scaled: bool
     not_tested: list[Answered]
-    alpha: float
     margin: float
+    hypotheses: list[Answered]
+    """Claims of our own; ``hypothesis_margin``: what counts as equal there."""
+    hypothesis_margin: float
 
 
 def build(inputs: Inputs) -> Claims | None:
@@ -82,8 +85,9 @@ def build(inputs: Inputs) -> Claims | None:
         numbers=_numbers(inputs),
         scaled=inputs.study.scale is not None,
         not_tested=[one for one in answered if one.record.verdict == "not_tested"],
-        alpha=inputs.claims[0].alpha,
         margin=inputs.claims[0].margin,
+        hypotheses=[_answered(inputs, record) for record in inputs.hypotheses],
+        hypothesis_margin=inputs.hypotheses[0].margin if inputs.hypotheses else math.nan,
     )
 
 

@@ -73,7 +73,7 @@ def _gain_axis(title: str) -> Axis:
     return Axis(title=f"{title}: pass@k minus the untrained model’s (points)", label=lambda v: points(v, ""))
 
 
-def _curves(inputs: Inputs, variant: Variant) -> dict[str, Curve]:
+def _curves(inputs: Inputs, variant: Variant) -> Mapping[str, Curve]:
     """Return the curve of a variant on every benchmark."""
     curves: dict[str, dict[int, Estimate]] = {}
     for row in rows_of(inputs.summary, variant).to_dict("records"):
@@ -83,7 +83,7 @@ def _curves(inputs: Inputs, variant: Variant) -> dict[str, Curve]:
     return curves
 
 
-def _line(inputs: Inputs, variant: Variant, curves: dict[str, Curve], base: dict[str, Curve]) -> Line:
+def _line(inputs: Inputs, variant: Variant, curves: Mapping[str, Curve], base: Mapping[str, Curve]) -> Line:
     x: dict[str, list[float]] = {}
     y: dict[str, list[float]] = {}
     for name, curve in curves.items():

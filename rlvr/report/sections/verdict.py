@@ -1,18 +1,20 @@
 """The first screen: what was asked, what leads, how sure that is, what it says of the paper, what it took."""
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
 from markupsafe import Markup
 
-from rlvr.artifacts import FailedRun
+from rlvr.artifacts import ClaimRecord, FailedRun
+from rlvr.config.claims import PAPER
 from rlvr.config.overview import ALGORITHMS
 from rlvr.config.resolved import BASE, Variant
 from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.confidence import Confidence, confidence
 from rlvr.report.inputs import Inputs
 from rlvr.report.leading import Leading, leading
-from rlvr.report.paper import claim_words, paper_models
+from rlvr.report.paper import HYPOTHESIS_WORDS, claim_words, paper_models
 from rlvr.report.queries import accuracies, benchmark_title, headline_benchmark
 from rlvr.report.ranking import Ranking, ranking
 from rlvr.report.section import Section
@@ -45,12 +47,13 @@ class ModelVerdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Context of the section; ``claims`` is verdict -> number of claims."""
+    """Context of the section; ``claims`` and ``hypotheses`` are verdict -> number of claims."""
 
     lede: str
     caution: str
     models: list[ModelVerdict]
     claims: dict[str, int]
+    hypotheses: dict[str, int]
 
 
 def build(inputs: Inputs) -> Verdict:
@@ -59,7 +62,8 @@ def build(inputs: Inputs) -> Verdict:
         lede=lede(inputs),
         caution=caution(inputs),
         models=[_of_model(inputs, model) for model in inputs.study.models],
-        claims=claim_counts(inputs),
+        claims=claim_counts(inputs.claims),
+        hypotheses=claim_counts(inputs.hypotheses),
     )
 
 
@@ -114,14 +118,15 @@ def caution(inputs: Inputs) -> str:
     return f"At the scale {inputs.study.scale}." if inputs.study.scale else ""
 
 
-def claim_counts(inputs: Inputs) -> dict[str, int]:
+def claim_counts(records: list[ClaimRecord]) -> dict[str, int]:
     """Return verdict -> number of claims; one training seed gives points for or against, not a verdict."""
-    counts = dict.fromkeys(["replicated", "not replicated"], 0)
-    for record in inputs.claims:
-        words = claim_words(record)
-        counts[words] = counts.get(words, 0) + 1
-    last = {name: counts.pop(name) for name in ("inconclusive", "not tested") if name in counts}
-    return {**counts, **last} if inputs.claims else {}
+    counts = Counter(claim_words(record) for record in records)
+    ours = any(record.source != PAPER for record in records)
+    first = HYPOTHESIS_WORDS.values() if ours else ("replicated", "not replicated")
+    last = ("inconclusive", "not tested")
+    between = [words for words in counts if words not in (*first, *last)]
+    shown = [*first, *between, *(words for words in last if counts[words])]
+    return {words: counts[words] for words in shown} if records else {}
 
 
 def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
@@ -144,7 +149,7 @@ def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
 
 def _forest(inputs: Inputs, order: Ranking) -> Markup:
     measured = accuracies(inputs)
-    benchmarks = [entry.benchmark for entry in inputs.study.averaged]
+    benchmarks = [entry.benchmark for entry in [*inputs.study.averaged, *inputs.study.forgetting]]
     if len(benchmarks) > FEW:
         benchmarks = [headline_benchmark(inputs)]
     heads = [benchmark_title(inputs, name) for name in benchmarks]

@@ -16,6 +16,7 @@ from rlvr.artifacts import (
     ContaminationRow,
     ForgettingRow,
     Grade,
+    LeaderRow,
     LearningRow,
     RateRow,
     ReferenceScore,
@@ -59,6 +60,10 @@ COMPARISON = {
 }
 IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_ci_high")
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
+LEADER = {
+    **{**VARIANT, "leader": "full", "leader_preset": "paper", "leader_setting": "main", "difference": -0.1},
+    **{"p_value": 0.01, "p_corrected": 0.03, "train_seeds": 2},
+}
 FORGETTING = {
     **{**VARIANT, "benchmark": "products", "before": 0.5, "after": 0.25, "difference": -0.25},
     **{"p_value": 0.01, "p_holm": 0.02, "n_problems": 10, "train_seeds": 2, "missing_seeds": 0},
@@ -94,6 +99,7 @@ ROWS: dict[type[Row], list[Row]] = {
             **COMPARISON, benchmark="overall", compares="methods", **dict.fromkeys(IMPROVEMENT, 0.75)
         ),
     ],
+    LeaderRow: [LeaderRow(**LEADER, **KNOWN), LeaderRow(**LEADER, **UNKNOWN)],
     BudgetRow: [BudgetRow(**BUDGET, **KNOWN, value=0.5), BudgetRow(**BUDGET, **UNKNOWN, value=0)],
     ReferenceScore: [ReferenceScore(problem_id="sums-1", n_tokens=3, logprob=-1.5)],
     ForgettingRow: [

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rlvr.analysis.claims.answer import answer_claims
-from rlvr.artifacts import ClaimRecord, read_records
+from rlvr.artifacts import ClaimRecord, read_records, write_records
 from rlvr.files import read_json, write_json
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import Tree, build, write_tree
@@ -68,3 +68,18 @@ def test_claims_that_are_not_tested_name_the_command(answered):
 
 def test_without_answers_there_is_no_section(small):
     assert 'id="claims"' not in build(small)
+
+
+def test_hypotheses_of_the_study_stand_apart_from_the_papers_claims(answered):
+    """Here claims of the paper under another name, before the tree is read again."""
+    tree, records = answered
+    kept = tree.folder.claims.read_text()
+    tested = next(record for record in records.values() if record.verdict != "not_tested")
+    ours = tested.model_copy(update={"id": "ours", "source": "mine", "verdict": "replicated"})
+    write_records(tree.folder.claims, [*records.values(), ours])
+    page = Page(build(tree))
+    tree.folder.claims.write_text(kept)
+    (row,) = page.table("Hypotheses of this study")
+    assert tested.claim in row[0] and row[3].startswith("holds ")
+    chips = next(e["text"] for e in page.all("p") if "does not hold" in e["text"])
+    assert chips.split() == ["1", "holds", "0", "does", "not", "hold"]

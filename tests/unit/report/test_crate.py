@@ -26,6 +26,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     )
     fail(tree, LORA)
     build(tree)
+    tree.folder.figures.mkdir()
+    (tree.folder.figures / "cost--accuracy.svg").write_text("<svg/>")
+    (tree.folder.figures / ".snakemake_timestamp").touch()
     shutil.copy(REPOSITORY / "Snakefile", tree.root)
     shutil.copytree(REPOSITORY / "workflow", tree.root / "workflow", symlinks=True)
     return tree
@@ -61,6 +64,8 @@ def test_every_file_is_a_copy_and_described_by_its_hash(tree, crate, graph):
     for part in parts:
         assert graph[part]["sha256"] == sha256_of(tree.root / part) == sha256_of(crate / part), part
         assert graph[part]["contentSize"] == (crate / part).stat().st_size
+    assert not any(".snakemake_timestamp" in part for part in parts)
+    assert "results/demo/figures/cost--accuracy.svg" in parts
     assert "reports/demo.html" in parts and f"results/demo/runs/{LORA}/run.json" in parts
     assert "results/demo/tables/summary.csv" in parts and "workflow/rules/train.smk" in parts
     assert any(part.startswith("results/demo/samples/") for part in parts)
