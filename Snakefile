@@ -20,6 +20,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/tune.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -71,6 +72,13 @@ rule claims:
     """The claims of the paper, answered by the selected studies, or by all that they name."""
     input:
         claims_and_reports,
+    localrule: True
+
+
+rule rates:
+    """The learning rates that the selected studies choose, written to config/rates/."""
+    input:
+        rates_of,
     localrule: True
 
 

@@ -242,6 +242,39 @@ class RunRow(VariantRow):
     """Cost of training in device seconds."""
     reason: str | None
     """Why it failed."""
+    learning_rate: OptionalFloat
+    """Learning rate; unknown before the run has ended."""
+    rate_given_by: Literal["preset", "study", "tuned", "shared"] | None
+    """Where the learning rate comes from; see `RateFactor`."""
+    rate_trials: OptionalFloat
+    """Training runs that the choice of a tuned rate cost."""
+
+
+class RateRow(VariantRow):
+    """One trial of a study that tunes: a method trained at one rate with one training seed."""
+
+    run: str
+    """Name of the run."""
+    train_seed: int
+    """Training seed."""
+    learning_rate: OptionalFloat
+    """Learning rate of the run; empty where it has not been trained."""
+    status: Literal[RunStatus, "not_trained", "not_evaluated"]
+    """As in `runs.csv`."""
+    accuracy: OptionalFloat
+    """Share of correct samples on the validation problems; empty where the run failed or is missing."""
+    mean_accuracy: OptionalFloat
+    """Mean over the training seeds of this rate; empty where one of them failed or is missing."""
+    n_problems: int
+    """Validation problems counted; those that are similar to training or test problems are not."""
+    n_samples: int
+    """Samples counted."""
+    chosen: bool
+    """Whether this is the rate of the method: the one with the highest mean accuracy, of equal ones the
+    lowest. A rate at which a seed diverged is not chosen; where a trial is missing or failed otherwise, none
+    is."""
+    edge: Literal["lowest", "highest"] | None
+    """The end of the grid at which the chosen rate lies: a better one may lie beyond."""
 
 
 class ContaminationRow(Row):
@@ -346,6 +379,7 @@ TABLES: tuple[type[Row], ...] = (
     ForgettingRow,
     LearningRow,
     RunRow,
+    RateRow,
     ContaminationRow,
     ContaminatedProblem,
     AuditRow,

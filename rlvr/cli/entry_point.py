@@ -15,7 +15,7 @@ from rlvr.errors import EXIT_TRY_AGAIN, TryAgain, UserError
 
 logger = logging.getLogger("rlvr.cli")
 
-RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "show", "status"}
+RESULT_VERBS = {"agreement", "copy-floor", "methods", "plan", "show", "status", "update-norms"}
 """Verbs whose output is the result. The log of any other verb begins with the command, to copy and repeat."""
 
 

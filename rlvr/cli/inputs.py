@@ -74,12 +74,15 @@ def contamination(
     similarity: Annotated[
         float, typer.Option("--similarity", help="Problems at least this similar count as the same.")
     ] = 0.8,
+    refuse: Annotated[
+        bool, typer.Option("--refuse", help="Stop if a problem is the same: rates must not be tuned on it.")
+    ] = False,
 ) -> None:
     """Find benchmark problems that occur in the training data."""
     with importing():
         from rlvr.data.contamination import write_contamination
 
-    write_contamination(train, benchmarks, similarity, output, problems)
+    write_contamination(train, benchmarks, similarity, output, problems, refuse)
 
 
 @verb("rlvr copy-floor resources/data/sums-train.parquet resources/data/sums-test.parquet")

@@ -66,6 +66,43 @@ def check_runs(manifest: Manifest, results: ResultsFolder) -> None:
     check_runs(manifest, results)
 
 
+@verb(
+    "rlvr choose-rates results/demo-rates/configs/study.json --results results/demo-rates \\",
+    "  --contaminated-problems results/demo-rates/tables/contaminated_problems.csv -o rates.csv",
+)
+def choose_rates(
+    manifest: Manifest,
+    results: ResultsFolder,
+    contaminated_problems: Annotated[
+        Path,
+        typer.Option("--contaminated-problems", help="CSV file of `rlvr contamination --problems`."),
+    ],
+    output: Annotated[Path, output("CSV file to write: one row per trial.")],
+) -> None:
+    """Choose the learning rate of every method of a study that tunes, by its validation accuracy."""
+    with importing():
+        from rlvr.analysis.rates import choose_rates
+
+    choose_rates(manifest, results, contaminated_problems, output)
+
+
+@verb(
+    "rlvr write-rates results/demo-rates/configs/study.json --results results/demo-rates \\",
+    "  -o config/rates/demo-rates.yaml",
+)
+def write_rates(
+    manifest: Manifest,
+    results: ResultsFolder,
+    output: Annotated[Path, output("YAML file to write, `config/rates/NAME.yaml`.")],
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Write the chosen learning rates where studies with `rates` read them."""
+    with importing():
+        from rlvr.analysis.rates import write_rates
+
+    write_rates(manifest, results, config, output)
+
+
 @verb(f"rlvr audit {CONFIGS}/study.json --results results/demo -o audit.csv")
 def audit(
     manifest: Manifest,

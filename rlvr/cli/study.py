@@ -50,6 +50,23 @@ def plan(
         logger.warning(missing)
 
 
+@verb("rlvr update-norms demo")
+def update_norms(
+    study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],
+    config: ConfigFolder = Path("config"),
+    resources: ResourcesFolder = Path("resources"),
+) -> None:
+    """Print at which rate the update of each method is as large as LoRA's: `tune.around` of a study.
+
+    It takes one optimizer step per method on the first model of the study, which must be prepared.
+    """
+    with importing():
+        from rlvr.evaluate.update_norms import print_update_norms
+        from rlvr.planning.plan import load_plan
+
+    print_update_norms(load_plan(study, config), resources)
+
+
 @verb("rlvr status demo")
 def status(
     study: Annotated[str, typer.Argument(help="Name of a study in config/studies.")],

@@ -231,6 +231,8 @@ class ArithmeticData(Settings):
     """`question`: "What is 12 + 34?"; `bare`: "12+34" for the tiny model."""
     seed: Seed = 0
     """Seed of the selection."""
+    apart_from: list["ArithmeticData"] = []
+    """Generated data sets whose operand pairs it leaves out: entries of this file, by `&name` and `*name`."""
 
 
 class CountdownData(Settings):

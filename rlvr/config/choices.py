@@ -24,6 +24,9 @@ EngineName = Literal["transformers", "vllm"]
 RewardGrader = Literal["rlvr", "released-reward"]
 """Grader that gives the rewards in training: this project's, or the authors'."""
 
+RateChoice = Literal["tuned", "preset", "shared"]
+"""Where the learning rate of a method comes from (`docs/tuning.md`)."""
+
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended the completion; `length`: truncated at `max_new_tokens`."""
 

@@ -103,7 +103,12 @@ def compared(rows: Sequence[Words]) -> tuple[Words, list[Words]]:
 
 
 def rate_words(rate: float, factor: RateFactor) -> str:
-    """Return the parts of a learning rate: ``0.005 × 10 (preset)``; nothing where the factor is 1."""
+    """Return the parts of a learning rate, ``0.005 × 10 (preset)``, or what a tuned one was chosen from.
+
+    Nothing where the factor is 1.
+    """
+    if factor.given_by == "tuned":
+        return f"best of {factor.trials} trials"
     return "" if factor.value == 1 else f"{rate / factor.value:g} × {factor.value:g} ({factor.given_by})"
 
 

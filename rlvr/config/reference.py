@@ -22,6 +22,7 @@ from rlvr.config.catalogue import (
 from rlvr.config.claims import ClaimsFile, RelatedFile
 from rlvr.config.devices import DeviceCatalogue
 from rlvr.config.presets import MethodFile
+from rlvr.config.rates import TunedRates
 from rlvr.config.schema import Selection, Study
 from rlvr.config.training import Training
 from rlvr.files import write_text
@@ -36,6 +37,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "method_sets": (MethodSets, "config/method_sets.yaml"),
     "devices": (DeviceCatalogue, "config/devices.yaml"),
     "method": (MethodFile, "config/methods/NAME.yaml"),
+    "rates": (TunedRates, "config/rates/NAME.yaml"),
     "claims": (ClaimsFile, "config/claims/paper.yaml"),
     "related": (RelatedFile, "config/claims/related.yaml"),
 }
@@ -108,7 +110,9 @@ lists of methods, `devices.yaml` of devices to plan for; `methods/` holds the pr
   (`results/<study>/configs/`) that holds only its own settings. `compute` is part of none: changing it
   reruns nothing.
 - The learning rate of a run is `training.learning_rate` of the study, which is LoRA's, times
-  `learning_rate_factor` of the preset. The resolved configuration holds the product.
+  `learning_rate_factor` of the preset. The resolved configuration holds the product. With `rates` it is the
+  one that another study has chosen for the method on validation problems, and `rates/` holds the choices
+  (`docs/tuning.md`).
 - Editors complete keys from the schema named in the first line of each file (`workflow/schemas/`); a study
   that `extends` another names `study-extends.schema.json`, in which no key is required.
 

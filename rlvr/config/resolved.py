@@ -14,6 +14,7 @@ from rlvr.config.choices import AnswerFormat, DType, EngineName, Grader, RewardG
 from rlvr.config.contrasts import Contrasts
 from rlvr.config.loading import parse
 from rlvr.config.presets import Fault
+from rlvr.config.rates import AppliedRates
 from rlvr.config.training import Batching, Prompt, Sampling, Training
 from rlvr.config.values import Settings
 from rlvr.files import content_hash, read_json
@@ -143,8 +144,11 @@ class RateFactor(Settings):
 
     value: float
     """The factor."""
-    given_by: Literal["preset", "study"]
-    """Whether the preset or the study gives it."""
+    given_by: Literal["preset", "study", "tuned", "shared"]
+    """Whether the preset or the study gives it; `tuned`: the rate was chosen on validation problems;
+    `shared`: all methods have the study's rate."""
+    trials: int | None = None
+    """Training runs that the choice of a tuned rate cost; null for the others."""
 
 
 class RunEntry(Settings):
@@ -207,6 +211,10 @@ class StudyManifest(Settings):
     """The scale, a file of `config/scales/`."""
     train_dataset: str
     """Entry of `config/datasets.yaml`."""
+    tunes: bool = False
+    """Whether the study chooses learning rates: its settings are rates, its benchmark is validation."""
+    rates: AppliedRates | None = None
+    """The tuned rates that runs of the study have; null: none has."""
     grader: Grader = "rlvr"
     """Grader used for evaluation."""
     shared_seed: bool = False

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from rlvr.config.choices import AnswerFormat, DType, EngineName, Grader, PaperItem, RewardGrader
+from rlvr.config.choices import AnswerFormat, DType, EngineName, Grader, PaperItem, RateChoice, RewardGrader
 from rlvr.config.contrasts import Contrasts
 from rlvr.config.presets import MethodChoices
 from rlvr.config.training import Batching, Prompt, PromptChoice, Sampling, Training
@@ -126,6 +126,45 @@ class Evaluation(EvaluationPreset):
         return self
 
 
+Rate = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
+
+
+class Tune(Settings):
+    """`tune` of a study: choose the learning rate of every method on validation problems (docs/tuning.md).
+
+    Every method is trained at every rate with every training seed of the study, and evaluated on the
+    validation problems alone; `snakemake rates` writes what is chosen to `config/rates/NAME.yaml`.
+    """
+
+    validation: Benchmark
+    """Problems on which rates are compared. They are evaluated instead of the study's benchmarks, and no
+    other data set of the study may have them."""
+    factors: list[Rate] = []
+    """Rates to try, as multiples of each method's: the study's rate times the factor of `around`, or else of
+    the method or its preset."""
+    rates: list[Rate] = []
+    """Rates to try, the same for all methods, instead of `factors`."""
+    around: dict[Name, Rate] = {}
+    """Method -> multiple of the study's rate that `factors` multiply, such as the one at which an update is
+    as large as LoRA's (`rlvr update-norms`)."""
+    apart_from: list[Name] = []
+    """Further data sets that no validation problem may be in, such as benchmarks of other studies that use
+    the rates; those of this study are always among them."""
+
+    @model_validator(mode="after")
+    def _has_one_grid(self) -> "Tune":
+        if bool(self.factors) == bool(self.rates):
+            raise ValueError("give either `factors` or `rates`")
+        key, values = ("factors", self.factors) if self.factors else ("rates", self.rates)
+        if len(values) < 2:
+            raise ValueError(f"{key}: a choice needs two values or more")
+        if repeated := [one for one, count in Counter(map("{:g}".format, values)).items() if count > 1]:
+            raise ValueError(f"{key}: {repeated[0]} is listed twice")
+        if self.rates and self.around:
+            raise ValueError("around: it goes with `factors`; with `rates` all methods have the same grid")
+        return self
+
+
 class Compute(Settings):
     """Resources of one job. No result depends on them: changing them reruns nothing.
 
@@ -173,8 +212,12 @@ class Setting(Settings):
     """Method settings to replace, such as `{rank: 8, alpha: 16}`."""
     training: dict[str, Any] = {}
     """Keys of `training` to replace, such as `{algorithm: grpo}`."""
-    learning_rate_factor: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 1.0
-    """Multiplies the study's learning rate, so that a setting such as half the rate holds at any scale."""
+    learning_rate_factor: Rate = 1.0
+    """Multiplies the learning rate, so that a setting such as half the rate holds at any scale."""
+    rate: RateChoice | None = None
+    """Learning rate of each method: `tuned`, as `rates` of the study has it; `preset`, the study's times the
+    factor of the method; `shared`, the study's for all methods. `null`: `tuned` where the study has `rates`,
+    otherwise `preset`."""
 
 
 class Study(Settings):
@@ -199,6 +242,11 @@ class Study(Settings):
     """Entries of `models.yaml`."""
     methods: MethodChoices
     """Methods to train; the untrained model is always evaluated beside them."""
+    tune: Tune | None = None
+    """Tune the learning rates: the settings are the rates to try (docs/tuning.md)."""
+    rates: Name | None = None
+    """Study with `tune` whose choices are the learning rates, read from `config/rates/NAME.yaml`; not
+    inherited."""
     settings: dict[Name, Setting] = Field(default={"main": Setting()}, min_length=1)
     """Variants of the runs: name -> what differs. The first one is the reference."""
     train_seeds: list[Seed] = Field(default=[0], min_length=1)
@@ -232,6 +280,15 @@ class Study(Settings):
     def _scales_another_study(self) -> "Study":
         if self.scale and not self.extends:
             raise ValueError("scale: a scale is laid over the study that is extended; give `extends`")
+        return self
+
+    @model_validator(mode="after")
+    def _tunes_or_is_tuned(self) -> "Study":
+        if self.tune and self.rates:
+            raise ValueError("rates: a study that tunes has no tuned rates; leave out `rates` or `tune`")
+        for name, setting in self.settings.items():
+            if setting.rate == "tuned" and not self.rates:
+                raise ValueError(f"settings.{name}.rate: `tuned` needs the key `rates` of the study")
         return self
 
     @model_validator(mode="after")

@@ -12,9 +12,10 @@ from rlvr.config.known import unknown_name
 from rlvr.config.loading import load_yaml, parse, read_yaml
 from rlvr.config.patterns import NAME, WORDS
 from rlvr.config.schema import Study
+from rlvr.config.tuning import tuning_grid
 from rlvr.errors import UserError
 
-NOT_INHERITED = ("extends", "scale")
+NOT_INHERITED = ("extends", "scale", "rates")
 """Keys that hold for the file that gives them, not for studies that extend it."""
 
 
@@ -30,7 +31,10 @@ def load_study(path: Path) -> tuple[Study, Place]:
         preset, layer = _evaluation_preset(path, place, evaluation["preset"])
         data = merged({"evaluation": preset}, data, Study)
         place = Place(place.name, (*place.layers, layer))
-    return parse(Study, data, place), place
+    study = parse(Study, data, place)
+    if study.tune:
+        study = parse(Study, tuning_grid(study, place), place)
+    return study, place
 
 
 def _read_extended(path: Path) -> tuple[Any, Place]:
@@ -55,6 +59,8 @@ def _read_extended(path: Path) -> tuple[Any, Place]:
         layers.append(below)
         origins.append(origin)
     files = list(origins[-1].layers)
+    if len(layers) > 1:
+        below = {key: value for key, value in below.items() if key not in NOT_INHERITED}
     for above, origin in reversed(list(zip(layers[:-1], origins[:-1], strict=True))):
         if above.get("scale"):
             scaled, scale = _scale(path, origin, above["scale"])

@@ -13,13 +13,15 @@ L4     two operations on one-digit numbers, products before sums
 
 Whether a problem belongs to train or test depends only on a hash of its operations and of its operands,
 regardless of their order: 12 + 34 and 34 + 12 are always on the same side, and no seed, size, level or style
-can put a test problem into a training set.
+can put a test problem into a training set. A set of either side may be kept apart from others likewise.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, TypedDict, get_args
 
+from rlvr.config.catalogue import ArithmeticData
 from rlvr.errors import UserError
 from rlvr.seeds import derive_seed
 
@@ -27,6 +29,8 @@ Level = Literal["L1", "L2", "L3", "L4"]
 Operation = Literal["+", "-", "*"]
 Split = Literal["train", "test"]
 Style = Literal["question", "bare"]
+Pair = tuple[tuple[str, ...], tuple[int, ...]]
+"""The operations and the operands of a problem, both without their order."""
 
 TEST_ONE_IN = 5
 """Every fifth operand pair on average is a test pair."""
@@ -69,10 +73,35 @@ class Expression(NamedTuple):
                 terms.append(operand if operation == "+" else -operand)
         return sum(terms)
 
+    def pair(self) -> Pair:
+        """Return operations and operands regardless of their order."""
+        return tuple(sorted(self.operations)), tuple(sorted(self.operands))
+
     def split(self) -> Split:
         """Return the side of the split, regardless of the order of operands."""
-        key = derive_seed("arithmetic split", *sorted(self.operations), *sorted(self.operands))
+        operations, operands = self.pair()
+        key = derive_seed("arithmetic split", *operations, *operands)
         return "test" if key % TEST_ONE_IN == 0 else "train"
+
+
+def problems_of(entry: ArithmeticData) -> list[Problem]:
+    """Generate the problems of an entry of `datasets.yaml`.
+
+    Raises:
+        UserError: see :func:`generate`.
+    """
+    apart_from = {pair for other in entry.apart_from for pair in pairs_of(other)}
+    return generate(**entry.model_dump(exclude={"source", "apart_from"}), apart_from=apart_from)
+
+
+def pairs_of(entry: ArithmeticData) -> set[Pair]:
+    """Return operations and operands of the problems of an entry, regardless of their order."""
+    return {_expression(problem["id"]).pair() for problem in problems_of(entry)}
+
+
+def _expression(text: str) -> Expression:
+    """Read an expression as :meth:`Expression.text` writes it."""
+    return Expression(tuple(map(int, re.findall(r"\d+", text))), tuple(re.findall(r"\D", text)))
 
 
 def generate(
@@ -82,6 +111,7 @@ def generate(
     size: int,
     seed: int,
     style: Style = "question",
+    apart_from: Collection[Pair] = frozenset(),
 ) -> list[Problem]:
     """Generate ``size`` different problems, with equal shares of levels and operations as far as possible.
 
@@ -92,18 +122,23 @@ def generate(
         size: number of problems.
         seed: selects the problems and their order.
         style: ``question`` ("What is 12 + 34?") or ``bare`` ("12+34").
+        apart_from: operands and operations that no problem may have.
 
     Raises:
         UserError: an argument is not one of the allowed values, a level has none of the operations, or
             there are fewer than ``size`` problems.
     """
     _check("style", [style], get_args(Style))
-    pools = _pools(levels, operations, split)
+    pools = [
+        Pool(level, [one for one in pool if one.pair() not in apart_from] if apart_from else pool)
+        for level, pool in _pools(levels, operations, split)
+    ]
     total = len({expression for _, pool in pools for expression in pool})
     if not 1 <= size <= total:
         raise UserError(
             f"arithmetic data, size: {size}, but levels {list(levels)} with operations "
-            f"{list(operations)} have {total} different {split} problems; set size to 1..{total}"
+            f"{list(operations)} have {total} different {split} problems"
+            f"{' apart from the others' if apart_from else ''}; set size to 1..{total}"
         )
 
     def place(expression: Expression) -> int:

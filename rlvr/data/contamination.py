@@ -18,7 +18,12 @@ GENERATED = ("arithmetic", "countdown")
 
 
 def write_contamination(
-    train: Sequence[Path], benchmarks: Sequence[Path], threshold: float, counts: Path, problems: Path
+    train: Sequence[Path],
+    benchmarks: Sequence[Path],
+    threshold: float,
+    counts: Path,
+    problems: Path,
+    refuse: bool = False,
 ) -> None:
     """Write which benchmark problems are contaminated, and how many of each benchmark.
 
@@ -33,10 +38,14 @@ def write_contamination(
         threshold: lowest similarity of two problems that count as the same, 0..1.
         counts: table to write (`ContaminationRow`), one row per benchmark.
         problems: table to write (`ContaminatedProblem`), the contaminated problems with their best matches.
+        refuse: whether a problem that is the same, word for word, is an error: on validation problems rates
+            are chosen, which must be neither trained on nor tested on.
 
     Raises:
-        UserError: a generated benchmark shares a problem with the training data.
+        UserError: a generated benchmark shares a problem with the training data, or ``refuse`` and any does.
     """
+    for path in benchmarks if refuse else ():
+        _refuse_shared(path, train)
     training = pd.concat([_read(path) for path in train], ignore_index=True)
     count_rows: list[dict[str, object]] = []
     problem_rows: list[dict[str, object]] = []
@@ -47,6 +56,20 @@ def write_contamination(
         problem_rows += _problem_rows(path.stem, benchmark, training, matches)
     write_rows(counts, ContaminationRow, count_rows)
     write_rows(problems, ContaminatedProblem, problem_rows)
+
+
+def _refuse_shared(validation: Path, others: Sequence[Path]) -> None:
+    """Refuse validation problems that are in another file too."""
+    problems = _read(validation)
+    for other in others:
+        theirs = _read(other)
+        if matches := exact_matches(list(problems["identity"]), list(theirs["identity"])):
+            position = min(matches)
+            raise UserError(
+                f"{validation}: {len(matches)} of {len(problems)} validation problems are in {other} too, "
+                f"first {problems['id'].iloc[position]!r} ({theirs['id'].iloc[matches[position].position]!r} "
+                "there); tune on other problems: another data set, or other `rows` of it"
+            )
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlvr.config.catalogue import (
-    DataEntry,
-    GeneratedData,
     GgufModel,
-    HubData,
     LocalData,
     LocalModel,
     ModelEntry,
-    Rows,
     TinyModel,
     is_countdown,
 )
@@ -21,10 +17,10 @@ from rlvr.config.documents import Place
 from rlvr.config.known import nearest_file
 from rlvr.config.loading import read_yaml
 from rlvr.errors import UserError
-from rlvr.files import sha256_of
 from rlvr.models.architecture import known_architecture
 from rlvr.models.positions import POSITIONS
 from rlvr.models.precision import rounds
+from rlvr.planning.overlap import pretraining_data, shared_data
 from rlvr.planning.plan import Plan, check_methods, data_places, grade_configs, train_configs
 from rlvr.rollout.engines.factory import missing_engine
 
@@ -42,7 +38,7 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
     check_methods(plan, resources)
     errors = [
         *_missing_files(plan, resources),
-        *_trained_benchmarks(plan),
+        *shared_data(plan),
         *_unchecked_expressions(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
@@ -69,14 +65,6 @@ def check_engines(plan: Plan) -> None:
         raise UserError("\n".join(missing))
 
 
-def pretraining_data(plan: Plan, model: str) -> list[str]:
-    """Return the data sets that a built-in model learns from or is chosen by."""
-    entry = plan.models.models[model]
-    if not isinstance(entry, TinyModel):
-        return []
-    return [*entry.pretraining.datasets, *entry.pretraining.validation_datasets]
-
-
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -86,7 +74,8 @@ def _missing_files(plan: Plan, resources: Path) -> Iterator[str]:
         if not (resources / "models" / name).exists():
             yield from _missing_model(plan, name, plan.models.models[name])
     pretraining = [name for model in plan.study.models for name in pretraining_data(plan, model)]
-    for name in dict.fromkeys([*(name for _, name in data_places(plan)), *pretraining]):
+    tests = plan.study.tune.apart_from if plan.study.tune else []
+    for name in dict.fromkeys([*(name for _, name in data_places(plan)), *tests, *pretraining]):
         entry = plan.datasets.datasets.get(name)
         if entry is None:
             yield f"{plan.config / 'models.yaml'}: pretraining: data set {name!r} is not in datasets.yaml"
@@ -123,19 +112,6 @@ def _catalogue_place(plan: Plan, keys: tuple[str, str, str]) -> str:
 # --- data -----------------------------------------------------------------------------------------
 
 
-def _trained_benchmarks(plan: Plan) -> Iterator[str]:
-    """Yield the benchmarks whose problems a study trains on, or its models were pretrained on."""
-    (_, train), *benchmarks = data_places(plan)
-    entries = plan.datasets.datasets
-    for place, name in benchmarks:
-        way_out = "measure on other problems: another data set, or other `rows` of it"
-        if shared := shared_problems(train, entries[train], name, entries[name]):
-            yield f"{place}: {name!r} is the training data {train!r}: {shared}; {way_out}"
-        for model in plan.study.models:
-            if name in pretraining_data(plan, model):
-                yield f"{place}: {name!r} is in `pretraining` of model {model!r} (models.yaml); {way_out}"
-
-
 def _unchecked_expressions(plan: Plan) -> Iterator[str]:
     """Yield the graders and answer formats of a study by which no expression of Countdown is correct."""
     study, entries = plan.study, plan.datasets.datasets
@@ -157,57 +133,6 @@ def _unchecked_expressions(plan: Plan) -> Iterator[str]:
 def _expressionless(place: Place, answer_format: AnswerFormat) -> Iterator[str]:
     if answer_format == "first-line-number":
         yield f"{place}: {answer_format} finds no expression, the answer of Countdown; use first-line"
-
-
-def shared_problems(first: str, one: DataEntry, second: str, other: DataEntry) -> str | None:
-    """Return why two entries hold the same problems, or None if nothing shows that they do.
-
-    Args:
-        first: name of an entry.
-        one: the entry.
-        second: name of another entry.
-        other: the entry.
-    """
-    if first == second:
-        return "one data set"
-    if isinstance(one, GeneratedData) or isinstance(other, GeneratedData):
-        return "the same entry under two names" if one == other else None
-    if not _overlap(one.rows, other.rows):
-        return None
-    if isinstance(one, HubData) and isinstance(other, HubData):
-        same = (one.repo, one.config, one.split) == (other.repo, other.config, other.split)
-        return f"both are split {one.split!r} of {one.repo}" if same else None
-    first_path, second_path = _path(one), _path(other)
-    if first_path is None or second_path is None:
-        return None
-    if first_path.resolve() == second_path.resolve():
-        return f"both are {first_path}" if _split(one) == _split(other) else None
-    if _same_content(first_path, second_path):
-        return f"{first_path} and {second_path} have the same content"
-    return None
-
-
-def _overlap(one: Rows | None, other: Rows | None) -> bool:
-    if one is None or other is None:
-        return True
-    return max(one.skip, other.skip) < min(one.skip + one.take, other.skip + other.take)
-
-
-def _path(entry: LocalData | HubData) -> Path | None:
-    """Return the file or folder that an entry reads, if it exists."""
-    path = entry.path if isinstance(entry, LocalData) else entry.local.path if entry.local else None
-    return Path(path) if path is not None and Path(path).exists() else None
-
-
-def _split(entry: LocalData | HubData) -> str | None:
-    """Return the split that an entry reads of a folder."""
-    return entry.split if isinstance(entry, LocalData) else entry.local.split if entry.local else None
-
-
-def _same_content(one: Path, other: Path) -> bool:
-    if not (one.is_file() and other.is_file()) or one.stat().st_size != other.stat().st_size:
-        return False
-    return sha256_of(one) == sha256_of(other)
 
 
 # --- models ---------------------------------------------------------------------------------------

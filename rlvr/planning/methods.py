@@ -51,18 +51,22 @@ def planned_methods(study: Study, config: Path, place: Place) -> Iterator[Planne
     Raises:
         UserError: a name is not known, a preset does not fit, or a method with its preset is listed twice.
     """
+    around = study.tune.around if study.tune else {}
     listed: Counter[tuple[str, str]] = Counter()
     for where, choice in _expanded(study, config, place.at("methods")):
-        assert choice.method is not None
-        listed[choice.method, choice.preset] += 1
-        if listed[choice.method, choice.preset] > 1:
+        method = choice.method
+        assert method is not None
+        listed[method, choice.preset] += 1
+        if listed[method, choice.preset] > 1:
             raise UserError(
-                f"{where}: {choice.method} with preset {choice.preset} is listed twice; for other parameters "
-                f"add a setting: `settings: {{NAME: {{methods: [{choice.method}], parameters: ...}}}}`"
+                f"{where}: {method} with preset {choice.preset} is listed twice; for other parameters "
+                f"add a setting: `settings: {{NAME: {{methods: [{method}], parameters: ...}}}}`"
             )
         preset = _with_faults(_preset(config, choice, where), choice, where)
         _check_preset(preset, choice, study.training, config / "methods" / f"{choice.method}.yaml")
-        yield PlannedMethod(choice.method, choice.preset, preset, choice, where)
+        if method in around:
+            choice = choice.model_copy(update={"learning_rate_factor": around[method]})
+        yield PlannedMethod(method, choice.preset, preset, choice, where)
 
 
 def _expanded(study: Study, config: Path, methods: Place) -> Iterator[tuple[Place, MethodChoice]]:

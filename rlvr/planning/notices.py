@@ -6,16 +6,16 @@ from itertools import combinations
 
 from rlvr.config.algorithms import ALGORITHM_DEFAULTS
 from rlvr.config.catalogue import (
-    ArithmeticData,
-    CountdownData,
     DataEntry,
     GeneratedData,
     HubData,
     LocalData,
 )
 from rlvr.config.choices import AnswerFormat
+from rlvr.config.rates import differences
 from rlvr.config.resolved import TrainConfig
 from rlvr.config.training import Prompt
+from rlvr.planning.overlap import of_one_side
 from rlvr.planning.plan import Plan, data_places, generate_configs, grade_configs, train_configs
 
 HIGH_RATE = 0.1
@@ -42,6 +42,7 @@ def notices(plan: Plan) -> list[str]:
         *(notice for config in train_configs(plan) for notice in _training(plan, config)),
         *_left_out(plan),
         *_same_settings(plan),
+        *_tuned_otherwise(plan),
         *_shared_operands(plan),
     ]
     return list(dict.fromkeys(found))
@@ -149,25 +150,31 @@ def _same_settings(plan: Plan) -> Iterator[str]:
         yield f"{plan.place.at('settings', second)}: trains {names} exactly as setting {first!r} does"
 
 
+def _tuned_otherwise(plan: Plan) -> Iterator[str]:
+    """Yield the settings whose training differs from the one that their rates were tuned with."""
+    for config, factor in plan.runs:
+        if factor.given_by != "tuned" or plan.rates is None or (rate := plan.rates.find(config)) is None:
+            continue
+        other = differences(plan.rates.conditions_of(rate), config)
+        if words := [f"{key} is {value}" for key, value in other.items() if key.startswith("training.")]:
+            where = plan.place.at("settings", config.setting)
+            yield f"{where}: the learning rates were tuned with other settings: {'; '.join(words)}"
+
+
 def _shared_operands(plan: Plan) -> Iterator[str]:
-    """Yield the generated benchmarks that are from the training data's side of the split."""
+    """Yield the generated benchmarks that are from the training data's side of the split.
+
+    Validation problems are compared with the training data themselves (:mod:`rlvr.planning.overlap`).
+    """
+    if plan.study.tune:
+        return
     (_, train), *benchmarks = data_places(plan)
     entries = plan.datasets.datasets
     one = entries[train]
     for place, name in benchmarks:
         other = entries[name]
-        if isinstance(other, GeneratedData) and name != train and _of_one_side(one, other):
+        if isinstance(other, GeneratedData) and name != train and of_one_side(one, other):
             yield (
                 f"{place}: {name!r} is of split {other.split!r}, as the training data {train!r}, and may "
                 "share problems with it; use the other split"
             )
-
-
-def _of_one_side(one: DataEntry, other: DataEntry) -> bool:
-    """Tell whether two entries are generated from one side of a split, so that they may share problems."""
-    if isinstance(one, ArithmeticData) and isinstance(other, ArithmeticData):
-        alike = (set(one.levels) & set(other.levels), set(one.operations) & set(other.operations))
-        return one.split == other.split and all(alike)
-    if isinstance(one, CountdownData) and isinstance(other, CountdownData):
-        return one.split == other.split and bool(set(one.numbers) & set(other.numbers))
-    return False

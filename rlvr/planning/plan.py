@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rlvr.config.algorithms import LARGEST_RATE, LARGEST_STUDY_RATE, too_fast
 from rlvr.config.catalogue import (
     DataCatalogue,
     ModelCatalogue,
@@ -19,6 +18,7 @@ from rlvr.config.devices import Device, DeviceCatalogue
 from rlvr.config.documents import Place
 from rlvr.config.known import unknown_name
 from rlvr.config.loading import load_yaml, parse
+from rlvr.config.rates import AppliedRates, ChosenRate, TunedRates
 from rlvr.config.resolved import (
     BASE,
     BenchmarkEntry,
@@ -37,6 +37,7 @@ from rlvr.files import content_hash, write_json
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.fits import check_fits
 from rlvr.planning.methods import PlannedMethod, planned_methods
+from rlvr.planning.rates import check_rates, load_rates, rate_choice, run_rate
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Plan:
     datasets: DataCatalogue
     prompts: PromptCatalogue
     devices: DeviceCatalogue
+    rates: TunedRates | None
+    """The tuned rates that the study names."""
     place: Place
     """The study's files, for messages."""
     config: Path
@@ -86,11 +89,14 @@ def load_plan(name: str, config: Path = Path("config")) -> Plan:
         datasets=load_yaml(config / "datasets.yaml", DataCatalogue),
         prompts=load_yaml(config / "prompts.yaml", PromptCatalogue),
         devices=load_yaml(config / "devices.yaml", DeviceCatalogue),
+        rates=load_rates(study, config, place),
         place=place,
         config=config,
     )
     _check_names(plan)
     device_of(plan, study.compute)
+    if plan.rates:
+        check_rates(study, plan.methods, plan.rates, catalogue_entries(config), place)
     configs(plan)  # checks every value
     return plan
 
@@ -127,15 +133,16 @@ def _resolved_runs(plan: Plan) -> Iterator[tuple[TrainConfig, RateFactor]]:
         for planned in plan.methods:
             for name, setting in study.settings.items():
                 if not setting.methods or planned.method in setting.methods:
-                    resolved = _train_config(plan, model, planned, name, setting)
+                    resolved, factor = _train_config(plan, model, planned, name, setting)
                     for seed in study.train_seeds:
                         run = f"{resolved.run}--s{seed}"
-                        config = resolved.model_copy(update={"run": run, "train_seed": seed})
-                        yield config, planned.rate_factor
+                        yield resolved.model_copy(update={"run": run, "train_seed": seed}), factor
 
 
-def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting) -> TrainConfig:
-    """Return the configuration of one method in one setting, without its seed."""
+def _train_config(
+    plan: Plan, model: str, planned: PlannedMethod, name: str, setting: Setting
+) -> tuple[TrainConfig, RateFactor]:
+    """Return the configuration of one method in one setting, without its seed, and the factor of its rate."""
     preset, place = planned.preset, plan.place.at("settings", name)
     own = plan.study.training.model_dump(exclude_unset=True)
     changed = merged(merged(own, preset.training, Training), setting.training, Training)
@@ -146,10 +153,7 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
             f"{plan.place.at('training', 'sync')}: adapter needs an exact low-rank form of every method, and "
             f"{planned.trains_as!r} has none; use sync: merged, or remove the method"
         )
-    own_rate = training.learning_rate * setting.learning_rate_factor
-    training = training.model_copy(update={"learning_rate": own_rate})
-    rate = _rate(plan, planned, name, training)
-    return TrainConfig(
+    config = TrainConfig(
         study=plan.name,
         run=f"{model}--{planned.method}--{planned.preset_name}--{name}",
         model=model,
@@ -164,8 +168,11 @@ def _train_config(plan: Plan, model: str, planned: PlannedMethod, name: str, set
         prompt=_prompt(plan, "prompt", plan.study.prompt),
         answer_format=plan.study.answer_format,
         reward=plan.study.reward,
-        training=training.model_copy(update={"learning_rate": rate}),
+        training=training,
     )
+    rate, factor = run_rate(plan.study, planned, config, plan.rates, plan.place)
+    training = training.model_copy(update={"learning_rate": rate})
+    return config.model_copy(update={"training": training}), factor
 
 
 def _method(planned: PlannedMethod, setting: Setting, place: Place) -> Method:
@@ -174,27 +181,6 @@ def _method(planned: PlannedMethod, setting: Setting, place: Place) -> Method:
     values = merged(planned.preset.parameters, planned.choice.parameters, kind)
     where = place if setting.parameters else planned.place
     return make_method(planned.trains_as, merged(values, setting.parameters, kind), where)
-
-
-def _rate(plan: Plan, planned: PlannedMethod, setting: str, training: Training) -> float:
-    """Return the learning rate of a run.
-
-    Raises:
-        UserError: it is too large for any training.
-    """
-    own = "learning_rate" in plan.study.settings[setting].training
-    where = plan.place.at(*(("settings", setting) if own else ()), "training")
-    where = replace(where.at("learning_rate"), label=where.label)
-    factor = planned.rate_factor.value
-    if training.learning_rate > LARGEST_STUDY_RATE:
-        raise UserError(f"{where}: {too_fast(training.learning_rate, LARGEST_STUDY_RATE)}")
-    rate = training.learning_rate * factor
-    if rate > LARGEST_RATE:
-        raise UserError(
-            f"{where}: {too_fast(rate, LARGEST_RATE)} (it is {training.learning_rate:g} times "
-            f"learning_rate_factor {factor:g} of {planned.method})"
-        )
-    return rate
 
 
 def generate_configs(plan: Plan) -> Iterator[GenerateConfig]:
@@ -262,6 +248,8 @@ def study_manifest(plan: Plan) -> StudyManifest:
         scaled_from=plan.study.scaled_from,
         scale=plan.study.scale,
         train_dataset=plan.study.train_dataset,
+        tunes=plan.study.tune is not None,
+        rates=_applied_rates(plan),
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,
         runs=untrained + trained,
@@ -270,6 +258,20 @@ def study_manifest(plan: Plan) -> StudyManifest:
             BenchmarkEntry(benchmark=name, **benchmark.model_dump(include=set(BenchmarkEntry.model_fields)))
             for name, benchmark in plan.study.evaluation.benchmarks.items()
         ],
+    )
+
+
+def _applied_rates(plan: Plan) -> AppliedRates | None:
+    """Return the tuned rates that runs of a study have."""
+    if plan.rates is None or not any(
+        rate_choice(plan.study, setting) == "tuned" for setting in plan.study.settings.values()
+    ):
+        return None
+    found = {(rate.model, rate.method): rate for config, _ in plan.runs if (rate := plan.rates.find(config))}
+    fields = set(ChosenRate.model_fields)
+    return AppliedRates(
+        protocol=plan.rates.protocol,
+        rates=[ChosenRate(**rate.model_dump(include=fields)) for rate in found.values()],
     )
 
 
@@ -323,9 +325,22 @@ def _check_names(plan: Plan) -> None:
                 where = place.at("settings", name, "methods", position, label="")
                 raise unknown_name(where, f"settings.{name}.methods", method, methods)
     _check_contrasts(plan, methods)
+    _check_tune(plan, methods)
     for where, dataset in data_places(plan):
         if dataset not in plan.datasets.datasets:
             raise unknown_name(replace(where, label=""), where.label, dataset, plan.datasets.datasets.keys())
+
+
+def _check_tune(plan: Plan, methods: set[str]) -> None:
+    """Refuse names in `tune` that do not exist."""
+    tune, known = plan.study.tune, plan.datasets.datasets
+    for method in tune.around if tune else ():
+        if method not in methods:
+            raise unknown_name(plan.place.at("tune", "around", label=""), "tune.around", method, methods)
+    for dataset in tune.apart_from if tune else ():
+        if dataset not in known:
+            where = plan.place.at("tune", "apart_from", label="")
+            raise unknown_name(where, "tune.apart_from", dataset, known.keys())
 
 
 def device_of(plan: Plan, compute: Compute) -> Device:
@@ -358,11 +373,12 @@ def _check_contrasts(plan: Plan, methods: set[str]) -> None:
 
 def data_places(plan: Plan) -> list[tuple[Place, str]]:
     """Return the data sets that a study names, each with its place; the training data come first."""
-    benchmarks = plan.study.evaluation.benchmarks.items()
+    place, benchmarks = plan.place, plan.study.evaluation.benchmarks
+    tune = ("tune", "validation") if plan.study.tune else None
     return [
-        (plan.place.at("train_dataset"), plan.study.train_dataset),
+        (place.at("train_dataset"), plan.study.train_dataset),
         *(
-            (plan.place.at("evaluation", "benchmarks", name, "dataset"), benchmark.dataset)
-            for name, benchmark in benchmarks
+            (place.at(*(tune or ("evaluation", "benchmarks", name)), "dataset"), one.dataset)
+            for name, one in benchmarks.items()
         ),
     ]

@@ -38,6 +38,8 @@ def print_plan(plan: Plan) -> None:
     usual, departures = compared([training_words(config) for config, _ in runs])
     facts = {title.capitalize(): names[title][0] for title in NAMES if title not in columns}
     facts |= {title: value for title, value in usual.items() if title != FURTHER}
+    if words := tuning_words(plan):
+        facts["Learning rates"] = words
     if isinstance(plan.study.prompt, str):
         facts["Prompt"] = plan.study.prompt
     console.print(_facts(facts))
@@ -53,6 +55,20 @@ def print_plan(plan: Plan) -> None:
         benchmarks.add_row(name, benchmark.dataset, str(benchmark.samples_per_problem))
     console.print(benchmarks)
     console.print(_facts(evaluation_words([*generate_configs(plan)]) | grading_words([*grade_configs(plan)])))
+
+
+def tuning_words(plan: Plan) -> str:
+    """Return how the learning rates of a study were tuned, or how it tunes them; nothing where neither is."""
+    applied, seeds = study_manifest(plan).rates, len(plan.study.train_seeds)
+    if applied:
+        how, trials = applied.protocol, sorted({rate.trials for rate in applied.rates})
+        return (
+            f"tuned by {how.study}: {' to '.join(map(str, trials))} trials per method, of {how.steps} steps, "
+            f"on {how.problems} problems of {how.dataset}"
+        )
+    if plan.study.tune:
+        return f"chosen from {len(plan.study.settings)} rates x {seeds} training seeds for each method"
+    return ""
 
 
 def _name(title: str, config: TrainConfig) -> str:

@@ -18,6 +18,7 @@ from rlvr.artifacts import (
     ForgettingRow,
     LeaderRow,
     LearningRow,
+    RateRow,
     Row,
     RunRecord,
     SpectrumRow,
@@ -66,6 +67,7 @@ class Inputs:
         train_logs: by run, those of failed runs included.
         pretraining: by model; only built-in models have one.
         spectra: `SpectrumRow`; empty where the study has not measured them.
+        rates: `RateRow`, the trials of a study that chooses learning rates; empty for others.
         audit: `AuditRow`; empty where `config/audit.yaml` does not name the study.
         generation: how the completions of each benchmark are sampled; absent where that is not resolved.
         claims: the answers to the claims of the paper; empty where they have not been given.
@@ -88,6 +90,7 @@ class Inputs:
     train_logs: Mapping[str, pd.DataFrame]
     pretraining: Mapping[str, list[PretrainingStep]]
     spectra: pd.DataFrame
+    rates: pd.DataFrame
     audit: pd.DataFrame
     generation: list[GenerateConfig]
     claims: list[ClaimRecord]
@@ -223,6 +226,7 @@ def read_inputs(study_manifest: Path, results: Path, resources: Path) -> Inputs:
         },
         pretraining=_read_pretraining(study.models, resources),
         spectra=optional(folder.spectra, SpectrumRow),
+        rates=optional(folder.table("rates"), RateRow),
         audit=optional(folder.table("audit"), AuditRow),
         generation=[
             read_config(path, GenerateConfig)

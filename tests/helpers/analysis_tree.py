@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,12 +50,21 @@ class Results:
         self.shared_seed = False
         self.forgetting: set[str] = set()
         self.contrasts = Contrasts()
-        self.name, self.scaled_from = "demo", None
+        self.name, self.scaled_from, self.tunes = "demo", None, False
 
     def add(
-        self, method: str, preset: str = "-", setting: str = "-", seed: int | None = None, model: str = "tiny"
+        self,
+        method: str,
+        preset: str = "-",
+        setting: str = "-",
+        seed: int | None = None,
+        model: str = "tiny",
+        **changes: Any,
     ) -> str:
-        """Write a run whose grades depend on its position and seed only, and return its name."""
+        """Write a run whose grades depend on its position and seed only, and return its name.
+
+        ``changes`` replace fields of its configuration.
+        """
         run = f"run{len(self.runs)}"
         labels = {"run": run, "model": model, "method": method, "preset": preset, "setting": setting}
         self.runs.append(RunEntry(**labels, train_seed=seed))
@@ -66,7 +76,7 @@ class Results:
             correct = generator.random(len(keys)) < chance
             self.write(run, benchmark, keys, correct.tolist())
         if method != BASE:
-            config = train_config(**labels, train_seed=seed)
+            config = train_config(**labels, train_seed=seed, **changes)
             write_record(self.folder.run(run).record, run_record(config, device_seconds=10.25 + (seed or 0)))
             write_train_log(self.folder.run(run).train_log, reward_log([0.25, *[0.75] * 39]))
         return run
@@ -149,8 +159,8 @@ class Results:
         write_rows(self.contaminated, ContaminatedProblem, rows)
         return self.contaminated
 
-    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        """Write the manifest and all tables; return the rows of summary and comparisons."""
+    def write_manifest(self) -> Path:
+        """Write the manifest and return its path."""
         manifest = StudyManifest(
             study=self.name,
             scaled_from=self.scaled_from,
@@ -158,6 +168,7 @@ class Results:
             title="",
             description="",
             train_dataset="sums-train",
+            tunes=self.tunes,
             shared_seed=self.shared_seed,
             contrasts=self.contrasts,
             runs=self.runs,
@@ -173,6 +184,11 @@ class Results:
             ],
         )
         write_record(self.folder.manifest, manifest)
+        return self.folder.manifest
+
+    def aggregate(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Write the manifest and all tables; return the rows of summary and comparisons."""
+        self.write_manifest()
         outputs = {name: self.folder.table(name) for name in AGGREGATED}
         aggregate(self.folder.manifest, self.folder.root, self.contaminated, **outputs)
         return read_csv(self.summary), read_csv(self.comparisons)

@@ -13,6 +13,7 @@ from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from tests.helpers.checkout import Checkout, make_checkout
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.rates import write_tuned_rates
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return make_checkout(tmp_path_factory.mktemp("dag") / "checkout")
 
 
-BUILT_IN = {"demo", "grid", "released-mini"}
+BUILT_IN = {"demo", "demo-rates", "grid", "released-mini", "tuned"}
 """Studies of the model that is pretrained here."""
 
 
@@ -70,6 +71,46 @@ def test_the_audit_is_made_from_one_study_of_the_miniature(checkout):
 def test_figure_3_measures_the_spectra_of_studies_that_ask_for_them(checkout):
     figure = checkout.planned("figure3", "--config", "studies=[spectra-mini]")
     assert figure["measure_spectra"] == figure["render_report"] == 1 and figure["train_run"] == 12
+
+
+def test_a_study_that_tunes_trains_its_grid_on_validation_problems_alone(checkout):
+    tuning = ("--config", "studies=[demo-rates]")
+    planned = checkout.planned("all", *tuning)
+    # Test problems are prepared to be kept apart, and never sampled.
+    assert planned == counts("demo-rates", 70, 1, 6) | {"choose_rates": 1}
+    assert checkout.planned("rates", *tuning) == planned | {"rates": 1, "write_rates": 1}
+    refused = checkout.snakemake("-n", "rates", check=False)
+    assert (
+        refused.returncode
+        and "none of the studies demo has a block `tune`; select one that has: demo-rates"
+        in (refused.stdout + refused.stderr)
+    )
+
+
+def test_nothing_is_trained_before_validation_problems_are_known_to_be_apart(checkout):
+    target = "results/demo-rates/runs/tiny--lora--recommended--x1--s100/run.json"
+    planned = checkout.planned(target)
+    assert (planned["find_contamination"], planned["train_run"]) == (1, 1)
+    assert "find_contamination" not in checkout.planned(
+        target.replace("demo-rates", "demo").replace("x1--s100", "main--s0")
+    )
+    contamination = checkout.snakemake("-n", "-p", "results/demo-rates/tables/contamination.csv").stdout
+    assert "--refuse" in contamination and "--train resources/data/sums-test.parquet" in contamination
+
+
+def test_a_study_with_tuned_rates_trains_what_changes_and_tunes_nothing(checkout):
+    study = checkout.folder / "config" / "studies" / "tuned.yaml"
+    methods = "methods: [{method: lora, parameters: {rank: 8, alpha: 16}}, {method: full}]"
+    study.write_text(f"extends: demo\ntitle: Tuned\nrates: demo-rates\n{methods}\n")
+    rates = write_tuned_rates(checkout.folder / "config", "demo-rates", "x1")
+    asked = ("all", "--config", "studies=[tuned]")
+    planned = checkout.planned(*asked)
+    rates.unlink()
+    refused = checkout.snakemake("-n", *asked, check=False)
+    study.unlink()
+    assert planned == counts("tuned", 2, 2, 6), "the problems that chose the rates too"
+    assert refused.returncode
+    assert "tune them: snakemake rates --config 'studies=[demo-rates]'" in refused.stdout + refused.stderr
 
 
 def test_all_is_the_default_target_and_the_demo_the_default_study(checkout):

@@ -98,6 +98,7 @@ rule find_contamination:
     params:
         train=lambda wildcards, input: repeated("--train", input.train),
         similarity=lambda wildcards: plan_of(wildcards.study).study.evaluation.contamination_similarity,
+        refuse=lambda wildcards: "--refuse" if tunes(wildcards.study) else [],
     message:
         "Comparing the benchmarks of study {wildcards.study} with its training data"
     shell:
@@ -105,6 +106,7 @@ rule find_contamination:
         rlvr contamination {input.benchmarks:q} \
             {params.train:q} \
             --similarity {params.similarity} \
+            {params.refuse} \
             -o {output.counts:q} \
             --problems {output.problems:q} >{log:q} 2>&1
         """

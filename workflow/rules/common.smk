@@ -20,6 +20,7 @@ from rlvr.config import catalogue
 from rlvr.config.audit import Audit
 from rlvr.config.loading import load_yaml
 from rlvr.config.claims import PAPER, load_claims
+from rlvr.config.rates import rates_path
 from rlvr.config.resolved import BASE, RunEntry
 from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
@@ -224,6 +225,7 @@ def resources_of(studies):
     data = {study.train_dataset for study in chosen} | {
         benchmark.dataset for study in chosen for benchmark in study.evaluation.benchmarks.values()
     }
+    data |= {name for study in chosen if study.tune for name in study.tune.apart_from}
     return [model_path(name) for name in sorted(models)] + [data_path(name) for name in sorted(data)]
 
 
@@ -255,7 +257,24 @@ def scored_references(studies):
 def tables(studies):
     of_runs = ["summary", "comparisons", "leader", "budget", "forgetting", "learning", "runs"]
     names = [*of_runs, "contamination", "contaminated_problems"]
-    return [folder_of(study).table(name) for study in studies for name in names]
+    made = [folder_of(study).table(name) for study in studies for name in names]
+    return made + [folder_of(study).table("rates") for study in studies if tunes(study)]
+
+
+def tunes(study):
+    """Return whether a study chooses learning rates."""
+    return plan_of(study).study.tune is not None
+
+
+def rates_of(wildcards):
+    """Return the rates that the selected studies choose, with the reports that show how."""
+    found = [study for study in STUDIES if tunes(study)]
+    if not found:
+        known = ", ".join(name for name, study in studies_by_name().items() if study.tune)
+        raise WorkflowError(
+            f"rates: none of the studies {', '.join(STUDIES)} has a block `tune`; select one that has: {known}"
+        )
+    return [rates_path(Path("config"), study) for study in found] + reports(found) + complete(found, "report")
 
 
 def spectra(studies):
@@ -340,11 +359,21 @@ def adapter_of(wildcards):
 
 
 def learned_data_of(wildcards):
-    """Return all that the models of a study learn from: its training data and pretraining data."""
-    study = plan_of(wildcards.study).study
+    """Return all that the models of a study learn from: training data, pretraining data, and what chose their rates.
+
+    No validation problem of a study that tunes may be in its test data either, which are among them then.
+    """
+    study, rates = plan_of(wildcards.study).study, plan.study_manifest(plan_of(wildcards.study)).rates
+    kept_apart = study.tune.apart_from if study.tune else [rates.protocol.dataset] if rates else []
     models = [entry_of("models", name) for name in study.models]
     pretraining = [name for model in models if model.source == "tiny" for name in model.pretraining.datasets]
-    return [data_path(name) for name in dict.fromkeys([study.train_dataset, *pretraining])]
+    return [data_path(name) for name in dict.fromkeys([study.train_dataset, *pretraining, *kept_apart])]
+
+
+def validated_of(wildcards):
+    """Return what a run of a study that tunes waits for: that its validation problems are nowhere else."""
+    table = folder_of(wildcards.study).table("contaminated_problems")
+    return ancient(table) if tunes(wildcards.study) else []
 
 
 def graded_samples_of(wildcards):

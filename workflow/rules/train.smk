@@ -12,6 +12,7 @@ rule train_run:
         config=STUDY.config("train/{run}"),
         model=model_of,
         data=train_data_of,
+        validated=validated_of,
     output:
         trained=STUDY.run("{run}").trained,
         train_log=STUDY.run("{run}").train_log,

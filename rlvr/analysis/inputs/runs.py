@@ -83,6 +83,9 @@ def run_row(study: StudyManifest, run: PlannedRun) -> RunRow:
         attempts=None,
         device_seconds=None,
         reason=None,
+        learning_rate=None,
+        rate_given_by=entry.rate_factor.given_by if entry.rate_factor else None,
+        rate_trials=entry.rate_factor.trials if entry.rate_factor else None,
     )
     if entry.method == BASE:
         return row
@@ -93,6 +96,7 @@ def run_row(study: StudyManifest, run: PlannedRun) -> RunRow:
         "planned_steps": info.config.training.steps,
         "attempts": info.attempts,
         "device_seconds": info.device_seconds,
+        "learning_rate": info.config.training.learning_rate,
     }
     if isinstance(record, FailedRun):
         known |= record.failure.model_dump(include={"steps", "reward_last", "reason"}) | {

@@ -45,7 +45,7 @@ def read_entry(entry: DataEntry) -> Reading:
         UserError: the data is missing or damaged, or lacks a column.
     """
     if isinstance(entry, ArithmeticData):
-        return _generated("arithmetic", arithmetic.generate(**entry.model_dump(exclude={"source"})))
+        return _generated("arithmetic", arithmetic.problems_of(entry))
     if isinstance(entry, CountdownData):
         return _generated("countdown", countdown.generate(**entry.model_dump(exclude={"source"})))
     local = entry if isinstance(entry, LocalData) else _existing(entry.local)

@@ -19,7 +19,7 @@ class Configuration:
         shared: what the runs share.
         folded: what they share too, but few will ask for.
         rates: the spread of the learning rates in words; empty where there is none.
-        factors: who gave the factors of the learning rates, `preset` or `study`.
+        factors: who gave the learning rates that are not the study's: `preset`, `study` or `tuned`.
     """
 
     shared: Words
@@ -40,7 +40,11 @@ def build(inputs: Inputs) -> Configuration | None:
         shared={title: value for title, value in words.items() if title not in FOLDED},
         folded={title: words[title] for title in FOLDED if title in words},
         rates=_spread([config.training.learning_rate for config in configs.values()]),
-        factors={factors[one].given_by for one in configs if one in factors and factors[one].value != 1},
+        factors={
+            given.given_by
+            for one in configs
+            if (given := factors.get(one)) and (given.value != 1 or given.given_by == "tuned")
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -18,6 +18,7 @@ from rlvr.artifacts import (
     Grade,
     LeaderRow,
     LearningRow,
+    RateRow,
     ReferenceScore,
     Row,
     RunRow,
@@ -81,6 +82,7 @@ EFFECT = {
 }
 SPECTRUM = {"run": RUN, "step": 40, "layer": "model.layers.0.self_attn.q_proj"}
 
+TRIAL = {"run": "r0", "train_seed": 100, "learning_rate": 3e-3, "n_problems": 5, "n_samples": 20}
 ROWS: dict[type[Row], list[Row]] = {
     Sample: [Sample(**SAMPLE, sample_index=index) for index in range(2)],
     Grade: [
@@ -120,6 +122,9 @@ ROWS: dict[type[Row], list[Row]] = {
             attempts=1,
             device_seconds=20.5,
             reason="the reward, it collapsed",
+            learning_rate=3e-3,
+            rate_given_by="tuned",
+            rate_trials=10,
         ),
         RunRow(
             **VARIANT,
@@ -132,6 +137,17 @@ ROWS: dict[type[Row], list[Row]] = {
             attempts=NAN,
             device_seconds=NAN,
             reason=None,
+            learning_rate=NAN,
+            rate_given_by=None,
+            rate_trials=NAN,
+        ),
+    ],
+    RateRow: [
+        RateRow(
+            **VARIANT, **TRIAL, status="finished", accuracy=0.5, mean_accuracy=NAN, chosen=True, edge="lowest"
+        ),
+        RateRow(
+            **VARIANT, **TRIAL, status="crashed", accuracy=NAN, mean_accuracy=NAN, chosen=False, edge=None
         ),
     ],
     ContaminationRow: [ContaminationRow(dataset="sums-test", problems=10, contaminated=3)],
@@ -229,7 +245,7 @@ def test_every_column_has_its_type(tmp_path: Path, kind: type[Row]) -> None:
 
 
 def test_only_optional_cells_may_be_empty(tmp_path: Path, kind: type[Row]) -> None:
-    optional = {name for name, field in kind.model_fields.items() if "None" in str(field.annotation)}
+    optional = {name for name, field in kind.model_fields.items() if type(None) in get_args(field.annotation)}
     for name in kind.columns():
         values = [getattr(row, name) for row in ROWS[kind]]
         path = edited(tmp_path, kind, **{name: pd.Series([None, *values[1:]], dtype=object)})

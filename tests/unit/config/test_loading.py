@@ -200,7 +200,7 @@ def test_shipped_files_fit_their_schemas(repository):
     for name, (_, pattern) in FILES.items():
         schema = json.loads((repository / "workflow" / "schemas" / f"{name}.schema.json").read_text())
         found = list(repository.glob(pattern.replace("NAME", "*")))
-        assert found
+        assert found or name == "rates", "the first is written where a study has chosen rates"
         for path in found:
             content = yaml.safe_load(path.read_text())
             jsonschema.validate(content, extending if "extends" in content else schema)

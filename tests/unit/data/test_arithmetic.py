@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlvr.data.arithmetic import Expression, Problem, generate
+from rlvr.config.catalogue import ArithmeticData
+from rlvr.data.arithmetic import Expression, Problem, generate, pairs_of, problems_of
 from rlvr.errors import UserError
 
 EVERY_PROBLEM = {
@@ -155,3 +156,24 @@ def test_wrong_arguments_are_named(change, message):
     arguments = {"levels": ["L1"], "operations": ["+"], "split": "train", "size": 5, "seed": 0, **change}
     with pytest.raises(UserError, match=message):
         generate(**arguments)
+
+
+def test_a_set_apart_from_others_shares_no_operand_pair_with_them():
+    entry = {"source": "arithmetic", "levels": ["L1"], "operations": ["+"], "split": "train", "style": "bare"}
+    others = [ArithmeticData(**entry, size=20, seed=seed) for seed in (0, 1)]
+    apart = ArithmeticData(**entry, size=20, seed=2, apart_from=others)
+    taken = {operand_pair(problem) for other in others for problem in problems_of(other)}
+    assert taken & {
+        operand_pair(problem) for problem in problems_of(ArithmeticData(**entry, size=20, seed=2))
+    }
+    assert not taken & {operand_pair(problem) for problem in problems_of(apart)}
+    assert {("".join(signs), operands) for signs, operands in pairs_of(others[0])} <= taken
+    with pytest.raises(UserError, match=r"have \d+ different train problems apart from the others"):
+        problems_of(apart.model_copy(update={"size": 80}))
+
+
+def test_keeping_apart_changes_no_set_that_is_apart_from_nothing():
+    entry = ArithmeticData(
+        source="arithmetic", levels=["L3"], operations=["+"], split="train", size=30, style="bare", seed=1
+    )
+    assert problems_of(entry) == generate(["L3"], ["+"], "train", 30, 1, "bare")

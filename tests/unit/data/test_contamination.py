@@ -87,6 +87,25 @@ def test_a_generated_benchmark_must_not_repeat_a_problem_word_for_word(tmp_path)
         contamination(tmp_path, [train], [same])
 
 
+def test_validation_problems_that_are_anywhere_else_are_refused(tmp_path):
+    """Word for word; similar ones are listed, and do not count when rates are compared."""
+    train = write(tmp_path / "train.parquet", [(UNRELATED, "1")])
+    test = write(tmp_path / "test.parquet", [(LONG, "3")])
+    validation = write(tmp_path / "validation.parquet", [("What is 2 + 2?", "4"), (REWORDED, "3")])
+    counts, problems = tmp_path / "counts.csv", tmp_path / "problems.csv"
+    write_contamination([train, test], [validation], 0.8, counts, problems, refuse=True)
+    assert read_rows(problems, ContaminatedProblem)["problem_id"].tolist() == ["validation-1"]
+    problems.unlink()
+    validation = write(tmp_path / "validation.parquet", [("What is 2 + 2?", "4"), (LONG.upper(), "3")])
+    message = (
+        r"1 of 2 validation problems are in .*test\.parquet too, first 'validation-1' \('test-0' there\)"
+    )
+    with pytest.raises(UserError, match=message):
+        write_contamination([train, test], [validation], 0.8, counts, problems, refuse=True)
+    assert not problems.exists()
+    write_contamination([train, test], [validation], 0.8, counts, problems)
+
+
 def test_countdown_problems_are_compared_by_numbers_and_target_not_by_their_words(tmp_path):
     def countdown(name: str, *problems: tuple[list[int], int]) -> Path:
         path = tmp_path / f"{name}.parquet"

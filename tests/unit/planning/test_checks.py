@@ -10,8 +10,9 @@ import yaml
 from rlvr.config.catalogue import ArithmeticData, HubData, LocalData
 from rlvr.config.training import Prompt
 from rlvr.errors import UserError
-from rlvr.planning.checks import check_engines, check_plan, shared_problems
+from rlvr.planning.checks import check_engines, check_plan
 from rlvr.planning.notices import format_notice, notices
+from rlvr.planning.overlap import shared_problems
 from rlvr.planning.plan import Plan, load_plan
 from rlvr.rollout.engines import factory
 from tests.helpers.paths import REPOSITORY

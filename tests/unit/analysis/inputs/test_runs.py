@@ -18,6 +18,7 @@ def check(results: Results) -> None:
 def test_a_complete_study_has_all_runs_and_passes(results: Results) -> None:
     summary, comparisons = results.aggregate()
     assert {row["status"] for row in runs_of(results).values()} == {"finished"}
+    assert {row["learning_rate"] for row in runs_of(results).values()} == {"", "0.003"}
     assert all(row["train_seeds"] == row["planned_seeds"] for row in summary)
     assert {row["missing_seeds"] for row in comparisons} == {"0"}
     check(results)

@@ -1,0 +1,113 @@
+"""How the learning rates were chosen: the tuned rates that a study has, or the trials of one that tunes."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from rlvr.config.rates import ChosenRate, TuningProtocol
+from rlvr.config.resolved import Variant
+from rlvr.report.inputs import Inputs
+from rlvr.report.section import Section
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRow:
+    """The trials of one method at one rate; ``mean`` is None where a seed failed or is missing.
+
+    Attributes:
+        accuracies: one per training seed; None where it has no accuracy, and then ``statuses`` says why.
+    """
+
+    method: str
+    model: str
+    rate: float | None
+    accuracies: list[float | None]
+    statuses: list[str]
+    mean: float | None
+    chosen: bool
+    edge: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """Context of the section.
+
+    Attributes:
+        protocol: how the rates of this study were chosen; None where it chooses rates itself.
+        tuned: the rates that the runs of this study have.
+        treatments: setting -> where its learning rates come from.
+        seeds: training seeds of the trials.
+        trials: the trials of a study that tunes, by method and rate.
+        unchosen: methods without a chosen rate.
+    """
+
+    protocol: TuningProtocol | None
+    tuned: list[ChosenRate]
+    treatments: dict[str, str]
+    seeds: list[int]
+    trials: list[TrialRow]
+    unchosen: list[str]
+
+
+TREATMENTS = {
+    "tuned": "for each method, the rate chosen on validation problems",
+    "shared": "one rate for all methods",
+    "preset": "the study's rate times the factor of each method's preset",
+    "study": "the study's rate times a factor of the study",
+}
+"""Who gives a rate -> what that means."""
+
+
+def build(inputs: Inputs) -> Rates | None:
+    """Return how rates were chosen; None for a study that neither tunes nor has tuned rates."""
+    applied = inputs.study.rates
+    if applied is None and inputs.rates.empty:
+        return None
+    trials = [] if inputs.rates.empty else _trials(inputs)
+    chosen = {(row.model, row.method) for row in trials if row.chosen}
+    return Rates(
+        protocol=applied.protocol if applied else None,
+        tuned=applied.rates if applied else [],
+        treatments=_treatments(inputs) if applied else {},
+        seeds=sorted({int(seed) for seed in inputs.rates["train_seed"]}),
+        trials=trials,
+        unchosen=list(dict.fromkeys(row.method for row in trials if (row.model, row.method) not in chosen)),
+    )
+
+
+def _treatments(inputs: Inputs) -> dict[str, str]:
+    given: dict[str, dict[str, None]] = {}
+    for run in inputs.study.runs:
+        if run.rate_factor:
+            given.setdefault(run.setting, {})[run.rate_factor.given_by] = None
+    return {setting: "; ".join(TREATMENTS[one] for one in kinds) for setting, kinds in given.items()}
+
+
+def _trials(inputs: Inputs) -> list[TrialRow]:
+    grouped: dict[Variant, list[dict[Hashable, Any]]] = {}
+    for row in inputs.rates.to_dict("records"):
+        variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
+        grouped.setdefault(variant, []).append(row)
+    presets = len({variant.preset for variant in grouped}) > 1
+    return [
+        TrialRow(
+            method=f"{variant.method} · {variant.preset}" if presets else variant.method,
+            model=variant.model,
+            rate=_known(rows[0]["learning_rate"]),
+            accuracies=[_known(row["accuracy"]) for row in rows],
+            statuses=[row["status"].replace("_", " ") for row in rows],
+            mean=_known(rows[0]["mean_accuracy"]),
+            chosen=rows[0]["chosen"],
+            edge=rows[0]["edge"] or "",
+        )
+        for variant, rows in grouped.items()
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value
+
+
+SECTION = Section(
+    part="methods", order=12, id="rates", title="Learning rates", template="rates.html", build=build
+)
