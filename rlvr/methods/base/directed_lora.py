@@ -33,5 +33,5 @@ class DirectedLora(Lora):
         for _, layer in self.adapted_layers(policy):
             tuner = cast("LoraLayer", layer)
             weight = cast("nn.Linear", tuner.get_base_layer()).weight.detach().float()
-            vectors = torch.linalg.svd(weight, full_matrices=False).Vh[self.chosen()]
-            cast("nn.Linear", tuner.lora_A["default"]).weight.data.copy_(vectors)
+            _, _, vectors = torch.linalg.svd(weight, full_matrices=False)
+            cast("nn.Linear", tuner.lora_A["default"]).weight.data.copy_(vectors[self.chosen()])
