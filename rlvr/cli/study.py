@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rlvr.cli.verbs import RUN, ConfigFolder, ResourcesFolder, importing, output, verb
+from rlvr.errors import UserError
 
 logger = logging.getLogger("rlvr.cli")
 
@@ -29,7 +30,7 @@ def plan(
     its jobs. Lengths, measured rates and what the study overrides are keys of its block `compute`.
     """
     with importing():
-        from rlvr.planning.checks import check_plan
+        from rlvr.planning.checks import check_engines, check_plan
         from rlvr.planning.cost_table import print_costs
         from rlvr.planning.costs import costs_on
         from rlvr.planning.notices import notices
@@ -43,6 +44,10 @@ def plan(
     print_costs(costs, price)
     for notice in notices(plan):
         logger.warning(notice)
+    try:
+        check_engines(plan)
+    except UserError as missing:  # the jobs may run elsewhere
+        logger.warning(missing)
 
 
 @verb("rlvr status demo")

@@ -16,7 +16,7 @@ from rlvr.config.catalogue import (
     TinyModel,
     is_countdown,
 )
-from rlvr.config.choices import AnswerFormat
+from rlvr.config.choices import AnswerFormat, EngineName
 from rlvr.config.documents import Place
 from rlvr.config.known import nearest_file
 from rlvr.config.loading import read_yaml
@@ -28,13 +28,16 @@ from rlvr.models.precision import rounds
 from rlvr.planning.plan import Plan, check_methods, data_places, grade_configs, train_configs
 from rlvr.rollout.engines.factory import missing_engine
 
+TRAINING_ENGINE = ("training", "engine")
+"""Keys of the engine that samples in training."""
+
 
 def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
     """Check a study against its models, files and data; not repeated in each job of the workflow.
 
     Raises:
-        UserError: a method does not fit a model, a file or an engine is missing, a benchmark is trained on,
-            or a precision or a length does not fit a model; one line per error.
+        UserError: a method does not fit a model, a file is missing, a benchmark is trained on, an engine does
+            not fit the devices, or a precision or a length does not fit a model; one line per error.
     """
     check_methods(plan, resources)
     errors = [
@@ -43,10 +46,27 @@ def check_plan(plan: Plan, resources: Path = Path("resources")) -> None:
         *_unchecked_expressions(plan),
         *_rounded_models(plan),
         *_too_long(plan, resources),
-        *_missing_engines(plan),
+        *_engine_on_several_devices(plan),
     ]
     if errors:
         raise UserError("\n".join(dict.fromkeys(errors)))
+
+
+def check_engines(plan: Plan) -> None:
+    """Check that the engines of a study are installed here, where its jobs run.
+
+    Raises:
+        UserError: one is not; one line per key.
+    """
+    places = {("evaluation", "engine"): {plan.study.evaluation.engine}, TRAINING_ENGINE: _engines(plan)}
+    missing = [
+        f"{plan.place.at(*keys)}: {reason}"
+        for keys, engines in places.items()
+        for engine in sorted(engines)
+        if (reason := missing_engine(engine))
+    ]
+    if missing:
+        raise UserError("\n".join(missing))
 
 
 def pretraining_data(plan: Plan, model: str) -> list[str]:
@@ -208,17 +228,14 @@ def _rounded_models(plan: Plan) -> Iterator[str]:
             )
 
 
-def _missing_engines(plan: Plan) -> Iterator[str]:
-    """Yield the engines that a study samples with and that are not installed, or not for several devices."""
-    chosen = {("training", "engine"): {config.training.engine for config in train_configs(plan)}}
-    chosen["evaluation", "engine"] = {plan.study.evaluation.engine}
-    for keys, engines in chosen.items():
-        for engine in sorted(engines):
-            if reason := missing_engine(engine):
-                yield f"{plan.place.at(*keys)}: {reason}"
-    if (plan.study.compute.gpus or 0) > 1 and "vllm" in chosen["training", "engine"]:
+def _engines(plan: Plan) -> set[EngineName]:
+    return {config.training.engine for config in train_configs(plan)}
+
+
+def _engine_on_several_devices(plan: Plan) -> Iterator[str]:
+    if (plan.study.compute.gpus or 0) > 1 and "vllm" in _engines(plan):
         yield (
-            f"{plan.place.at('training', 'engine')}: vllm is not supported where several devices train "
+            f"{plan.place.at(*TRAINING_ENGINE)}: vllm is not supported where several devices train "
             f"(compute.gpus: {plan.study.compute.gpus}); use engine: transformers, or gpus: 1"
         )
 

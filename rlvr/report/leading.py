@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rlvr.artifacts import OVERALL, UNCONTAMINATED
+from rlvr.artifacts import UNCONTAMINATED
 from rlvr.config.resolved import BASE, Variant
 from rlvr.report.inputs import Inputs
 from rlvr.report.queries import (
@@ -160,9 +160,10 @@ def _splits(inputs: Inputs, model: str, order: Ranking) -> list[str]:
         sentences.append(f"On {benchmark_title(inputs, name)} {_at(inputs, measured, best, name)} leads.")
     if len(elsewhere) > NAMED:
         sentences = [f"Other methods lead on {len(elsewhere)} of {count(len(names), 'benchmark')}."]
+    beside = [*names, *(entry.benchmark for entry in inputs.study.forgetting)]
     tops = list(dict.fromkeys([leader, *elsewhere.values()]))
     for variant in tops:
-        lost = [name for name in names if name != OVERALL and _below(inputs, variant, untrained, name)]
+        lost = [name for name in beside if _below(inputs, variant, untrained, name)]
         for name in lost:
             base = measured[untrained, name].estimate.value
             sentences.append(

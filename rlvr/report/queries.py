@@ -51,7 +51,7 @@ def accuracies(inputs: Inputs) -> dict[tuple[Variant, str], Measured]:
 def headline_benchmark(inputs: Inputs) -> str:
     """Return the benchmark of the answer: the macro mean, or the first one where there is no mean."""
     measured = set(inputs.summary["benchmark"])
-    return OVERALL if OVERALL in measured else inputs.study.benchmarks[0].benchmark
+    return OVERALL if OVERALL in measured else inputs.study.averaged[0].benchmark
 
 
 def benchmark_order(inputs: Inputs) -> list[str]:

@@ -23,6 +23,7 @@ NEEDED = {
     ("aggregate", "agreement", "audit", "check-runs", "claims"): TABLES,
     ("contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("crate", "report"): TABLES | {"jinja2"},
+    ("show",): TABLES | {"jinja2", "rich"},
     ("export", "generate", "prepare-model", "spectra", "train"): MODELS,
 }
 """Verbs -> the large packages that they need."""

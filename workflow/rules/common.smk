@@ -386,6 +386,8 @@ for study in STUDIES:
         logger.warning(notice)
     if workflow.is_main_process:  # once where a run starts, not again in each of its jobs
         checked(checks.check_plan, plan_of(study))
+        if workflow.resource_settings.nodes is None:  # with `--jobs`, jobs run elsewhere
+            checked(checks.check_engines, plan_of(study))
         for notice in notices.notices(plan_of(study)):
             logger.warning(notice)
         for misfit in dict.fromkeys(costs.misfits(costs_of(study))):

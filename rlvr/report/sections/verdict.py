@@ -149,7 +149,7 @@ def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
 
 def _forest(inputs: Inputs, order: Ranking) -> Markup:
     measured = accuracies(inputs)
-    benchmarks = [entry.benchmark for entry in inputs.study.averaged]
+    benchmarks = [entry.benchmark for entry in [*inputs.study.averaged, *inputs.study.forgetting]]
     if len(benchmarks) > FEW:
         benchmarks = [headline_benchmark(inputs)]
     heads = [benchmark_title(inputs, name) for name in benchmarks]
