@@ -220,7 +220,7 @@ class ClaimRecord(Settings):
 class Registration(Settings):
     """The tests of the claims as they were before the first training of a study; written once."""
 
-    files_sha256: str
+    file_sha256: str
     """Hash of the files with the claims."""
     after_results: bool
     """Whether the study already had finished runs when this was written."""

@@ -115,8 +115,8 @@ def _preset(use: PresetUse) -> str:
 
 
 def _measured(audit: Audit, results: Path) -> str:
-    """Return the table of effects; a pair of runs without results is `not run`."""
-    columns = ["id", "code_side", "text_side", "difference", "ci_low", "ci_high", "p_holm", "train_seeds"]
+    """Return the table of effects; a pair of runs without results is `failed` or `not run`."""
+    columns = ["id", "code_side", "text_side", "status", "difference", "ci_low", "ci_high", "p_holm"]
     rows = read_csv(results, columns)[columns].to_numpy().tolist() if results.exists() else []
     found = {tuple(row[:3]): dict(zip(columns, row, strict=True)) for row in rows}
     lines = [
@@ -133,7 +133,7 @@ def _measured(audit: Audit, results: Path) -> str:
 
 def _effect(row: Mapping[str, str]) -> str:
     if not row.get("difference"):
-        return "not run | "
+        return f"{row.get('status', 'not run')} | "
     difference, low, high = (f"{100 * float(row[name]):+.1f}" for name in ("difference", "ci_low", "ci_high"))
     return f"{difference} ({low} to {high}) | {float(row['p_holm']):.3f}"
 

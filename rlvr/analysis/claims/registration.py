@@ -22,7 +22,7 @@ def register_claims(results: Path, config: Path = Path("config")) -> None:
         return
     claims = load_claims(config)
     registration = Registration(
-        files_sha256=content_hash(
+        file_sha256=content_hash(
             {name: sha256_of(config / "claims" / f"{name}.yaml") for name in claims.files}
         ),
         after_results=any(results.glob("runs/*/run.json")),

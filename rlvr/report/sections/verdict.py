@@ -69,6 +69,8 @@ def build(inputs: Inputs) -> Verdict:
 
 def question(inputs: Inputs) -> str:
     """Return the question that the study asks, from what it varies."""
+    if not inputs.audit.empty:
+        return "What does each difference of the released code change?"
     trained = inputs.trained
     methods = list(dict.fromkeys(variant.method for variant in trained))
     if len(methods) > 1:
