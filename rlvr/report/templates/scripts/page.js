@@ -6,7 +6,7 @@ function markRegions() {
     const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
     if (scrolls) {
       box.tabIndex = 0;
-      box.setAttribute("role", "region");
+      if (box.tagName !== "FIGURE") box.setAttribute("role", "region"); // a figure has a role
       box.setAttribute("aria-label", box.dataset.scroll);
     } else {
       for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
