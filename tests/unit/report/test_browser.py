@@ -267,7 +267,8 @@ def test_only_what_scrolls_is_a_region_and_a_tab_stop(tab: Tab, path: Path):
     tab.resize(700, 900)
     tab.open(path)
     stops = tab.run("""Array.from(document.querySelectorAll("[data-scroll]"), (box) =>
-      [box.tabIndex === 0, box.tagName === "FIGURE" ? box.tabIndex === 0 : box.getAttribute("role") === "region",
+      [box.tabIndex === 0, box.tagName === "FIGURE" ? box.tabIndex === 0
+         : box.getAttribute("role") === "region",
        box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1])""")
     tab.resize(1366, 800)
     assert {tuple(stop) for stop in stops} == {(True, True, True), (False, False, False)}
