@@ -17,7 +17,10 @@ STAGES = {
     "train": ("train_run",),
     "evaluate": ("generate_*",),
     "grade": ("grade_samples",),
-    "tables": ("find_contamination", "aggregate_study", "answer_claims", "audit_study", "measure_spectra"),
+    "tables": (
+        *("find_contamination", "aggregate_study", "answer_claims", "audit_study", "measure_spectra"),
+        *("choose_rates", "write_rates"),
+    ),
     "report": ("render_report",),
     "check": ("check_runs",),
 }

@@ -21,7 +21,7 @@ TUNING = {"choose-rates", "write-rates"}
 def folder(finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that sees what a finished study reads and wrote, and keeps what the examples write."""
     folder = tmp_path_factory.mktemp("examples")
-    for name in ("config", "resources", "results"):
+    for name in ("config", "reports", "resources", "results", "Snakefile", "workflow"):
         (folder / name).symlink_to(finished.folder / name)
     return folder
 

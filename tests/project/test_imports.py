@@ -20,11 +20,11 @@ NEEDED = {
     ("verify",): {"rich"},
     ("resolve",): CONFIGURATION,
     ("methods", "plan", "status"): CONFIGURATION | {"rich"},
-    ("aggregate", "agreement", "audit", "check-runs", "claims"): TABLES,
+    ("aggregate", "agreement", "audit", "check-runs", "claims", "choose-rates", "write-rates"): TABLES,
     ("contamination", "copy-floor", "grade", "prepare-data"): TABLES,
     ("crate", "report"): TABLES | {"jinja2"},
     ("show",): TABLES | {"jinja2", "rich"},
-    ("export", "generate", "prepare-model", "spectra", "train"): MODELS,
+    ("export", "generate", "prepare-model", "spectra", "train", "update-norms"): MODELS,
 }
 """Verbs -> the large packages that they need."""
 LARGE = MODELS | {"datasets", "gguf", "math_verify", "matplotlib", "pygments", "snakemake"}

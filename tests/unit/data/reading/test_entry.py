@@ -215,6 +215,6 @@ def test_a_local_file_with_the_columns_of_the_hub_is_told_how_to_name_them(repos
 def test_every_download_has_a_place_for_a_local_file(repository):
     catalogue = load_yaml(repository / "config" / "datasets.yaml", DataCatalogue).datasets
     hub = {name: one for name, one in catalogue.items() if isinstance(one, HubData)}
-    assert len(hub) == 15 and all(found.local for found in hub.values())
+    assert len(hub) == 16 and all(found.local for found in hub.values())
     whole = {name: found.local.path for name, found in hub.items() if not name.endswith("-slice")}
     assert whole == {name: f"data/{name}.jsonl" for name in whole}
