@@ -102,6 +102,8 @@ class Adamss(ExportedAsLora, LayerMethod):
         import torch
 
         layers = [cast("ClusteredLinear", layer) for _, layer in self.adapted_layers(model)]
+        for layer in layers:
+            layer.restore()
         first, last = (round(share * layers[0].total_steps) for share in self._schedule())
         total = len(layers) * self.parameters.subspaces
         active = sum(int(layer.active.sum()) for layer in layers)
@@ -118,7 +120,7 @@ class Adamss(ExportedAsLora, LayerMethod):
         chosen = torch.zeros_like(scores, dtype=torch.bool)
         chosen[scores.topk(allowed).indices] = True
         for layer, own in zip(layers, chosen.split(self.parameters.subspaces), strict=True):
-            layer.keep(own, optimizer)
+            layer.keep(own)
 
     def _schedule(self) -> tuple[float, float]:
         return self.parameters.warmup_fraction, self.parameters.settled_fraction

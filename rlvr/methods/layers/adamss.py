@@ -28,6 +28,10 @@ class ClusteredLinear(AdaptedLinear):
     """Whether a cluster is trained, [clusters]."""
     importance: Tensor
     """Averages of |w g| for all entries of A and then B, and of how uncertain they are, [2, entries]."""
+    frozen_down: Tensor
+    """A as it was when clusters were last frozen, [clusters, r, R]."""
+    frozen_up: Tensor
+    """B as it was then, [out, r]."""
 
     def __init__(
         self, base_layer: nn.Linear, rank: int, clusters: int, cluster_rank: int, total_steps: int
@@ -44,6 +48,8 @@ class ClusteredLinear(AdaptedLinear):
         self.register_buffer("active", weight.new_ones(clusters, dtype=torch.bool))
         entries = self.down.numel() + self.up.numel()
         self.register_buffer("importance", weight.new_zeros(2, entries, dtype=torch.float32))
+        self.register_buffer("frozen_down", torch.zeros_like(self.down, requires_grad=False))
+        self.register_buffer("frozen_up", torch.zeros_like(self.up, requires_grad=False))
         self.down.register_hook(lambda gradient: gradient * self._trained()[0])
         self.up.register_hook(lambda gradient: gradient * self._trained()[1])
 
@@ -90,16 +96,18 @@ class ClusteredLinear(AdaptedLinear):
         rows = places.T @ up.view_as(self.up).mean(1) / places.sum(0)
         return (down.view_as(self.down).mean((1, 2)) + rows).masked_fill(~self.active, -1)
 
-    def keep(self, chosen: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Freeze all clusters but those chosen, [clusters], and forget the averages.
-
-        AdamW's first moment of what is frozen is dropped, or it would go on moving.
-        """
+    def keep(self, chosen: Tensor) -> None:
+        """Freeze all clusters but those chosen, [clusters], and reset the averages."""
         self.active.copy_(chosen)
         self.importance.zero_()
-        for parameter, trained in zip((self.down, self.up), self._trained(), strict=True):
-            if "exp_avg" in optimizer.state[parameter]:
-                optimizer.state[parameter]["exp_avg"].mul_(trained)
+        self.frozen_down.copy_(self.down.detach())
+        self.frozen_up.copy_(self.up.detach())
+
+    def restore(self) -> None:
+        """Undo what an optimizer step did to frozen clusters, by momentum and weight decay."""
+        frozen = (self.frozen_down, self.frozen_up)
+        for parameter, kept, trained in zip((self.down, self.up), frozen, self._trained(), strict=True):
+            parameter.data.copy_(torch.where(trained, parameter, kept))
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """Return ``(A [clusters x r, in], B [out, clusters x r])`` with update B A."""
@@ -117,7 +125,7 @@ def clustered(rows: Tensor, clusters: int, least: int) -> Tensor:
     Args:
         rows: points, [n, features].
         clusters: number of clusters.
-        least: rows of every cluster at least; one with fewer gets the nearest that others can spare.
+        least: smallest number of rows of a cluster; one with fewer takes the nearest rows of larger clusters.
     """
     chosen = torch.randperm(len(rows))[:clusters].to(rows.device)
     centres = rows[chosen]

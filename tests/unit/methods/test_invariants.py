@@ -39,7 +39,7 @@ SIXTEEN = ("bfloat16", "float16")
 BUFFERS = {
     "slicefine": (".learnt", ".position"),
     "kasa": (".truncated",),
-    "adamss": (".active", ".importance"),
+    "adamss": (".active", ".importance", ".frozen_down", ".frozen_up"),
 }
 """What a method moves without training it."""
 ARGUMENTS = ("name", "dtype", "family")

@@ -1,4 +1,4 @@
-"""The pitfalls of methods that are not the paper's: what they start from, share, and leave alone."""
+"""The pitfalls of methods that the paper does not have: what they start from, share, and do not change."""
 
 import pytest
 import torch
@@ -181,7 +181,7 @@ def test_lily_counts_one_a_for_every_stride_of_blocks(stride, factors):
     assert method.expected_parameters(shape_of(model)) == 4 * (64 * factors + 64 * 2) + 3 * 2
 
 
-def test_the_mixtures_of_lily_part_though_all_start_at_zero():
+def test_the_experts_of_lily_differ_after_training_though_all_start_at_zero():
     policy = policy_of("lily")
     train(method_of("lily"), policy)
     layer = layers_of("lily", policy)["model.layers.0.mlp.up_proj"]
@@ -238,23 +238,24 @@ def test_adamss_freezes_the_least_important_clusters_until_its_share_is_left():
     method = method_of("adamss", kept=0.25, warmup_fraction=0.1, settled_fraction=0.6, interval=3)
     policy = untrained(method, steps=20)
     layers = list(layers_of("adamss", policy).values())
-    optimizer, left, still = method.optimizer(policy, training(1e-2)), [], []
+    decaying = training(1e-2).model_copy(update={"weight_decay": 0.1})
+    optimizer, left, still = method.optimizer(policy, decaying), [], []
     for step in range(20):
         before = [(layer.down.detach().clone(), layer.up.detach().clone()) for layer in layers]
         frozen = [~layer.active for layer in layers]
         optimizer.zero_grad()
         policy(input_ids=INPUTS, labels=INPUTS).loss.backward()
         optimizer.step()
+        method.after_step(policy, optimizer, step)
         for layer, (down, up), off in zip(layers, before, frozen, strict=True):
             still.append(torch.equal(layer.down[off], down[off]))
             still.append(torch.equal(layer.up[off[layer.cluster]], up[off[layer.cluster]]))
             assert not torch.equal(layer.up, up) or off.all()
-        method.after_step(policy, optimizer, step)
         left.append(int(method.metrics(policy)["method/active_clusters"]))
     total = 4 * len(layers)
     assert left[0] == total and left[-1] == total // 4 and left == sorted(left, reverse=True)
     assert len(set(left)) > 3 and set(left[11:]) == {total // 4}
-    assert all(still), "what is frozen stays as it is, its momentum too"
+    assert all(still), "neither momentum nor weight decay moves what is frozen"
     assert any(update.any() for layer in layers for update in layer.up[~layer.active[layer.cluster]])
 
 
