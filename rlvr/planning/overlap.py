@@ -15,7 +15,7 @@ from rlvr.config.catalogue import (
 )
 from rlvr.data import arithmetic, countdown
 from rlvr.files import sha256_of
-from rlvr.planning.plan import Plan, data_places, study_manifest
+from rlvr.planning.plan import Plan, applied_rates, data_places
 from rlvr.verify.countdown import identity
 
 
@@ -102,10 +102,11 @@ def _same_content(one: Path, other: Path) -> bool:
 
 def _tuned_benchmarks(plan: Plan) -> Iterator[str]:
     """Yield the benchmarks whose problems chose the rates of a study."""
-    rates = study_manifest(plan).rates
+    rates = applied_rates(plan)
+    if rates is None:
+        return
     _, *benchmarks = data_places(plan)
-    for place, name in benchmarks if rates else ():
-        assert rates is not None
+    for place, name in benchmarks:
         if reason := _shared(plan, rates.protocol.dataset, name):
             yield (
                 f"{place}: on problems of {name!r} study {rates.protocol.study!r} chose the learning rates "

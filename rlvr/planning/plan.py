@@ -249,7 +249,7 @@ def study_manifest(plan: Plan) -> StudyManifest:
         scale=plan.study.scale,
         train_dataset=plan.study.train_dataset,
         tunes=plan.study.tune is not None,
-        rates=_applied_rates(plan),
+        rates=applied_rates(plan),
         grader=plan.study.evaluation.grader,
         shared_seed=plan.study.evaluation.shared_seed,
         runs=untrained + trained,
@@ -261,13 +261,17 @@ def study_manifest(plan: Plan) -> StudyManifest:
     )
 
 
-def _applied_rates(plan: Plan) -> AppliedRates | None:
-    """Return the tuned rates that runs of a study have."""
+def applied_rates(plan: Plan) -> AppliedRates | None:
+    """Return the tuned rates that runs of a study have; None where they have none."""
     if plan.rates is None or not any(
         rate_choice(plan.study, setting) == "tuned" for setting in plan.study.settings.values()
     ):
         return None
-    found = {(rate.model, rate.method): rate for config, _ in plan.runs if (rate := plan.rates.find(config))}
+    found = {
+        (rate.model, rate.method, rate.preset): rate
+        for config, _ in plan.runs
+        if (rate := plan.rates.find(config))
+    }
     fields = set(ChosenRate.model_fields)
     return AppliedRates(
         protocol=plan.rates.protocol,

@@ -17,7 +17,14 @@ from rlvr.config.overview import (
     training_words,
 )
 from rlvr.config.resolved import RateFactor, TrainConfig
-from rlvr.planning.plan import Plan, generate_configs, grade_configs, planned_runs, study_manifest
+from rlvr.planning.plan import (
+    Plan,
+    applied_rates,
+    generate_configs,
+    grade_configs,
+    planned_runs,
+    study_manifest,
+)
 
 NAMES = ("model", "method", "preset", "setting")
 """The parts of the name of a run; those that all runs share have no column."""
@@ -59,7 +66,7 @@ def print_plan(plan: Plan) -> None:
 
 def tuning_words(plan: Plan) -> str:
     """Return how the learning rates of a study were tuned, or how it tunes them; nothing where neither is."""
-    applied, seeds = study_manifest(plan).rates, len(plan.study.train_seeds)
+    applied, seeds = applied_rates(plan), len(plan.study.train_seeds)
     if applied:
         how, trials = applied.protocol, sorted({rate.trials for rate in applied.rates})
         return (

@@ -52,4 +52,7 @@ def write_tuned_rates(config: Path, study: str, setting: str) -> Path:
 
 
 def _same(run, other) -> bool:
-    return (run.method, run.train_seed) == (other.method, other.train_seed)
+    """Tell whether two runs are trials of one choice with one training seed."""
+    return all(
+        getattr(run, key) == getattr(other, key) for key in ("model", "method", "preset", "train_seed")
+    )
