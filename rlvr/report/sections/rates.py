@@ -15,10 +15,12 @@ class TrialRow:
     """The trials of one method at one rate; ``mean`` is None where a seed failed or is missing.
 
     Attributes:
-        accuracies: one per training seed; None where it has no accuracy, and then ``statuses`` says why.
+        accuracies: one per training seed, in ascending order of the seeds; None where it has no accuracy, and
+            then ``statuses`` says why.
     """
 
     method: str
+    preset: str
     model: str
     rate: float | None
     accuracies: list[float | None]
@@ -39,6 +41,7 @@ class Rates:
         seeds: training seeds of the trials.
         trials: the trials of a study that tunes, by method and rate.
         unchosen: methods without a chosen rate.
+        several_presets: whether a row must name the preset of its method.
     """
 
     protocol: TuningProtocol | None
@@ -47,6 +50,7 @@ class Rates:
     seeds: list[int]
     trials: list[TrialRow]
     unchosen: list[str]
+    several_presets: bool
 
 
 TREATMENTS = {
@@ -64,14 +68,15 @@ def build(inputs: Inputs) -> Rates | None:
     if applied is None and inputs.rates.empty:
         return None
     trials = [] if inputs.rates.empty else _trials(inputs)
-    chosen = {(row.model, row.method) for row in trials if row.chosen}
+    several_presets = len({variant.preset for variant in inputs.trained}) > 1
     return Rates(
         protocol=applied.protocol if applied else None,
         tuned=applied.rates if applied else [],
         treatments=_treatments(inputs) if applied else {},
         seeds=sorted({int(seed) for seed in inputs.rates["train_seed"]}),
         trials=trials,
-        unchosen=list(dict.fromkeys(row.method for row in trials if (row.model, row.method) not in chosen)),
+        unchosen=_unchosen(trials, several_presets, inputs.several_models),
+        several_presets=several_presets,
     )
 
 
@@ -85,15 +90,15 @@ def _treatments(inputs: Inputs) -> dict[str, str]:
 
 def _trials(inputs: Inputs) -> list[TrialRow]:
     grouped: dict[Variant, list[dict[Hashable, Any]]] = {}
-    for row in inputs.rates.to_dict("records"):
+    for row in inputs.rates.sort_values("train_seed", kind="stable").to_dict("records"):
         variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
         grouped.setdefault(variant, []).append(row)
-    presets = len({variant.preset for variant in grouped}) > 1
     return [
         TrialRow(
-            method=f"{variant.method} · {variant.preset}" if presets else variant.method,
+            method=variant.method,
+            preset=variant.preset,
             model=variant.model,
-            rate=_known(rows[0]["learning_rate"]),
+            rate=next((rate for row in rows if (rate := _known(row["learning_rate"])) is not None), None),
             accuracies=[_known(row["accuracy"]) for row in rows],
             statuses=[row["status"].replace("_", " ") for row in rows],
             mean=_known(rows[0]["mean_accuracy"]),
@@ -101,6 +106,19 @@ def _trials(inputs: Inputs) -> list[TrialRow]:
             edge=rows[0]["edge"] or "",
         )
         for variant, rows in grouped.items()
+    ]
+
+
+def _unchosen(trials: list[TrialRow], several_presets: bool, several_models: bool) -> list[str]:
+    """Return the methods without a chosen rate, with preset and model where the study has several."""
+    chosen: dict[tuple[str, str, str], bool] = {}
+    for row in trials:
+        key = (row.method, row.preset, row.model)
+        chosen[key] = chosen.get(key, False) or row.chosen
+    return [
+        " · ".join([method, *[preset] * several_presets, *[model] * several_models])
+        for (method, preset, model), known in chosen.items()
+        if not known
     ]
 
 

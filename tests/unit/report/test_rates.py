@@ -4,7 +4,7 @@ import json
 
 from rlvr.artifacts import RateRow, write_rows
 from tests.helpers.report_page import Page
-from tests.helpers.report_tree import Tree, build
+from tests.helpers.report_tree import Tree, build, write_tree
 
 PROTOCOL = {
     "study": "demo-rates", "table_sha256": "5" * 64, "dataset": "sums-tuning", "problems": 256,
@@ -63,8 +63,8 @@ def test_a_study_that_tunes_shows_every_trial(small):
 
     diverged = {"status": "diverged", "accuracy": None, "mean_accuracy": None}
     rows = [
+        row(1e-3, 101, accuracy=0.6, chosen=True, edge="lowest"),  # the study lists its seeds in this order
         row(1e-3, 100, accuracy=0.4, chosen=True, edge="lowest"),
-        row(1e-3, 101, accuracy=0.6, chosen=True, edge="lowest"),
         row(1e-2, 100, mean_accuracy=None),
         row(1e-2, 101, **diverged),
         row(1e-3, 100, method="full", **diverged),
@@ -74,7 +74,22 @@ def test_a_study_that_tunes_shows_every_trial(small):
     change_manifest(small, tunes=True)
     page = Page(build(small))
     shown = page.table("Validation accuracy in %")
+    assert "Seed 100 Seed 101" in words(page, "rates")
     assert shown[0][:5] == ["lora", "0.001", "40.0", "60.0", "50.0"]
     assert shown[0][5].startswith("chosen lowest of the grid")
     assert shown[1] == ["lora", "0.01", "50.0", "diverged", "–", ""]
     assert "No rate is chosen for full" in words(page, "rates")
+
+
+def test_presets_of_a_method_are_named(tmp_path):
+    presets = ("recommended", "released")
+    tree = write_tree(
+        tmp_path, methods=("base", "lora"), presets=presets, benchmarks={"sums": (20, 4)}, steps=5
+    )
+    rates = [
+        RATE | {"method": "lora", "preset": preset, "learning_rate": rate}
+        for preset, rate in zip(presets, (1e-3, 3e-3), strict=True)
+    ]
+    change_manifest(tree, rates={"protocol": PROTOCOL, "rates": rates})
+    rows = Page(build(tree)).table("Learning rate of each method")
+    assert [row[:2] for row in rows] == [["lora · recommended", "0.001"], ["lora · released", "0.003"]]
