@@ -1,4 +1,4 @@
-"""How far a method moves the weights at a learning rate: to spread rates around one size.
+"""How far a method moves the weights at a learning rate, so that a grid of rates has a common centre.
 
 The size is the norm of the change of all merged weights, over all layers, in the first steps of the method's
 own optimizer. AdamW moves every trained scalar by about the rate in each step, whatever the size of its
@@ -92,11 +92,9 @@ def print_update_norms(plan: Plan, resources: Path) -> None:
     """Print for every method of a study the multiple of LoRA's rate at which its update is as large.
 
     Raises:
-        UserError: the study has no LoRA, or its first model is not prepared.
+        UserError: the study has no LoRA or several presets of a method, or its first model is not prepared.
     """
-    study = plan.study
-    wanted = (study.models[0], next(iter(study.settings)), study.train_seeds[0])
-    configs = [one for one in train_configs(plan) if (one.model, one.setting, one.train_seed) == wanted]
+    study, configs = plan.study, _first_runs(plan)
     if REFERENCE not in {config.method for config in configs}:
         raise UserError(
             f"study {plan.name}: it has no method {REFERENCE!r}, whose update the others are compared to"
@@ -112,3 +110,22 @@ def print_update_norms(plan: Plan, resources: Path) -> None:
     console.print(shown)
     words = ", ".join(f"{method}: {float(f'{multiple:.2g}'):g}" for method, (_, multiple) in found.items())
     console.print(f"around: {{{words}}}", soft_wrap=True)
+
+
+def _first_runs(plan: Plan) -> list[TrainConfig]:
+    """Return the first run of every method on the first model.
+
+    Raises:
+        UserError: a method has several presets, and `around` one multiple for it.
+    """
+    found: dict[str, TrainConfig] = {}
+    for config in train_configs(plan):
+        if config.model != plan.study.models[0]:
+            continue
+        first = found.setdefault(config.method, config)
+        if config.preset != first.preset:
+            raise UserError(
+                f"study {plan.name}: {config.method} has the presets {first.preset} and {config.preset}, and "
+                "`tune.around` takes one multiple for a method; list one preset of each method"
+            )
+    return list(found.values())
