@@ -1,5 +1,6 @@
 """Read YAML files, and say where in them a value is given: file and line."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -120,7 +121,10 @@ def _parsed(path: Path, text: str) -> tuple[Any, Place]:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader; a value that is not of its type is an error with a line."""
+    """The safe loader; a value that is not of its type is an error with a line.
+
+    Numbers such as 1e-05, which YAML 1.1 takes for text, are numbers, as in YAML 1.2 and JSON.
+    """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -133,6 +137,11 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"{str(node.value)[:100]!r} is not a valid {kind} ({error})", node.start_mark
             ) from None
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]\d+$"), list("-+0123456789")
+)
 
 
 def _text(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The learning rates of a study: of presets, shared, or tuned; what tuned rates are refused for."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,47 @@ def test_a_study_with_tuned_rates_has_exactly_those(config):
     assert [one.partition(": ")[2] for one in notices(plan)] == [
         "settings.preset: trains lora exactly as setting 'shared' does"
     ]
+
+
+def test_each_model_and_preset_of_a_method_has_its_own_tuned_rate(config):
+    grid = {
+        "models": ["tiny", "smollm2-135m-instruct"],
+        "methods": [LORA, LORA | {"preset": "paper", "learning_rate_factor": 2}],
+    }
+    path = tuned(config, **grid)
+    grid["methods"] = [LORA, LORA | {"preset": "paper"}]
+    plan = planned(config, rates="tuning", **grid)
+    found = {(one.model, one.preset): one.training.learning_rate for one in train_configs(plan)}
+    assert len(found) == 4 and len(set(found.values())) == 2
+    applied = study_manifest(plan).rates
+    assert {(one.model, one.preset): one.learning_rate for one in applied.rates} == found
+    content = yaml.safe_load(path.read_text())
+    for one in content["rates"]:
+        if (one["model"], one["preset"]) == ("tiny", "paper"):
+            one["learning_rate"] = 0.004
+    path.write_text(yaml.safe_dump(content))
+    again = train_configs(load_plan("changed", config))
+    changed = {(one.model, one.preset): one.training.learning_rate for one in again}
+    assert changed == found | {("tiny", "paper"): 0.004}
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        lambda text: "\ufeff" + text.replace("\n", "\r\n"),  # saved by an editor on Windows
+        lambda text: yaml.safe_dump(yaml.safe_load(text), width=40),  # keys in another order, lines broken
+        lambda text: json.dumps(yaml.safe_load(text)),  # JSON is YAML 1.2, with numbers such as 1e-05
+    ],
+    ids=["windows", "sorted", "json"],
+)
+def test_rates_are_read_as_other_tools_write_them(config, rewritten):
+    prompt = {"system": "Only the number.\nNo words: none.", "user": "Add: {problem}\n"}
+    training = {"weight_decay": 1e-5}
+    path = tuned(config, prompt=prompt, training=training)
+    plan = planned(config, rates="tuning", prompt=prompt, training=training)
+    path.write_bytes(rewritten(path.read_text()).encode())
+    again = load_plan("changed", config)
+    assert again.runs == plan.runs and notices(again) == notices(plan)
 
 
 def test_the_plan_says_what_rates_were_chosen_from(config, capsys):
