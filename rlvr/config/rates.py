@@ -63,7 +63,8 @@ class ChosenRate(Settings):
     trials: PositiveInt
     """Training runs that the choice cost: rates x training seeds."""
     accuracy: Fraction
-    """Validation accuracy at the chosen rate, the mean over training seeds; biased upwards by the selection."""
+    """Validation accuracy at the chosen rate, the mean over training seeds; biased upwards by the
+    selection."""
 
 
 class AppliedRates(Settings):

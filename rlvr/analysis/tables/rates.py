@@ -13,7 +13,7 @@ Status = Literal[RunStatus, "not_trained", "not_evaluated"]
 MEASURED: tuple[Status, ...] = ("finished", "exhausted")
 """Trials that have an accuracy."""
 TOO_FAST: Status = "diverged"
-"""What a rate that is too high does: an answer of the trial, and no fault of the study."""
+"""What a trial at too high a rate does: a result of the trial, and not a failure of the study."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Choice:
 def choose(trials: Sequence[Trial]) -> Choice:
     """Choose the rate of one method from all its trials.
 
-    The highest number of correct samples over all training seeds wins, and of equal ones the lowest rate,
-    which is the farthest from diverging. A rate at which a seed diverged cannot be chosen. If a trial is
-    missing or failed otherwise, no rate is chosen: with it another might have won.
+    It is the one with the most correct samples over all training seeds; of equal ones the lowest, which is
+    the farthest from diverging. A rate at which a seed diverged cannot be chosen. If a trial is
+    missing or failed otherwise, no rate is chosen: with it the choice might have been another.
 
     Args:
         trials: those of one model, method and preset.
