@@ -76,9 +76,12 @@ def code(folder: Path) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("method", ["lora", "pissa", "vera"])
+@pytest.mark.parametrize("method", ["lora", "pissa", "vera", "lily"])
 def test_an_adapter_names_its_base_and_is_the_same_in_every_export(method, model, tmp_path):
-    """`vera` is saved by PEFT, which keeps target_modules as a set; `pissa` is written as a plain LoRA."""
+    """`vera` is saved by PEFT, which keeps target_modules as a set; `pissa` is written as a plain LoRA.
+
+    So is `lily`, whose layers share their tensors.
+    """
     config, tensors, policy = trained(method, model, tmp_path / "run")
     export(config, model, tensors, tmp_path / "adapter")
     settings = read_json(tmp_path / "adapter" / "adapter_config.json")
@@ -205,7 +208,7 @@ def test_a_whole_model_can_be_served_as_it_is(method, dtype, model, tmp_path, mo
     assert list(exported_weights(load_model(model, "float32"), folder))
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "vera", "ln_tuning", "lora_xs", "full"])
+@pytest.mark.parametrize("method", ["lora", "dora", "vera", "ln_tuning", "lora_xs", "osf", "full"])
 def test_a_merged_export_is_the_policy_for_plain_transformers(method, model, tmp_path):
     config, tensors, policy = trained(method, model, tmp_path / "run")
     export(config, model, tensors, tmp_path / "merged", merged=True, dtype="float32")

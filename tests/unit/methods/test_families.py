@@ -62,7 +62,7 @@ def starts_as_the_base_or_is_refused(method: Method, family: str) -> bool:
     except UserError as error:
         assert method.name in str(error) and WAY_OUT.search(str(error)), error
         assert "did you mean" not in str(error)
-        assert all(parameter.requires_grad for parameter in model.parameters()), "the model is not touched"
+        assert all(parameter.requires_grad for parameter in model.parameters()), "the model is not changed"
         return False
     for name, weight in merged_weights(method, policy):
         assert (weight - base[name]).norm() <= 1e-6 * base[name].norm(), name

@@ -9,7 +9,11 @@ from rlvr.methods.weights import exported_weights, merged_weights
 from tests.helpers.grid import cases
 from tests.helpers.small_methods import base_model, logits, method_of, policy_of, train, untrained
 
-DECOMPOSING = ["adamss", "kasa", "mica", "osf", "psoft", "rlpo", "tinylora"]
+DECOMPOSING = [
+    *("adamss", "geora", "kasa", "lora_xs", "mica", "milora", "milora_plus", "osf", "pissa", "psoft"),
+    *("rlmo", "rlpo", "tinylora"),
+]
+"""Methods that start from singular vectors of the base."""
 
 
 @pytest.mark.parametrize(("name", "dtype", "family"), cases(11))

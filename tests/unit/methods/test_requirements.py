@@ -30,7 +30,7 @@ def test_a_setting_that_breaks_a_requirement_names_layer_shape_and_fix(name, set
     message = rf"{name!r}: {setting} {value} does not fit {layer}"
     way_out = rf": it must .*; choose another {setting}, or leave \1 out of target_modules"
     assert re.search(message + way_out, str(error.value)), str(error.value)
-    assert all(parameter.requires_grad for parameter in model.parameters()), "the model is not touched"
+    assert all(parameter.requires_grad for parameter in model.parameters()), "the model is not changed"
 
 
 def sizes_of(name: str) -> list[str]:

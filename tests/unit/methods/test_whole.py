@@ -35,10 +35,13 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("method", "family"),
-    [("full", "apertus"), ("full", "glm4_moe"), ("ln_tuning", "glm4_moe"), ("lora_xs", "apertus")],
+    [
+        *(("full", "apertus"), ("full", "glm4_moe"), ("ln_tuning", "glm4_moe")),
+        *(("lora_xs", "apertus"), ("osf", "apertus")),
+    ],
 )
 def test_a_whole_export_has_every_tensor_of_a_plain_model(method, family, tmp_path):
-    values = {"target_modules": ("q_proj",)} if method == "lora_xs" else {}
+    values = {"target_modules": ("q_proj",)} if method in ("lora_xs", "osf") else {}
     spec, base = method_of(method, **values), plain(family)
     names = base.state_dict().keys()
     policy = spec.wrap(base, 4, 0)
