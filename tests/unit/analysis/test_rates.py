@@ -25,14 +25,21 @@ def tuned(root: Path, correct: dict[tuple[str, float], float]) -> Results:
     study.tunes, study.name = True, "demo-rates"
     study.add(BASE)
     for (method, rate), share in correct.items():
-        for seed in (100, 101):
-            training = TRAINING.model_copy(update={"learning_rate": rate})
-            own = {"training": training, "parameters": PARAMETERS[method], "study": "demo-rates"}
-            run = study.add(method, "recommended", f"r{rate:g}", seed, **own)
-            keys = [(f"sums-{i}", j) for i in range(10) for j in range(4)]
-            study.write(run, "sums", keys, [position < 40 * share for position in range(40)])
+        add_trials(study, method, rate, share)
     write_rows(study.folder.table("contaminated_problems"), ContaminatedProblem, [])
     return study
+
+
+def add_trials(
+    study: Results, method: str, rate: float, share: float, preset: str = "recommended", model: str = "tiny"
+) -> None:
+    """Add a method at a rate with two training seeds."""
+    for seed in (100, 101):
+        training = TRAINING.model_copy(update={"learning_rate": rate})
+        own = {"training": training, "parameters": PARAMETERS[method], "study": "demo-rates"}
+        run = study.add(method, preset, f"r{rate:g}", seed, model, **own)
+        keys = [(f"sums-{i}", j) for i in range(10) for j in range(4)]
+        study.write(run, "sums", keys, [position < 40 * share for position in range(40)])
 
 
 SHARES = {
@@ -123,6 +130,20 @@ def test_the_file_says_what_was_chosen_how_and_with_what(study, tmp_path, reposi
     assert rates.conditions_of(lora)["dataset"] == rates.conditions["dataset"] == "sums-train"
     assert rates.conditions["training.group_size"] == 4 and "training.steps" not in rates.conditions
     assert set(rates.entries) == {"models/tiny", "data/sums-train", "data/sums-test"}
+
+
+def test_every_model_and_preset_of_a_method_chooses_its_own_rate(tmp_path, repository):
+    study = tuned(tmp_path / "results", {})
+    smollm2 = "smollm2-135m-instruct"
+    best = {("tiny", "recommended"): 1e-3, ("tiny", "paper"): 1e-4, (smollm2, "recommended"): 1e-4}
+    for (model, preset), chosen in best.items():
+        for rate in (1e-4, 1e-3, 1e-2):
+            add_trials(study, "lora", rate, 0.8 if rate == chosen else 0.4, preset, model)
+    choose(study)
+    rates = write(study, repository / "config", tmp_path / "rates.yaml")
+    assert {(one.model, one.preset): one.learning_rate for one in rates.rates} == best
+    assert {(one.trials, len(one.tried), one.accuracy) for one in rates.rates} == {(6, 3, 0.8)}
+    assert {"models/tiny", f"models/{smollm2}"} < set(rates.entries)
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path, repository):
