@@ -8,6 +8,7 @@ steps are taken, because factors that start near zero, as AdaLoRA's, move the we
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,14 +93,20 @@ def print_update_norms(plan: Plan, resources: Path) -> None:
     """Print for every method of a study the multiple of LoRA's rate at which its update is as large.
 
     Raises:
-        UserError: the study has no LoRA, or its first model is not prepared.
+        UserError: the study has no LoRA, has a method more than once, or its first model is not prepared.
     """
     study = plan.study
     wanted = (study.models[0], next(iter(study.settings)), study.train_seeds[0])
     configs = [one for one in train_configs(plan) if (one.model, one.setting, one.train_seed) == wanted]
-    if REFERENCE not in {config.method for config in configs}:
+    counts = Counter(config.method for config in configs)
+    if REFERENCE not in counts:
         raise UserError(
             f"study {plan.name}: it has no method {REFERENCE!r}, whose update the others are compared to"
+        )
+    if repeated := [method for method, count in counts.items() if count > 1]:
+        raise UserError(
+            f"study {plan.name}: it has the method {repeated[0]!r} more than once, but `around` has one "
+            "multiple per method; keep one of them"
         )
     model = resources / "models" / study.models[0]
     if not model.exists():

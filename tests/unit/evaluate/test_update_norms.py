@@ -3,7 +3,9 @@
 import pytest
 
 from rlvr.config.resolved import TrainConfig
-from rlvr.evaluate.update_norms import equal_norms, update_norm
+from rlvr.errors import UserError
+from rlvr.evaluate.update_norms import equal_norms, print_update_norms, update_norm
+from rlvr.planning.plan import load_plan
 from tests.helpers.records import train_config
 
 RATE = 1e-3
@@ -22,6 +24,12 @@ def test_at_its_multiple_a_method_moves_the_weights_as_far_as_lora(tiny_folder):
     first, multiple = found["ia3"]
     assert first < norm and multiple > 1, "gains near one move the weights little"
     assert update_norm(runs[1], tiny_folder, RATE * multiple) == pytest.approx(norm, rel=0.05)
+
+
+def test_a_study_with_a_method_twice_is_refused(repository, tmp_path):
+    plan = load_plan("audit-mini", repository / "config")
+    with pytest.raises(UserError, match="it has the method 'lora' more than once"):
+        print_update_norms(plan, tmp_path)
 
 
 def test_twice_the_scale_is_twice_the_update(tiny_folder):
