@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from rlvr.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _REBUILD = "if the workflow wrote it, delete it to rebuild it"
 """Advice on a damaged file, which may also be one of the user's own."""
@@ -116,14 +117,35 @@ def read_parquet(path: Path | str, columns: list[str]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    try:
+    with _parquet_errors(path):
         frame = pd.read_parquet(path)
+    _require_columns(path, frame.columns, columns)
+    return frame
+
+
+def read_parquet_columns(path: Path | str, columns: list[str]) -> "pa.Table":
+    """Read some columns of a Parquet file, several times as fast as :func:`read_parquet`.
+
+    Raises:
+        UserError: the file is missing, damaged, or lacks a column.
+    """
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path):
+        names = pq.read_schema(path).names
+    _require_columns(path, names, columns)
+    with _parquet_errors(path):
+        return pq.read_table(path, columns=columns)
+
+
+@contextmanager
+def _parquet_errors(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({error}); {_REBUILD}") from None
-    _require_columns(path, frame, columns)
-    return frame
 
 
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
@@ -145,16 +167,15 @@ def read_csv(path: Path | str, columns: list[str]) -> "pd.DataFrame":
         raise UserError(f"{path}: file not found") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable CSV file ({error}); {_REBUILD}") from None
-    _require_columns(path, frame, columns)
+    _require_columns(path, frame.columns, columns)
     return frame
 
 
-def _require_columns(path: Path | str, frame: "pd.DataFrame", columns: list[str]) -> None:
-    missing = [column for column in columns if column not in frame.columns]
+def _require_columns(path: Path | str, found: Iterable[str], columns: list[str]) -> None:
+    names = list(found)
+    missing = [column for column in columns if column not in names]
     if missing:
-        raise UserError(
-            f"{path}: column {missing[0]!r} is missing; the file has {list(frame.columns)}; {_REBUILD}"
-        )
+        raise UserError(f"{path}: column {missing[0]!r} is missing; the file has {names}; {_REBUILD}")
 
 
 def canonical_json(value: Any) -> str:

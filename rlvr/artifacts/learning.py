@@ -64,8 +64,8 @@ class LearningRow(VariantRow):
     planned_steps: int
     """Planned training steps."""
     area: OptionalFloat
-    """Area under the reward curve over the planned steps, divided by their number: the mean reward in
-    training; a mean over training seeds."""
+    """Area under the reward curve from the first to the last planned step, divided by the steps between: the
+    mean reward in training; a mean over training seeds."""
     area_sd: OptionalFloat
     """Standard deviation of the area over training seeds; empty for one."""
     first: float

@@ -12,7 +12,15 @@ from rlvr.artifacts.rows import Row
 from rlvr.config.loading import parse
 from rlvr.config.values import Settings
 from rlvr.errors import UserError
-from rlvr.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
+from rlvr.files import (
+    read_csv,
+    read_json,
+    read_parquet,
+    read_parquet_columns,
+    write_csv,
+    write_json,
+    write_parquet,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,14 +118,7 @@ def read_columns(path: Path, kind: type[Row], columns: list[str]) -> "pa.Table":
     Raises:
         UserError: as :func:`read_rows`.
     """
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, columns=columns)
-    except FileNotFoundError:
-        raise UserError(f"{path}: file not found") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error})") from None
+    table = read_parquet_columns(path, columns)
     with _with_fix(path):
         attributes = (table.schema.pandas_metadata or {}).get("attributes") or {}
         _require_version(path, attributes.get(_VERSION, 1), kind.format_version)

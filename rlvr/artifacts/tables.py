@@ -195,6 +195,8 @@ class LeaderRow(VariantRow):
     """`p_value` times the number of pairs of the model's trained methods (Bonferroni), at most 1."""
     train_seeds: int
     """Training seeds, the smaller number of the two sides."""
+    missing_seeds: int
+    """Training seeds of the two sides that failed or are missing (`runs.csv`)."""
 
 
 class BudgetRow(VariantRow):

@@ -149,7 +149,7 @@ class Columns(Settings):
     solution: str | None = None
     """A worked solution, whose log-probability a forgetting benchmark measures; by default the answer."""
     numbers: str | None = None
-    """Of Countdown: a list of numbers. With `target` it takes the place of `problem` and `answer`."""
+    """Of Countdown: a list of numbers. With `target` it takes the place of all other keys but `id`."""
     target: str | None = None
     """Of Countdown: the target, a whole number."""
 
@@ -157,6 +157,9 @@ class Columns(Settings):
     def _numbers_have_a_target(self) -> "Columns":
         if (self.numbers is None) != (self.target is None):
             raise ValueError("numbers and target: a Countdown problem has both; give both, or neither")
+        unread = self.model_dump(exclude_defaults=True).keys() - {"id", "numbers", "target"}
+        if self.numbers is not None and unread:
+            raise ValueError(f"{', '.join(sorted(unread))}: of Countdown, id, numbers and target are read")
         return self
 
 

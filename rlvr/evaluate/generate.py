@@ -63,6 +63,11 @@ class Task:
     """Problem id -> reference; empty where none are scored."""
 
     @property
+    def scores_fingerprint(self) -> str:
+        """Hash of what the log-probabilities depend on: as for samples, and the references."""
+        return content_hash([self.fingerprint, self.references])
+
+    @property
     def missing(self) -> dict[Key, int]:
         """Seeds of the samples that are still to be drawn."""
         return {key: seed for key, seed in self.seeds.items() if key not in self.samples}
@@ -140,7 +145,7 @@ def generate(
             rows = (task.samples[key].model_dump() for key in task.seeds)
             write_rows(task.output, Sample, rows, {FINGERPRINT: task.fingerprint})
             if task.scores:
-                write_rows(task.scores, ReferenceScore, scores, {FINGERPRINT: task.fingerprint})
+                write_rows(task.scores, ReferenceScore, scores, {FINGERPRINT: task.scores_fingerprint})
         for task in tasks:  # if a later benchmark fails, the workflow takes back the tables before it
             task.journal.remove()
 
@@ -173,10 +178,11 @@ def _task(
     if journaled := journal.read():
         logger.info("continuing: %d of %d samples are in %s", len(journaled), len(seeds), journal.path)
     scores = _table(references, config) if references and config.reference_format else None
-    if scores and is_finished(scores, name, ReferenceScore):
-        scores = None
     texts = reference_texts(table, config.reference_format) if config.reference_format else {}
-    return Task(config, problems, seeds, name, journal, path, samples | journaled, scores, texts)
+    task = Task(config, problems, seeds, name, journal, path, samples | journaled, scores, texts)
+    if scores and is_finished(scores, task.scores_fingerprint, ReferenceScore):
+        task.scores = None
+    return task
 
 
 def _table(output: Path, config: GenerateConfig) -> Path:
@@ -201,8 +207,8 @@ def sample_seeds(config: GenerateConfig, problem_ids: list[str]) -> dict[Key, in
 def fingerprint(config: GenerateConfig, weights: dict[str, Any], data: Path) -> str:
     """Return a hash of what a sample depends on: weights, data, configuration (neither batch size nor k).
 
-    To score references as well is no other sampling, so that a finished benchmark can become one of
-    forgetting.
+    The references that are scored are left out: a finished benchmark can become one of forgetting without a
+    new sample.
     """
     return content_hash(
         {

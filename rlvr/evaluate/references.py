@@ -1,4 +1,4 @@
-"""Log-probabilities of reference solutions: what is forgotten shows there before it shows in accuracy.
+"""Log-probabilities of reference solutions, which can change where accuracy does not.
 
 The reference of a problem is its worked solution where the data has one, and otherwise its gold answer as the
 answer format asks for it, followed by the end of the turn. A think block that the prompt has opened is closed

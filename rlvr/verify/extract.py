@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(
     r"(?:\\text\{|[\s.$…]|\\[lc]?dots|(?:(?:your|the|my|final|numerical)\s+)*answer(?:\s+here)?|\})*",
     re.IGNORECASE,
 )
-"""What stands in a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
+"""Content of a box that is only mentioned: `\\boxed{}`, `\\boxed{...}`, `\\boxed{your answer}`."""
 _BETWEEN = r"(?:\\[()\[\],;:! ]|\\q?quad|[\s$,.;:()])*"
 _APPROXIMATED = re.compile(
     rf"{_BETWEEN}(?:(?:or|which|that|and|is|its|in|as|a|i\.e\.)\s+)*"
@@ -112,7 +112,7 @@ def extract_answer(
     if truncated and not closing_tag:
         return None
     if answer_format == "answer-tag":
-        return _tagged(visible) or None
+        return _tagged(visible)
     answer = None
     if answer_format in ("answer-line", "lenient"):
         answer = _answer_line(visible, truncated)
@@ -154,7 +154,8 @@ def _number_of(line: _Line) -> str | None:
 
 def _tagged(visible: str) -> str | None:
     """Return the content of the last answer tag, or of the run of joined tags that ends with it."""
-    tags = [_Piece(tag.start(), tag.end(), tag[1].strip()) for tag in _ANSWER_TAG.finditer(visible)]
+    found = [_Piece(tag.start(), tag.end(), tag[1].strip()) for tag in _ANSWER_TAG.finditer(visible)]
+    tags = _without_mentions(found)
     return _last_run(tags, visible) if tags else None
 
 
@@ -177,12 +178,18 @@ def _unquoted(answer: str) -> str:
 
 def _boxed(visible: str) -> str | None:
     """Return the content of the last closed box, or of the run of joined boxes that ends with it."""
-    boxes = _closed_boxes(visible)
-    while boxes and not boxes[-1].content[:1].isdigit() and _PLACEHOLDER.fullmatch(boxes[-1].content):
-        boxes.pop()
+    boxes = _without_mentions(_closed_boxes(visible))
     if not boxes:
         return None
     return _exact_and_rounded(boxes, visible) or _last_run(boxes, visible)
+
+
+def _without_mentions(pieces: list[_Piece]) -> list[_Piece]:
+    r"""Leave out the last boxes or tags that are only mentioned: `\boxed{}`, `<answer>...</answer>`."""
+    kept = list(pieces)
+    while kept and not kept[-1].content[:1].isdigit() and _PLACEHOLDER.fullmatch(kept[-1].content):
+        kept.pop()
+    return kept
 
 
 def _exact_and_rounded(boxes: list[_Piece], text: str) -> str | None:

@@ -183,7 +183,7 @@ def _not_tested(claim: Claim, claims: Claims, study: StudyManifest, folder: Stud
         elif claim.contrast.benchmark not in names:
             reason = f"this study has no benchmark {claim.contrast.benchmark}"
         elif _model(claim, claims, study) is None:
-            reason = f"this study has {len(study.models)} models, none of them the one of the paper's numbers"
+            reason = f"this study has {len(study.models)} models, and {_unclear(claim)}"
         elif compares(study, claim.contrast):
             reason = "runs of this study failed or are missing (tables/runs.csv)"
         else:
@@ -197,6 +197,13 @@ def _not_tested(claim: Claim, claims: Claims, study: StudyManifest, folder: Stud
         command=command,
         paper=_paper_numbers(paper_effect(claim, claims), 0.0),
     )
+
+
+def _unclear(claim: Claim) -> str:
+    """Return why none of several models answers a claim."""
+    if claim.paper is None:
+        return "the claim has no numbers of the paper, whose model would answer"
+    return "none of them is the one of the paper's numbers"
 
 
 def compares(study: StudyManifest, pair: Pair) -> bool:

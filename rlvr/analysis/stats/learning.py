@@ -38,7 +38,7 @@ class Curve:
 
 
 def area(curve: Curve) -> float:
-    """Return the mean height of a curve over its planned steps: the trapezoidal area over their number.
+    """Return the mean height of a curve: the trapezoidal area from step 0 to T - 1, divided by T - 1.
 
     The first and the last reward extend to steps 0 and T - 1; NaN for fewer than two planned steps.
     """
@@ -70,8 +70,8 @@ def halfway(first: float, best: float) -> float:
 def censored_median(steps: Sequence[float]) -> float:
     """Return the median of steps of which some are infinite; NaN where the median is.
 
-    All runs are followed for the same number of steps, so that this is the Kaplan-Meier median. Of an even
-    number, it is the larger of the two in the middle.
+    Of an even number, it is the larger of the two in the middle. All runs are followed for the same number of
+    steps, so that for an odd number this is the Kaplan-Meier median.
     """
     median = sorted(steps)[len(steps) // 2]
     return median if math.isfinite(median) else math.nan

@@ -68,12 +68,12 @@ def compare(
     """Compare two methods problem by problem.
 
     Args:
-        method: one array [training seeds, problems] per benchmark, values within 0..1.
+        method: one array [training seeds, problems] per benchmark.
         baseline: the same benchmarks and problems in the same order; the number of training seeds may differ.
         seed: seed of the bootstrap and of the permutations.
+        bounds: smallest and largest possible difference, where values are no fractions.
         permute: whether p of two single runs is by permutation, which is never below 1 / (1 + `FLIPS`), or by
             the t test of the interval.
-        bounds: smallest and largest possible difference, where values are no fractions.
 
     Raises:
         ValueError: the benchmarks or the numbers of problems differ.

@@ -46,4 +46,5 @@ def _of_model(groups: list[Group], study: StudyManifest) -> Iterator[LeaderRow]:
             p_value=found.p_value,
             p_corrected=min(1.0, pairs * found.p_value),
             train_seeds=min(group.train_seeds, groups[best].train_seeds),
+            missing_seeds=group.missing_seeds + groups[best].missing_seeds,
         )

@@ -12,8 +12,8 @@ def countdown_of(record: Record, columns: Columns) -> dict[str, Any]:
     """Return problem, answer and rule of a row; the answer is the first solution that is found.
 
     Raises:
-        UnusableError: numbers or target are missing or no whole numbers above 0, there are too many, or there
-            is no solution.
+        UnusableError: numbers or target are missing or no whole numbers, there are too many or too few, or
+            there is no solution.
     """
     assert columns.numbers is not None and columns.target is not None
     parts = as_list(field(record, columns.numbers), columns.numbers)
@@ -30,5 +30,5 @@ def countdown_of(record: Record, columns: Columns) -> dict[str, Any]:
 def _whole(value: Any, name: str) -> int:
     text = as_text(value, name).strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise UnusableError(f"{name!r} is {shown(value)}, not a whole number above 0")
+        raise UnusableError(f"{name!r} is {shown(value)}, not a whole number from 0 to 999999999")
     return int(text)

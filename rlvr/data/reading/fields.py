@@ -98,7 +98,7 @@ def as_list(value: Any, name: str) -> list[Any]:
         raise UnusableError(f"{name!r} is missing")
     found = container_in(value) if isinstance(value, str) else value
     if not isinstance(found, list):
-        raise UnusableError(f"{name!r} is {shown(value)}, not a list of answers")
+        raise UnusableError(f"{name!r} is {shown(value)}, not a list")
     return found
 
 

@@ -62,7 +62,7 @@ IMPROVEMENT = ("probability_of_improvement", "improvement_ci_low", "improvement_
 BUDGET = {**VARIANT, "train_seeds": 2, "benchmark": "sums", "budget": 64, "n_problems": 10, "n_samples": 40}
 LEADER = {
     **{**VARIANT, "leader": "full", "leader_preset": "paper", "leader_setting": "main", "difference": -0.1},
-    **{"p_value": 0.01, "p_corrected": 0.03, "train_seeds": 2},
+    **{"p_value": 0.01, "p_corrected": 0.03, "train_seeds": 2, "missing_seeds": 0},
 }
 FORGETTING = {
     **{**VARIANT, "benchmark": "products", "before": 0.5, "after": 0.25, "difference": -0.25},
@@ -333,7 +333,7 @@ def test_some_columns_are_read_and_checked_alone(tmp_path):
         assert len(read_columns(path, Grade, ["lenient"]))
         with pytest.raises(UserError, match=fault):
             read_columns(path, Grade, list(change))
-    with pytest.raises(UserError, match="not a readable Parquet file"):
+    with pytest.raises(UserError, match="column 'nothing' is missing; the file has"):
         read_columns(path, Grade, ["correct", "nothing"])
     frame.attrs = {"format_version": 99}
     frame.to_parquet(path)

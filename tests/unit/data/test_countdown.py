@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from fractions import Fraction
 from itertools import permutations
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,13 +161,50 @@ def test_published_shapes_are_read(tmp_path, row, columns):
 
 
 @pytest.mark.parametrize(
+    ("nums", "target"),
+    [
+        (np.array([8, 2, 4]), 24),  # as pandas writes it
+        (np.array([8, 2, 4], dtype=np.int32), "24"),
+        (["8", "2", "4"], 24.0),
+        ("[8, 2, 4]", Decimal(24)),
+    ],
+)
+def test_numbers_of_every_type_are_read_from_parquet(tmp_path, nums, target):
+    path = tmp_path / "train.parquet"
+    pd.DataFrame({"target": [target], "nums": [nums]}).to_parquet(path)
+    columns = {"numbers": "nums", "target": "target"}
+    frame = prepare(tmp_path, LocalData(source="local", path=str(path), columns=columns))
+    assert list(frame["problem"]) == [question([8, 2, 4], 24)]
+
+
+def test_the_files_that_tinyzero_writes_for_verl_are_read(tmp_path):
+    row = {
+        "target": 24,
+        "nums": np.array([8, 2, 4]),
+        "data_source": "countdown",
+        "prompt": [{"role": "user", "content": "Using the numbers [8, 2, 4], create an equation .."}],
+        "reward_model": {"style": "rule", "ground_truth": {"target": 24, "numbers": np.array([8, 2, 4])}},
+        "extra_info": {"split": "test", "index": 0},
+    }
+    path = tmp_path / "test.parquet"
+    pd.DataFrame([row]).to_parquet(path)
+    columns = {
+        "id": "extra_info.index",
+        "numbers": "reward_model.ground_truth.numbers",
+        "target": "reward_model.ground_truth.target",
+    }
+    frame = prepare(tmp_path, LocalData(source="local", path=str(path), columns=columns))
+    assert list(frame["id"]) == ["0"] and list(frame["problem"]) == [question([8, 2, 4], 24)]
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ({"nums": [1, 1], "target": 50}, r"no expression of \[1, 1\] equals 50"),
         ({"nums": [1], "target": 1}, "'nums' has 1 numbers, not 2 to 6"),
-        ({"nums": [1, -2], "target": 1}, "'nums.1' is '-2'|'nums.1' is -2, not a whole number above 0"),
+        ({"nums": [1, -2], "target": 1}, "'nums.1' is -2, not a whole number from 0"),
         ({"nums": 3, "target": 1}, "'nums' is 3, not a list"),
-        ({"nums": [1, 2], "target": 1.5}, "'target' is 1.5, not a whole number above 0"),
+        ({"nums": [1, 2], "target": 1.5}, "'target' is 1.5, not a whole number from 0"),
         ({"nums": [1, 2]}, "no column 'target'"),
     ],
 )
@@ -178,3 +218,6 @@ def test_rows_that_are_no_problem_stop_the_preparation(tmp_path, row, message):
 def test_numbers_need_a_target():
     with pytest.raises(ValueError, match="a Countdown problem has both"):
         LocalData(source="local", path="x", columns={"numbers": "nums"})
+    both = {"numbers": "nums", "target": "target"}
+    with pytest.raises(ValueError, match="problem: of Countdown, id, numbers and target are read"):
+        LocalData(source="local", path="x", columns={**both, "problem": "question"})

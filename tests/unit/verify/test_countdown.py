@@ -122,9 +122,15 @@ def test_several_tags_are_several_answers_but_the_last_one_corrects_the_first() 
             (f"<think>Hm.</think>{corrected}", "length"),
             (f"<think>{corrected}", "stop"),
             (f"<answer>{GOLD}", "stop"),
+            (
+                f"<answer>{GOLD}</answer> It is in the <answer> </answer> tags, as <answer>...</answer>.",
+                "stop",
+            ),
+            ("It is in the <answer> </answer> tags.", "stop"),
         ]
     ]
-    assert [verdict.correct for verdict in graded("rlvr", *items)] == [False, True, False, True, False, False]
+    expected = [False, True, False, True, False, False, True, False]
+    assert [verdict.correct for verdict in graded("rlvr", *items)] == expected
 
 
 def test_values_are_exact() -> None:

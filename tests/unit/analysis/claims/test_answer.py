@@ -180,6 +180,18 @@ def test_a_study_answers_hypotheses_of_its_own(on_disk, repository, tmp_path):
         load_claims(config)
 
 
+def test_a_hypothesis_needs_a_study_of_one_model(on_disk, repository, tmp_path):
+    config = tmp_path / "config"
+    shutil.copytree(repository / "config" / "claims", config / "claims")
+    text = HYPOTHESES.replace("preset: released, baseline: lora, baseline_preset: paper", "baseline: dora")
+    (config / "claims" / "mine.yaml").write_text(text)
+    assert answer(on_disk, config)["released-equals-paper"].verdict != "not_tested"
+    add_model(on_disk, "deepseek-r1-distill-qwen-1.5b")
+    found = answer(on_disk, config)["released-equals-paper"]
+    assert found.verdict == "not_tested"
+    assert found.reason.startswith("this study has 2 models, and the claim has no numbers of the paper")
+
+
 def test_a_claim_about_a_failed_method_says_so(on_disk, repository):
     for run in on_disk.runs[-2:]:
         on_disk.fail(run.run)
@@ -228,7 +240,7 @@ def test_of_several_models_that_are_not_the_papers_none_answers(on_disk, reposit
     for _ in range(2):
         found = answer(on_disk, repository / "config")["dora-above-lora"]
         assert found.verdict == "not_tested"
-        assert found.reason == "this study has 2 models, none of them the one of the paper's numbers"
+        assert found.reason == "this study has 2 models, and none of them is the one of the paper's numbers"
         for run in on_disk.runs[-2:]:  # one model is left, which still does not answer
             on_disk.fail(run.run)
 

@@ -60,6 +60,18 @@ def test_accuracy_is_the_comparison_with_the_untrained_model(study):
         assert float(mine["after"]) - float(mine["before"]) == pytest.approx(float(mine["difference"]))
 
 
+def test_a_failed_seed_is_counted_and_leaves_the_other(study):
+    study.fail("run2")
+    lora = pick(rows(study), method="lora", measure="logprob")
+    assert (lora["train_seeds"], lora["missing_seeds"]) == ("1", "1")
+    assert float(lora["difference"]) == pytest.approx(-0.505)
+
+
+def test_without_the_untrained_answers_nothing_is_forgotten(study):
+    study.folder.references("run0", "products").unlink()
+    assert rows(study) == []
+
+
 def test_a_family_is_all_methods_of_one_measure(study):
     found = [row for row in rows(study) if row["measure"] == "logprob"]
     p_values = sorted((float(row["p_value"]), float(row["p_holm"])) for row in found)

@@ -120,7 +120,7 @@ def test_answers_are_read_in_the_configured_form(tmp_path, answer, form, expecte
         ([], "any-of", "a list without answers"),
         (["2", " "], "all-of", "a blank answer"),
         (["2", None], "any-of", r"'answer\.1' is missing"),
-        ("2", "any-of", "'answer' is '2', not a list of answers"),
+        ("2", "any-of", "'answer' is '2', not a list"),
         (
             ["1", "2"],
             "list",

@@ -71,7 +71,7 @@ def test_further_correct_answers_are_read_where_the_entry_names_their_column(tmp
     columns = {"id": "id", "alternates": "also"}
     frame = prepare(tmp_path, local(path, columns=columns))
     assert [list(one) for one in frame["alternates"]] == [["two", "2"], []]
-    for also, message in (("two", "'also' is 'two', not a list of answers"), ([" "], "a blank answer")):
+    for also, message in (("two", "'also' is 'two', not a list"), ([" "], "a blank answer")):
         path = write(tmp_path, lines_of({**GOOD, "also": also}, OTHER))
         with pytest.raises(
             UserError, match=rf"missing_field: 50 % of rows \(1 of 2\).*\n    line 1 \(id 'a'\): .*{message}"
