@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -107,16 +106,6 @@ class Screen:
         view = self.stages.view(time.time())
         most = max(self.console.height - len(view.rows) - 6, FEWEST_JOBS)
         return Group(_heading(view), _table(view), _running(view, most))
-
-    def __enter__(self) -> "Screen":
-        """Do nothing: the run is shown from `begin` on."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End."""
-        self.end()
 
 
 class Ticker(threading.Thread):
