@@ -9,6 +9,7 @@ from typing import Any, get_args
 from rich.console import Console
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -42,12 +43,13 @@ TARGETS = frozenset(
 
 
 class LogHandler(LogHandlerBase):
-    """Shows a run stage by stage; with `--dry-run`, `--verbose` or `--quiet`, what Snakemake itself shows."""
+    """Shows a run by stage; with `--quiet`, messages and failures alone; a dry run in Snakemake's own words."""
 
     def __post_init__(self) -> None:
         """Choose between the stages and Snakemake's own output."""
         settings = self.common_settings
-        own = settings.dryrun or settings.verbose or settings.debug_dag or settings.quiet
+        self.quiet = settings.quiet or ()
+        own = settings.dryrun or settings.verbose or settings.debug_dag or Quietness.ALL in self.quiet
         self.snakemake = _snakemake_handler(settings) if own else None
         self.screen = Screen(Console(file=sys.stderr, no_color=settings.nocolor or None, highlight=False))
         self.stages: Stages | None = None
@@ -79,7 +81,7 @@ class LogHandler(LogHandlerBase):
         facts = record.__dict__
         self.studies = facts.get("studies") or self.studies
         match facts.get("event"):
-            case LogEvent.RUN_INFO:
+            case LogEvent.RUN_INFO if not self.quiet:
                 self._begin(facts["stats"])
             case LogEvent.JOB_INFO:
                 self._started(facts)

@@ -175,15 +175,17 @@ def test_commands_are_shown_to_who_asks_for_them(monkeypatch, folder, asked):
     assert ("    rlvr train a.json\n" in stream.getvalue()) == asked
 
 
-def test_a_quiet_run_shows_only_what_snakemake_shows_then(monkeypatch, folder):
+def test_a_quiet_run_shows_messages_and_failures_alone(monkeypatch, folder):
     stream = io.StringIO()
     quiet = {Quietness.RULES, Quietness.PROGRESS}  # `--quiet` without a value
     terminal = handler(monkeypatch, stream, quiet=quiet)
     terminal.emit(record("Job stats", event=LogEvent.RUN_INFO, stats=STATS))
     terminal.emit(job(3, "train_run", "Training one"))
     terminal.emit(record("the disk is full", logging.WARNING))
+    terminal.emit(job(3, "train_run", "", event=LogEvent.JOB_ERROR, aux={}, shellcmd="rlvr train"))
     terminal.close()
-    assert stream.getvalue().strip() == "the disk is full"
+    failure = "Failed: train_run (rule train_run, job 3)\n  command:\n    rlvr train"
+    assert stream.getvalue().strip() == f"the disk is full\n{failure}"
 
 
 def test_a_dry_run_is_in_snakemakes_own_words(monkeypatch, folder, capsys):
