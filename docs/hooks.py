@@ -1,4 +1,4 @@
-"""What MkDocs needs beside Markdown: pages that are kept elsewhere, and links to files that are no pages."""
+"""What MkDocs needs beside Markdown: pages that are kept elsewhere, and links to files that are not pages."""
 
 import posixpath
 import re

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -34,22 +35,21 @@ ROUTINE = (
 )
 """Beginnings of messages that say nothing on the run; they are in `.snakemake/log/` all the same."""
 STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
-NOTHING = "Nothing to be done"
 STOPPING = "Terminating processes on user request"
 TARGETS = frozenset(
-    {"all", "data", "train", "evaluate", "tables", "claims", "report", "audit", *get_args(PaperItem)}
+    {"all", "data", "train", "evaluate", "tables", "claims", "rates", "report", "audit", *get_args(PaperItem)}
 )
 """Rules of the Snakefile that only name what is to be made."""
 
 
 class LogHandler(LogHandlerBase):
-    """Shows a run stage by stage; everything else, as a dry run, in Snakemake's own words."""
+    """Shows a run by stage; with `--quiet`, messages and failures alone; a dry run in Snakemake's own words."""
 
     def __post_init__(self) -> None:
         """Choose between the stages and Snakemake's own output."""
         settings = self.common_settings
-        quiet = settings.quiet or ()
-        own = settings.dryrun or settings.verbose or settings.debug_dag or Quietness.ALL in quiet
+        self.quiet = settings.quiet or ()
+        own = settings.dryrun or settings.verbose or settings.debug_dag or Quietness.ALL in self.quiet
         self.snakemake = _snakemake_handler(settings) if own else None
         self.screen = Screen(Console(file=sys.stderr, no_color=settings.nocolor or None, highlight=False))
         self.stages: Stages | None = None
@@ -81,7 +81,7 @@ class LogHandler(LogHandlerBase):
         facts = record.__dict__
         self.studies = facts.get("studies") or self.studies
         match facts.get("event"):
-            case LogEvent.RUN_INFO:
+            case LogEvent.RUN_INFO if not self.quiet:
                 self._begin(facts["stats"])
             case LogEvent.JOB_INFO:
                 self._started(facts)
@@ -92,6 +92,8 @@ class LogHandler(LogHandlerBase):
                 self._failed(facts)
             case LogEvent.GROUP_ERROR:
                 self.screen.say(_group_failure(facts), "bold red")
+            case LogEvent.SHELLCMD if self.common_settings.printshellcmds and facts.get("shellcmd"):
+                self.screen.say("\n".join(_command(facts["shellcmd"])))
             case None | LogEvent.ERROR:
                 self._message(record)
 
@@ -105,6 +107,8 @@ class LogHandler(LogHandlerBase):
         if self.stages and facts["rule_name"] not in TARGETS:
             log = Path(facts["log"][0]) if facts["log"] else None
             title = facts["rule_msg"] or f"{facts['rule_name']} (job {facts['jobid']})"
+            if len(self.studies) > 1 and (study := facts["wildcards"].get("study")):
+                title = f"{study}: {title}"  # studies have runs of the same name
             job = Job(facts["jobid"], stage_of(facts["rule_name"]), title, log, time.time())
             self.stages.start(job)
             self.screen.started(job)
@@ -120,7 +124,7 @@ class LogHandler(LogHandlerBase):
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        self.reported |= text.startswith(NOTHING)
+        self.reported |= text == NOTHING_TO_BE_DONE_MSG
         self.stopping |= text.startswith(STOPPING)
         if record.levelno <= logging.INFO and text.startswith(ROUTINE):
             return
@@ -168,8 +172,13 @@ def _failure(title: str, facts: dict[str, Any]) -> str:
     for log in facts["log"]:
         lines += [f"  log: {log}", *(f"    {line}" for line in last_lines(Path(log), LINES))]
     if not facts["log"] and facts["shellcmd"]:
-        lines += ["  command:", *(f"    {line}" for line in facts["shellcmd"].splitlines() if line.strip())]
+        lines += ["  command:", *_command(facts["shellcmd"])]
     return "\n".join(lines)
+
+
+def _command(shell: str) -> list[str]:
+    """Return the lines of a command, indented."""
+    return [f"    {line}" for line in shell.splitlines() if line.strip()]
 
 
 def _group_failure(facts: dict[str, Any]) -> str:

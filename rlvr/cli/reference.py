@@ -20,8 +20,9 @@ INTRODUCTION = """\
 # The verbs of `rlvr`
 
 Every job of the workflow calls one verb; its log begins with the command. The examples run after `make demo`,
-in the activated environment. Exit codes: 0 done, 1 error, 2 wrong usage, 75 stopped or locked (the same
-command continues later).
+in the activated environment; those of `choose-rates` and `write-rates` after
+`snakemake rates --config 'studies=[demo-rates]'`. Exit codes: 0 done, 1 error, 2 wrong usage, 75 stopped or
+locked (the same command continues later).
 
 This page is generated from `rlvr/cli/` by `make schemas`.
 """

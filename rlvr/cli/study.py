@@ -58,7 +58,7 @@ def update_norms(
 ) -> None:
     """Print at which rate the update of each method is as large as LoRA's: `tune.around` of a study.
 
-    It takes a few optimizer steps with each method on the first model of the study, which must be prepared.
+    It takes ten optimizer steps per method on the first model of the study, which must be prepared.
     """
     with importing():
         from rlvr.evaluate.update_norms import print_update_norms

@@ -14,7 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Train, evaluate and compare parameter-efficient methods under RLVR.",
-    epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`. "
+    epilog="Every job of the workflow calls one verb. The example in a verb's help runs after `make demo`, "
+    "those of `choose-rates` and `write-rates` after `snakemake rates --config 'studies=[demo-rates]'`. "
     "Exit codes: 0 done, 1 error, 2 wrong usage, 75 stopped or locked (the same command continues later).",
 )
 

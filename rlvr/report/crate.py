@@ -209,9 +209,7 @@ def _training_runs(study: StudyManifest, folder: StudyFolder, data: list[Path]) 
             "instrument": {"@id": SOFTWARE},
             "object": _ids([*_existing(folder.config(f"train/{run}")), *learned]),
             "result": _ids(results),
-            "endTime": datetime.fromtimestamp(files.record.stat().st_mtime, UTC).isoformat(
-                timespec="seconds"
-            ),
+            "endTime": _written(files.record),
             **_outcome(record),
         }
 

@@ -25,10 +25,13 @@ def log_progress(log: Path, now: float) -> Progress | None:
         log: the log of the job.
         now: seconds since the epoch; what has passed since the log was written is taken off the time left.
     """
+    try:
+        since = now - log.stat().st_mtime
+    except OSError:  # Snakemake removes the log before another attempt
+        return None
     for line in reversed(list(_end_of(log))):
         if match := PROGRESS.match(line):
             steps, planned, reward, left = match.groups()
-            since = now - log.stat().st_mtime
             return Progress(
                 int(steps), int(planned), float(reward) if reward else None, max(float(left) - since, 0.0)
             )

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -21,6 +20,9 @@ LINE_SECONDS = 30.0
 LONG = ("pretrain", "train", "evaluate")
 """Stages of which every job gets a line where there is no terminal; of the others, each stage gets one."""
 BAR = 20
+"""Columns of a stage's bar."""
+BESIDE_BAR = 48
+"""Columns that the rest of a stage's line may need; on a narrower terminal the bar is shorter, or missing."""
 FEWEST_JOBS = 3
 """Running jobs that are listed on a terminal however low it is."""
 
@@ -82,7 +84,7 @@ class Screen:
             self.live.update(Text(""))
             self.live.stop()
         if self.stages:
-            self.console.print(_table(self.stages.view(time.time()), ended=True))
+            self.console.print(_table(self.stages.view(time.time()), self.console.width, ended=True))
         self.live = self.stages = self.ticker = None
 
     def _redraw_or(self, line: Callable[[Stages], None]) -> None:
@@ -106,17 +108,7 @@ class Screen:
         assert self.stages
         view = self.stages.view(time.time())
         most = max(self.console.height - len(view.rows) - 6, FEWEST_JOBS)
-        return Group(_heading(view), _table(view), _running(view, most))
-
-    def __enter__(self) -> "Screen":
-        """Do nothing: the run is shown from `begin` on."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End."""
-        self.end()
+        return Group(_heading(view), _table(view, self.console.width), _running(view, most))
 
 
 class Ticker(threading.Thread):
@@ -151,11 +143,12 @@ def _heading(view: View) -> Text:
     return Text(text, "bold")
 
 
-def _table(view: View, ended: bool = False) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _table(view: View, width: int, ended: bool = False) -> Table:
+    table = Table.grid(*(Column(no_wrap=True) for _ in range(5)), padding=(0, 2))
+    columns = min(max(width - BESIDE_BAR, 0), BAR)
     for row in view.rows:
-        filled = round(BAR * row.done / row.total)
-        bar = Text("━" * filled, "green") + Text("━" * (BAR - filled), "dim")
+        filled = round(columns * row.done / row.total)
+        bar = Text("━" * filled, "green") + Text("━" * (columns - filled), "dim")
         left = f"{duration(row.seconds_left)} left" if row.seconds_left is not None and not ended else ""
         failed = Text(f"{row.failed} failed" if row.failed else "", "bold red")
         table.add_row(f"  {row.name}", bar, f"{row.done}/{row.total}", left, failed)

@@ -2,17 +2,22 @@
 
 import io
 import logging
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLogHandlerBase
 
+from rlvr.config.choices import PaperItem
 from snakemake_logger_plugin_rlvr import LogHandler
+from snakemake_logger_plugin_rlvr.handler import TARGETS
+from tests.helpers.paths import REPOSITORY
 from tests.helpers.report_tree import write_tree
 
 STATS = {"prepare_data": 2, "train_run": 1, "render_report": 1, "all": 1, "total": 5}
@@ -44,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def handler(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, **settings: Any) -> LogHandler:
     monkeypatch.setattr(sys, "stderr", stream)
     chosen = MockOutputSettings()
-    for name, value in settings.items():
+    for name, value in {"printshellcmds": False, **settings}.items():
         setattr(chosen, name, value)
     return LogHandler(common_settings=chosen, settings=None)
 
@@ -69,6 +74,11 @@ def finished(number: int) -> logging.LogRecord:
 
 def test_snakemake_finds_the_plugin():
     assert "rlvr" in LoggerPluginRegistry().get_registered_plugins()
+
+
+def test_the_targets_are_those_of_the_snakefile():
+    named = re.findall(r"^rule (\w+):", (REPOSITORY / "Snakefile").read_text(), re.MULTILINE)
+    assert {*named, *get_args(PaperItem)} == TARGETS
 
 
 def test_without_a_terminal_long_jobs_have_lines_and_short_ones_a_line_for_their_stage(monkeypatch, folder):
@@ -144,6 +154,40 @@ def test_jobs_that_end_by_ctrl_c_are_stopped_and_not_failed(monkeypatch, folder)
     assert "Stopped: Training one" in stream.getvalue() and "Failed" not in stream.getvalue()
 
 
+def test_with_several_studies_a_job_is_shown_with_its_study(monkeypatch, folder):
+    stream = io.StringIO()
+    terminal = handler(monkeypatch, stream)
+    terminal.emit(record("Studies: one, two", studies=["one", "two"]))
+    terminal.emit(record("stats", event=LogEvent.RUN_INFO, stats={"train_run": 2, "total": 2}))
+    for number, study in enumerate(("one", "two")):
+        terminal.emit(job(number, "train_run", "Training lora", wildcards={"study": study, "run": "lora"}))
+    assert "one: Training lora: started" in stream.getvalue()
+    assert "two: Training lora: started" in stream.getvalue()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_commands_are_shown_to_who_asks_for_them(monkeypatch, folder, asked):
+    stream = io.StringIO()
+    terminal = handler(monkeypatch, stream, printshellcmds=asked)
+    terminal.emit(record("stats", event=LogEvent.RUN_INFO, stats=STATS))
+    terminal.emit(record("", event=LogEvent.SHELLCMD, shellcmd="\nrlvr train a.json\n"))
+    terminal.emit(record("", event=LogEvent.SHELLCMD, shellcmd=None))
+    assert ("    rlvr train a.json\n" in stream.getvalue()) == asked
+
+
+def test_a_quiet_run_shows_messages_and_failures_alone(monkeypatch, folder):
+    stream = io.StringIO()
+    quiet = {Quietness.RULES, Quietness.PROGRESS}  # `--quiet` without a value
+    terminal = handler(monkeypatch, stream, quiet=quiet)
+    terminal.emit(record("Job stats", event=LogEvent.RUN_INFO, stats=STATS))
+    terminal.emit(job(3, "train_run", "Training one"))
+    terminal.emit(record("the disk is full", logging.WARNING))
+    terminal.emit(job(3, "train_run", "", event=LogEvent.JOB_ERROR, aux={}, shellcmd="rlvr train"))
+    terminal.close()
+    failure = "Failed: train_run (rule train_run, job 3)\n  command:\n    rlvr train"
+    assert stream.getvalue().strip() == f"the disk is full\n{failure}"
+
+
 def test_a_dry_run_is_in_snakemakes_own_words(monkeypatch, folder, capsys):
     terminal = handler(monkeypatch, io.StringIO(), dryrun=True, stdout=True)
     terminal.emit(record("Job stats:\njob    count", event=LogEvent.RUN_INFO, stats=STATS))
@@ -157,7 +201,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
 
 
-def test_at_the_end_stands_the_verdict_of_what_was_reported(monkeypatch, tree):
+def test_the_output_ends_with_the_verdict_of_what_was_reported(monkeypatch, tree):
     monkeypatch.chdir(tree.root)
     page = tree.root / "reports" / "demo.html"
     page.parent.mkdir(exist_ok=True)
