@@ -3,7 +3,11 @@
 Another study: `snakemake all --config 'studies=[smollm2]'`; one piece: `snakemake <file>`; a stage: `snakemake train`.
 """
 
+from typing import get_args
+
 from snakemake.utils import min_version
+
+from rlvr.config.choices import PaperItem
 
 min_version("9.27")
 
@@ -15,6 +19,9 @@ configfile: str(CONFIG / "config.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/needs.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"

@@ -1,43 +1,27 @@
-"""The configuration, checked before the first job, and the file names that follow from it.
+"""The configuration, and the inputs of rules that follow from it.
 
-REQUIRED INPUTS: config/config.yaml (or --config 'studies=[...]'), config/studies, config/methods,
-    config/models.yaml, config/datasets.yaml
+REQUIRED INPUTS: config/studies, config/methods, config/models.yaml, config/datasets.yaml
 OUTPUTS: none
 """
 
-import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
-from rlvr.analysis.claims.registration import register_claims
 from rlvr.artifacts import StudyFolder
-from rlvr.artifacts.upgrade import upgrade_notice
 from rlvr.config import catalogue
-from rlvr.config.audit import Audit
-from rlvr.config.loading import load_yaml
-from rlvr.config.claims import PAPER, load_claims
-from rlvr.config.rates import rates_path
 from rlvr.config.resolved import BASE, RunEntry
-from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from rlvr.errors import UserError
-from rlvr.files import content_hash
-from rlvr.planning import checks, costs, notices, partitions, plan
+from rlvr.planning import plan
 from rlvr.verify.graders.registry import grader_version
 
 
 def folder_of(study):
     return StudyFolder(Path("results") / study)
 
-
-# Memory and time of the jobs whose needs do not depend on the study.
-LIGHT = {"mem_mb": 4000, "runtime": 30}
-TABLES = {"mem_mb": 8000, "runtime": 60}
-MODEL = {"mem_mb": 16000, "runtime": 120}
 
 STUDY = folder_of("{study}")
 """The paths of a study with its name as a wildcard, for the rules."""
@@ -128,60 +112,6 @@ def repeated(option, values):
     return [part for value in values for part in (option, str(value))]
 
 
-@cache
-def costs_of(study):
-    return checked(costs.Costs, plan_of(study))
-
-
-@cache
-def needs_of(study):
-    """Return what the jobs of a study ask for: planned where the run starts, and read in its jobs."""
-    written = FROZEN.parent / "needs" / f"{study}.json"
-    if not workflow.is_main_process and written.exists():
-        return costs.read_needs(written)
-    needs = costs.needs_of_runs(costs_of(study))
-    if workflow.is_main_process:
-        costs.write_needs(written, needs)
-    return needs
-
-
-def planned(kind, need):
-    """Return a function: what a job of a kind (`train`, `generate`) needs, from the plan or the study.
-
-    A job for all trained runs of a study gets the largest of their needs.
-    """
-
-    def of(wildcards):
-        study, needs = wildcards.study, needs_of(wildcards.study)
-        runs = [wildcards.run] if hasattr(wildcards, "run") else trained_runs(study)
-        return max(getattr(known(needs, run, f"study {study!r}")[kind], need) for run in runs)
-
-    return of
-
-
-def gpus_of(kind):
-    """Return the same for GPUs, or None, which sets no resource: some clusters refuse even `gpu: 0`."""
-    return lambda wildcards: planned(kind, "gpus")(wildcards) or None
-
-
-def time_limit(wildcards, resources):
-    """Return the option with the time limit of a job; only where the job of a cluster has one.
-
-    Since Snakemake derives it from resources, it does not compare it: another limit is no reason to run a job again.
-    """
-    return ["--max-minutes", str(resources.runtime)] if workflow.remote_exec else []
-
-
-RETRIES = "RLVR_RETRIES"
-
-
-def attempts_left(wildcards, attempt):
-    """Return how many attempts of a job may follow; only the main process knows, so jobs get it from there."""
-    if workflow.is_main_process and workflow.execution_settings:
-        os.environ[RETRIES] = str(workflow.execution_settings.retries)
-    return max(int(os.environ.get(RETRIES, attempt)) + 1 - attempt, 0)
-
-
 def shown(table):
     """Return a table as an output that Snakemake's own report shows, with the caption of its name."""
     return report(
@@ -216,130 +146,6 @@ def benchmark_data_of(wildcards):
 def grader_version_of(wildcards):
     """Return the version of the grader: grades by another one are stale, the samples are not."""
     return grader_version(plan_of(wildcards.study).study.evaluation.grader)
-
-
-def resources_of(studies):
-    """Return the prepared models and data of some studies."""
-    chosen = [plan_of(study).study for study in studies]
-    models = {model for study in chosen for model in study.models}
-    data = {study.train_dataset for study in chosen} | {
-        benchmark.dataset for study in chosen for benchmark in study.evaluation.benchmarks.values()
-    }
-    data |= {name for study in chosen if study.tune for name in study.tune.apart_from}
-    return [model_path(name) for name in sorted(models)] + [data_path(name) for name in sorted(data)]
-
-
-def adapters(studies):
-    return [folder_of(study).run(run).adapter for study in studies for run in trained_runs(study)]
-
-
-def graded_samples(studies):
-    """Return samples and grades of every run on every benchmark."""
-    return [
-        path
-        for study in studies
-        for run in runs_of(study)
-        for benchmark in benchmarks_of(study)
-        for path in (folder_of(study).samples(run, benchmark), folder_of(study).grades(run, benchmark))
-    ]
-
-
-def scored_references(studies):
-    """Return the scored reference solutions of every run on every benchmark that measures forgetting."""
-    return [
-        folder_of(study).references(run, benchmark)
-        for study in studies
-        for run in runs_of(study)
-        for benchmark in forgetting_of(plan_of(study).study)
-    ]
-
-
-def tables(studies):
-    of_runs = ["summary", "comparisons", "leader", "budget", "forgetting", "learning", "runs"]
-    names = [*of_runs, "contamination", "contaminated_problems"]
-    made = [folder_of(study).table(name) for study in studies for name in names]
-    return made + [folder_of(study).table("rates") for study in studies if tunes(study)]
-
-
-def tunes(study):
-    """Return whether a study chooses learning rates."""
-    return plan_of(study).study.tune is not None
-
-
-def rates_of(wildcards):
-    """Return the rates that the selected studies choose, with the reports that show how."""
-    found = [study for study in STUDIES if tunes(study)]
-    if not found:
-        known = ", ".join(name for name, study in studies_by_name().items() if study.tune)
-        raise WorkflowError(
-            f"rates: none of the studies {', '.join(STUDIES)} has a block `tune`; select one that has: {known}"
-        )
-    return [rates_path(Path("config"), study) for study in found] + reports(found) + complete(found, "report")
-
-
-def spectra(studies):
-    """Return the spectra of the studies that ask for them."""
-    return [folder_of(study).spectra for study in studies if plan_of(study).study.spectra]
-
-
-@cache
-def audited_studies():
-    """Return the studies that measure differences between the paper and its released code."""
-    audit = checked(load_yaml, CONFIG / "audit.yaml", Audit)
-    return {contrast.study for difference in audit.differences for contrast in difference.contrasts}
-
-
-def audits(studies):
-    return [folder_of(study).table("audit") for study in studies if study in audited_studies()]
-
-
-def audit_of(wildcards):
-    """Return the audits of the selected studies with the reports that show them."""
-    found = [study for study in STUDIES if audits([study])]
-    if not found:
-        raise WorkflowError(
-            f"audit: config/audit.yaml names none of the studies {', '.join(STUDIES)}; select one that it names: "
-            f"{', '.join(sorted(audited_studies()))}"
-        )
-    return audits(found) + reports(found) + complete(found, "report")
-
-
-def claims(studies):
-    return [folder_of(study).claims for study in studies]
-
-
-def of_paper(item):
-    """Return an input function: what the selected studies make of a table or figure, or all at the paper's scale."""
-
-    def of(wildcards):
-        chosen = [study for study in STUDIES if item in plan_of(study).study.shows]
-        made = chosen or [
-            name for name, study in studies_by_name().items() if item in study.shows and not study.scale
-        ]
-        return tables(made) + claims(made) + reports(made) + complete(made, "report")
-
-    return of
-
-
-def claims_and_reports(wildcards):
-    """Return those of the selected studies that claims name, at any scale, or of all that the paper's name."""
-    known_claims = checked(load_claims)
-    named = {claim.study for claim in known_claims.claims}
-    chosen = [study for study in STUDIES if (plan_of(study).study.scaled_from or study) in named]
-    answering = chosen or sorted({claim.study for claim in known_claims.files[PAPER].claims})
-    return claims(answering) + reports(answering) + complete(answering, "report")
-
-
-def reports(studies):
-    return [f"reports/{study}.html" for study in studies]
-
-
-STAGES = {"train": adapters, "evaluate": graded_samples, "tables": tables, "report": reports}
-"""What a stage makes of a study; all runs are trained in each of them."""
-
-
-def complete(studies, stage):
-    return [folder_of(study).complete(stage) for study in studies]
 
 
 def pretraining_data(part):
@@ -403,38 +209,6 @@ def benchmark_files_of(wildcards):
 
 def models_of(wildcards):
     return [model_path(name) for name in plan_of(wildcards.study).study.models]
-
-
-SELECTION = checked(plan.selection, config)
-STUDIES = SELECTION.studies
-if workflow.is_main_process:
-    logger.info(f"Studies: {', '.join(STUDIES)}", extra={"studies": list(STUDIES)})
-for study in STUDIES:
-    plan_of(study)
-    if notice := upgrade_notice(folder_of(study)):
-        logger.warning(notice)
-    if workflow.is_main_process:  # once where a run starts, not again in each of its jobs
-        checked(checks.check_plan, plan_of(study))
-        if workflow.resource_settings.nodes is None:  # with `--jobs`, jobs run elsewhere
-            checked(checks.check_engines, plan_of(study))
-        for notice in notices.notices(plan_of(study)):
-            logger.warning(notice)
-        for misfit in dict.fromkeys(costs.misfits(costs_of(study))):
-            logger.warning(misfit)
-        if PARTITIONS:
-            checked(partitions.check_partitions, costs_of(study), Path(PARTITIONS))
-
-
-# What decides a verdict is written down before the first training, so that a later change of it shows.
-onstart:
-    for study in {job.wildcards_dict.get("study") for job in workflow.dag.jobs} - {None}:
-        checked(register_claims, folder_of(study).root)
-
-
-if workflow.resource_settings.nodes is not None:
-    # With `--jobs`, jobs run elsewhere: `cores: all` of the profile `default` would cut their threads to those of this
-    # machine.
-    workflow.global_resources["_cores"] = None
 
 
 wildcard_constraints:

@@ -8,6 +8,8 @@ OUTPUTS: results/{study}/configs/{name}.json, one resolved configuration per job
     resources/data/{dataset}.parquet, .provenance.json, .dropped.csv
 """
 
+from rlvr.files import content_hash
+
 
 rule resolve_config:
     """Write one resolved configuration, again exactly when its content has changed."""
