@@ -78,3 +78,4 @@ def test_a_study_that_tunes_shows_every_trial(small):
     assert shown[0][5].startswith("chosen lowest of the grid")
     assert shown[1] == ["lora", "0.01", "50.0", "diverged", "–", ""]
     assert "No rate is chosen for full" in words(page, "rates")
+    assert "tables/rates.csv" in words(page, "provenance")
