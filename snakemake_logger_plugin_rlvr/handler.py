@@ -43,7 +43,7 @@ TARGETS = frozenset(
 
 
 class LogHandler(LogHandlerBase):
-    """Shows a run by stage; with `--quiet`, messages and failures alone; a dry run in Snakemake's own words."""
+    """Shows a run by stage; with `--quiet`, only messages and failures; a dry run in Snakemake's words."""
 
     def __post_init__(self) -> None:
         """Choose between the stages and Snakemake's own output."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -181,7 +181,7 @@ def _task(
     texts = reference_texts(table, config.reference_format) if config.reference_format else {}
     task = Task(config, problems, seeds, name, journal, path, samples | journaled, scores, texts)
     if scores and is_finished(scores, task.scores_fingerprint, ReferenceScore):
-        task.scores = None
+        return replace(task, scores=None)
     return task
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import BASE
 from rlvr.report.inputs import Inputs
+from rlvr.report.methods.settings import rate_factors
 from rlvr.report.ranking import Ranking
 from rlvr.report.text import count, percent, points
 
@@ -39,6 +40,7 @@ def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     seeds = _fewest_seeds(inputs, model)
     conditions = [
         Condition(met=seeds >= SEEDS, text=f"{count(seeds, 'training seed')} per method, {SEEDS} wanted"),
+        *_rates(inputs, model),
         *_detectable(ranking),
         *_contamination(inputs),
         *_truncation(inputs, model),
@@ -60,12 +62,27 @@ def _fewest_seeds(inputs: Inputs, model: str) -> int:
     return int(frame.loc[(frame["model"] == model) & (frame["method"] != BASE), "train_seeds"].min())
 
 
+def _rates(inputs: Inputs, model: str) -> Iterator[Condition]:
+    """Yield whether, in each setting, the learning rates of all methods or of none were selected here."""
+    selected: dict[str, list[bool]] = {}
+    for variant, factor in rate_factors(inputs).items():
+        if variant.model == model:
+            own = factor.given_by == "tuned" or (factor.given_by == "study" and factor.value != 1)
+            selected.setdefault(variant.setting, []).append(own)
+    mixed = [flag for flags in selected.values() if len(set(flags)) > 1 for flag in flags]
+    if mixed:
+        some = f"learning rates of {sum(mixed)} of {count(len(mixed), 'method')} selected on this task"
+        yield Condition(met=False, text=f"{some}, the others not")
+    elif selected:
+        yield Condition(met=True, text="learning rates selected alike for all methods")
+
+
 def _detectable(ranking: Ranking) -> Iterator[Condition]:
     sizes = [row.against.detectable for row in ranking.rows if row.against]
     if not sizes:
         return
     smallest = median(sizes)
-    text = f"differences of {100 * smallest:.1f} points can be found"
+    text = f"differences of {100 * smallest:.1f} points can be detected"
     gains = [row.paper for row in ranking.rows if row.paper is not None]
     if gains and max(gains) > 0:
         yield Condition(

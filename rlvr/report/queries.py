@@ -8,20 +8,21 @@ import pandas as pd
 from rlvr.artifacts import OVERALL, UNCONTAMINATED
 from rlvr.config.resolved import BASE, Variant
 from rlvr.errors import UserError
+from rlvr.methods import methods
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
 from rlvr.report.text import count, listing
+
+SIGNIFICANT = 0.05
+"""Level of corrected p-values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """The accuracy (avg@k) of one variant on one benchmark."""
 
-    metric: str
     estimate: Estimate
     n_problems: int
-    n_samples: int
-    train_seeds: int
 
 
 def accuracies(inputs: Inputs) -> dict[tuple[Variant, str], Measured]:
@@ -39,11 +40,8 @@ def accuracies(inputs: Inputs) -> dict[tuple[Variant, str], Measured]:
                 f"{row['benchmark']}; delete the table to rebuild it"
             )
         found[variant, row["benchmark"]] = Measured(
-            metric=row["metric"],
             estimate=estimate_of(row, "value"),
             n_problems=row["n_problems"],
-            n_samples=row["n_samples"],
-            train_seeds=row["train_seeds"],
         )
     return found
 
@@ -72,14 +70,6 @@ def benchmark_title(inputs: Inputs, name: str) -> str:
     return titles.get(name, name.removeprefix(f"{OVERALL}_").capitalize())
 
 
-def seeds_text(inputs: Inputs, variant: Variant, done: int) -> str:
-    """Return the number of training seeds behind a number, and how many were planned if that is more."""
-    if variant.method == BASE:
-        return ""
-    planned = inputs.planned_seeds[variant]
-    return count(done, "training seed") if done >= planned else f"{done} of {count(planned, 'training seed')}"
-
-
 def seeds_of_model(inputs: Inputs, model: str) -> str:
     """Return the number of training seeds behind the figures of a model: ``1 training seed per method``."""
     frame = inputs.summary[(inputs.summary["model"] == model) & (inputs.summary["method"] != BASE)]
@@ -96,10 +86,21 @@ def variant_noun(inputs: Inputs, model: str) -> str:
     return "method" if len(trained) == len({variant.method for variant in trained}) else "variant"
 
 
+def about_method(method: str) -> str:
+    """Return where a method is from and what it trains; empty for the untrained model."""
+    found = methods().get(method)
+    return f"{found.citation}. {found.formula}" if found else ""
+
+
 def faults_of(inputs: Inputs, variant: Variant) -> str:
     """Return the faults of the released code that a variant reproduces, in words; usually none."""
     faults = [fault for run in inputs.study.runs_of(variant) for fault in run.faults]
     return listing([fault.replace("_", " ") for fault in dict.fromkeys(faults)])
+
+
+def told_apart(difference: Estimate, p: float) -> bool:
+    """Tell whether p, corrected for its family, and the interval both exclude that there is no difference."""
+    return p < SIGNIFICANT and not difference.low <= 0 <= difference.high
 
 
 def is_accuracy(metric: str) -> bool:
@@ -136,17 +137,3 @@ def variant_of(row: dict) -> Variant:
 def estimate_of(row: dict, value: str) -> Estimate:
     """Return the number in the column ``value`` of a row, with the row's interval."""
     return Estimate(row[value], row["ci_low"], row["ci_high"])
-
-
-def curves_of(inputs: Inputs, model: str, frame: pd.DataFrame, x: str) -> dict[str, dict[int, Estimate]]:
-    """Return the estimates of a table by label and by the whole number in column ``x``.
-
-    A variant that has not been run has no estimates.
-    """
-    return {
-        inputs.label(variant): {
-            int(row[x]): estimate_of(row, "value") for row in rows_of(frame, variant).to_dict("records")
-        }
-        for variant in inputs.variants
-        if variant.model == model
-    }

@@ -8,9 +8,8 @@ from rlvr.config.resolved import BASE, Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
 from rlvr.report.paper import Published, paper_numbers, related_numbers
-from rlvr.report.queries import accuracies, estimate_of, headline_benchmark, variant_of
+from rlvr.report.queries import accuracies, estimate_of, headline_benchmark, told_apart, variant_of
 
-SIGNIFICANT = 0.05
 LORA = "lora"
 
 
@@ -26,7 +25,7 @@ class Against:
     @property
     def told_apart(self) -> bool:
         """Whether p and interval both tell the two apart; the runs, or the methods."""
-        return self.p < SIGNIFICANT and not self.estimate.low <= 0 <= self.estimate.high
+        return told_apart(self.estimate, self.p)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

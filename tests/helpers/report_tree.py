@@ -18,13 +18,9 @@ from rlvr.artifacts import (
     ContaminatedProblem,
     ContaminationRow,
     Grade,
-    Hardware,
-    MetaInfo,
-    RunInfo,
     RunRecord,
     Sample,
     StudyFolder,
-    TrainInfo,
     read_run,
     read_train_log,
     write_record,
@@ -39,13 +35,12 @@ from rlvr.config.resolved import (
     RateFactor,
     RunEntry,
     StudyManifest,
-    TrainConfig,
 )
 from rlvr.config.training import Prompt, Sampling, Training
-from rlvr.files import content_hash, sha256_of, write_json, write_parquet
+from rlvr.files import content_hash, write_json, write_parquet
 from rlvr.report import build_report
 from tests.helpers.analysis_tree import AGGREGATED
-from tests.helpers.records import failed_run
+from tests.helpers.records import failed_run, run_record, train_config
 
 HOSTILE = [
     "<script>document.title='owned'</script>\nThe answer is \\boxed{7}",
@@ -357,14 +352,11 @@ def _train_log(run: RunEntry, ability: float, steps: int) -> list[dict[Any, Any]
     return pd.DataFrame({**columns, **simulated}).to_dict("records")
 
 
-def _config(tree: Tree, run: RunEntry) -> TrainConfig:
-    return TrainConfig(
+def _record(tree: Tree, run: RunEntry, parameters: int, log: list[dict[Any, Any]]) -> RunRecord:
+    config = train_config(
         study=tree.study,
         **run.model_dump(exclude={"trains_as", "rate_factor"}),
-        trains_as=run.method,
         parameters={} if run.method == "full" else RANK_8,
-        dataset="sums-train",
-        prompt=Prompt(),
         answer_format="boxed",
         training=Training(
             steps=60, prompts_per_step=16, group_size=8,
@@ -372,32 +364,15 @@ def _config(tree: Tree, run: RunEntry) -> TrainConfig:
             sampling=Sampling(max_new_tokens=40),
         ),
     )  # fmt: skip
-
-
-def _record(tree: Tree, run: RunEntry, parameters: int, log: list[dict[Any, Any]]) -> RunRecord:
-    config = _config(tree, run)
-    seconds = 40 + 20 * _generator("seconds", run.run).random()
-    data = sorted((tree.resources / "data").glob("*.parquet"))
-    named = config.model_dump(
-        include={"run", "study", "model", "method", "preset", "trains_as", "faults", "setting", "train_seed"}
+    return run_record(
+        config,
+        device_seconds=40 + 20 * _generator("seconds", run.run).random(),
+        trainable_parameters=parameters,
+        total_parameters=741_376 + parameters,
+        steps=len(log),
+        reward_first=log[0]["reward/mean"],
+        reward_last=log[-1]["reward/mean"],
     )
-    return RunRecord(
-        run_info=RunInfo(
-            **named, config=config, config_sha256=content_hash(config.model_dump()), status="finished",
-            seconds=seconds, devices=1, device_seconds=seconds, attempts=1,
-        ),
-        train_info=TrainInfo(
-            trainable_parameters=parameters, total_parameters=741_376 + parameters, steps=len(log),
-            dropped_prompts=0, reward_first=log[0]["reward/mean"], reward_last=log[-1]["reward/mean"],
-            peak_memory_bytes=612_000_000,
-        ),
-        meta_info=MetaInfo(
-            git_commit="4f1c0de" + "0" * 33, git_dirty=False, earlier_git_commits=[],
-            packages={"torch": "2.13.0", "transformers": "5.20.0", "peft": "0.21.2"},
-            model_sha256=content_hash(run.model), data_sha256=sha256_of(data[0]),
-            hardware=Hardware(machine="x86_64", processor="two cores", cpu_count=2, accelerator=None),
-        ),
-    )  # fmt: skip
 
 
 def build(tree: Tree) -> str:

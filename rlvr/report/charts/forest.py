@@ -29,6 +29,7 @@ class ForestRow:
         paper: the paper's difference.
         others: those of others.
         numbers: the columns of text at the right.
+        about: what it is, shown where the pointer rests on the label.
     """
 
     key: str
@@ -38,16 +39,20 @@ class ForestRow:
     paper: float | None
     others: Sequence[float]
     numbers: Sequence[str]
+    about: str = ""
 
 
-def ranking_forest(rows: Sequence[ForestRow], heads: Sequence[str], detectable: float, title: str) -> Markup:
+def ranking_forest(
+    rows: Sequence[ForestRow], heads: Sequence[str], detectable: float, title: str, first: str = "method"
+) -> Markup:
     """Return the figure.
 
     Args:
         rows: from top to bottom.
         heads: titles of the columns of numbers.
-        detectable: half the width of the band of differences that are too small to be found; NaN: no band.
+        detectable: half the width of the band of differences that are too small to detect; NaN: no band.
         title: what the differences are.
+        first: title of the column of labels.
     """
     height = min(TALLEST, max(SHORTEST, TOTAL / len(rows)))
     wide = max(NUMBERS, *(CHARACTER * len(head) + 10 for head in heads))
@@ -56,7 +61,7 @@ def ranking_forest(rows: Sequence[ForestRow], heads: Sequence[str], detectable: 
     bottom = TOP + height * len(rows)
     scale = _scale(rows, left, plot_right)
     parts = [
-        svg.text(0, 12, "method", "head"),
+        svg.text(0, 12, first, "head"),
         svg.text((left + plot_right) / 2, 12, title, "head", "middle"),
         *[svg.text(x, 12, head, "head", "end") for x, head in zip(columns, heads, strict=True)],
         *_background(scale, detectable, bottom),
@@ -87,7 +92,8 @@ def _background(scale: Scale, detectable: float, bottom: float) -> list[Markup]:
 
 
 def _row(row: ForestRow, y: float, scale: Scale, columns: Sequence[float]) -> Markup:
-    parts = [svg.text(0, y + 4, row.label, "label")]
+    about = [element("title", row.about)] if row.about else []
+    parts = [element("text", row.label, *about, x=0, y=y + 4, class_="label")]
     if row.difference is None:
         parts.append(element("circle", cx=scale(0), cy=y, r=3, class_="reference-dot"))
     else:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -38,27 +39,55 @@ def difference_scale(differences: Sequence[Estimate]) -> Scale:
     return Scale(*svg.padded([0.0, *bounds]), CELL_EDGE, CELL_WIDTH - CELL_EDGE)
 
 
-def difference_plot(difference: Estimate | None, detectable: float, scale: Scale) -> Markup:
-    """Return the small plot of a table cell: zero, what is too small to be found, interval and dot.
+class DifferencePlot(NamedTuple):
+    """The small plot of a table cell: where its parts are, from the left.
 
-    It repeats the numbers beside it, so that it is hidden from screen readers. Without a difference it is
-    hidden; the script of the page moves its parts.
+    Attributes:
+        zero: no difference.
+        left: left end of the band of what is too small to detect; ``right``: its right end.
+        low: lower end of the interval; ``high``: its upper end.
+        dot: the difference.
+        apart: whether the dot is filled.
     """
-    zero, middle = scale(0.0), CELL_HEIGHT / 2
-    known = difference or Estimate(0.0, 0.0, 0.0)
-    width = 0.0 if math.isnan(detectable) else detectable
-    left, right = scale.clamped(-width), scale.clamped(width)
-    low, high = (known.low, known.high) if len(known.bounds) == 3 else (known.value, known.value)
-    return element(
-        "svg",
-        element("rect", x=left, y=0, width=right - left, height=CELL_HEIGHT, class_="band"),
-        svg.line(zero, 0, zero, CELL_HEIGHT, "zero"),
-        svg.line(scale(low), middle, scale(high), middle, "whisker"),
-        element("circle", cx=scale(known.value), cy=middle, r=3.6, class_="dot"),
-        viewBox=f"0 0 {CELL_WIDTH} {CELL_HEIGHT}",
-        class_="spark",
-        aria_hidden="true",
-        visibility=None if difference else "hidden",
+
+    zero: float
+    left: float
+    right: float
+    low: float
+    high: float
+    dot: float
+    apart: bool
+
+    def figure(self, hidden: bool = False) -> Markup:
+        """Return the plot. It repeats the numbers beside it, so that screen readers do not see it."""
+        middle = CELL_HEIGHT / 2
+        return element(
+            "svg",
+            element(
+                "rect", x=self.left, y=0, width=self.right - self.left, height=CELL_HEIGHT, class_="band"
+            ),
+            svg.line(self.zero, 0, self.zero, CELL_HEIGHT, "zero"),
+            svg.line(self.low, middle, self.high, middle, "whisker"),
+            element("circle", cx=self.dot, cy=middle, r=3.6, class_="dot"),
+            viewBox=f"0 0 {CELL_WIDTH} {CELL_HEIGHT}",
+            class_="spark",
+            aria_hidden="true",
+            visibility="hidden" if hidden else None,
+        )
+
+
+NO_PLOT = DifferencePlot(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False).figure(hidden=True)
+"""Where there is no difference; the script of the page moves its parts."""
+
+
+def difference_plot(difference: Estimate, detectable: float, apart: bool, scale: Scale) -> DifferencePlot:
+    """Return the small plot of a difference, with the band of what is too small to detect."""
+    band = 0.0 if math.isnan(detectable) else detectable
+    known = difference if len(difference.bounds) == 3 else Estimate(*[difference.value] * 3)
+    return DifferencePlot(
+        *(scale(0.0), scale.clamped(-band), scale.clamped(band)),
+        *(scale(known.low), scale(known.high), scale(known.value)),
+        apart,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from rlvr.report.charts import svg
+from rlvr.report.charts.intervals import percent_tick
 from rlvr.report.charts.svg import Scale, element
 
 WIDTH, LEFT, TOP, BOTTOM = 900.0, 46.0, 14.0, 40.0  # of the figure; margins of the plot
@@ -23,13 +24,28 @@ Label = Callable[[float], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """One quantity: its title, how its ticks are written, and whether it is logarithmic."""
+    """One quantity.
+
+    Attributes:
+        title: its title, with the unit.
+        label: how its ticks are written.
+        logarithmic: whether the axis is.
+        floor: the axis begins there at the lowest.
+        ceiling: the axis ends there at the highest.
+        times: a value in the unit of the title, of one in the data: 100 for a share in percent.
+    """
 
     title: str
     label: Label
     logarithmic: bool = False
     floor: float | None = None
     ceiling: float | None = None
+    times: float = 1.0
+
+
+def share_axis(title: str) -> Axis:
+    """Return the axis of a share, in percent."""
+    return Axis(title=title, label=percent_tick, floor=0.0, ceiling=1.0, times=100.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +95,11 @@ class LinePanel:
     def bottom(self) -> float:
         """The lower end of the plot, which has room for a label per line."""
         return TOP + max(HEIGHT, LABEL * len(self.lines))
+
+    def titles(self, axis: str) -> dict[str, str]:
+        """Return the titles of the quantities of the axis ``x`` or ``y``, by name."""
+        quantities = self.x if axis == "x" else self.y
+        return {name: one.title for name, one in quantities.items()}
 
     def x_scale(self, x: str, y: str) -> Scale:
         """Return the horizontal scale of one view."""
@@ -148,8 +169,9 @@ class LinePanel:
             for y in self.y
         }
         return {
-            "x": {name: axis.title for name, axis in self.x.items()},
-            "y": {name: axis.title for name, axis in self.y.items()},
+            "x": self.titles("x"),
+            "y": self.titles("y"),
+            "times": {name: axis.times for name, axis in [*self.x.items(), *self.y.items()]},
             "frame": [LEFT, TOP, self.right, self.bottom, LABEL],
             "views": views,
             "lines": [

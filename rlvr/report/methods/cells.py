@@ -1,16 +1,17 @@
 """The cells of the table of methods."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean, median
 
 from rlvr.artifacts import OVERALL, SAMPLE_WEIGHTED, RunRecord
 from rlvr.config.resolved import BASE, Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
-from rlvr.report.methods.columns import Cell, Column, Format, written
+from rlvr.report.methods.columns import UNKNOWN, Cell, Column, Filled, Format, written
 from rlvr.report.methods.settings import settings_cells
 from rlvr.report.queries import (
+    about_method,
     benchmark_order,
     benchmark_title,
     estimate_of,
@@ -28,15 +29,24 @@ Values = Mapping[tuple[str, str], Estimate]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MethodRow:
-    """One variant; ``note`` says what is missing of it, ``faults`` what it reproduces."""
+    """One variant.
+
+    Attributes:
+        note: what is missing of it.
+        faults: what it reproduces.
+        about: what its method is, in a sentence.
+        values: all of its estimates.
+        cells: those that no menu changes, by column.
+    """
 
     variant: Variant
     key: str
     label: str
     note: str
     faults: str
+    about: str
     values: Values
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Cell]
 
 
 def all_values(inputs: Inputs, variant: Variant) -> Values:
@@ -52,17 +62,16 @@ def all_values(inputs: Inputs, variant: Variant) -> Values:
     return found
 
 
-def method_rows(inputs: Inputs, columns: list[Column]) -> list[MethodRow]:
+def method_rows(inputs: Inputs) -> list[MethodRow]:
     """Return all variants, the untrained models first, then the best first; those without numbers last."""
     settings = settings_cells(inputs)
-    headline = headline_benchmark(inputs)
+    headline, models = headline_benchmark(inputs), inputs.study.models
+    by_benchmark = [column.id for column in benchmark_columns(inputs)]
     rows = []
     for variant in inputs.variants:
         values = all_values(inputs, variant)
-        cells = {
-            column.id: _metric_cell(inputs, values, column, headline) for column in columns if column.metric
-        }
-        cells |= _benchmark_cells(inputs, values) | cost_cells(inputs, variant) | settings.get(variant, {})
+        named = {_column_id(*name): found for name, found in values.items()}
+        cells = {name: estimate_cell(named.get(name), "estimate") for name in by_benchmark}
         rows.append(
             MethodRow(
                 variant=variant,
@@ -70,11 +79,11 @@ def method_rows(inputs: Inputs, columns: list[Column]) -> list[MethodRow]:
                 label=inputs.label(variant),
                 note=_note(inputs, variant, bool(values)),
                 faults=faults_of(inputs, variant),
+                about=about_method(variant.method),
                 values=values,
-                cells=cells,
+                cells=cells | cost_cells(inputs, variant) | settings.get(variant, {}),
             )
         )
-    models = inputs.study.models
 
     def place(row: MethodRow) -> tuple[int, bool, float]:
         known = row.values.get((headline, "avg"))
@@ -84,9 +93,20 @@ def method_rows(inputs: Inputs, columns: list[Column]) -> list[MethodRow]:
     return sorted(rows, key=place)
 
 
-def benchmark_of(inputs: Inputs, values: Values, metric: str, chosen: str) -> str:
-    """Return the benchmark that a metric is shown of: a mean has few metrics, then the first benchmark."""
-    return chosen if (chosen, metric) in values else inputs.study.benchmarks[0].benchmark
+def metric_columns(
+    inputs: Inputs, rows: list[MethodRow], columns: list[Column], benchmark: str
+) -> dict[str, Filled]:
+    """Return the columns of metrics on one benchmark; a mean has few of them, then of the first benchmark."""
+    filled = {}
+    for column in columns:
+        measured = any((benchmark, column.metric) in row.values for row in rows)
+        shown = benchmark if measured else inputs.study.benchmarks[0].benchmark
+        estimates = [row.values.get((shown, column.metric)) for row in rows]
+        filled[column.id] = Filled(
+            below=column.below or benchmark_title(inputs, shown),
+            cells=[estimate_cell(one, column.format) for one in estimates],
+        )
+    return filled
 
 
 def benchmark_columns(inputs: Inputs) -> list[Column]:
@@ -106,7 +126,7 @@ def benchmark_columns(inputs: Inputs) -> list[Column]:
     return [
         Column(
             group="benchmarks",
-            id=f"{name}-{metric.replace('/', '-')}",
+            id=_column_id(name, metric),
             title=title,
             below=below,
             format="estimate",
@@ -119,22 +139,14 @@ def benchmark_columns(inputs: Inputs) -> list[Column]:
 def estimate_cell(estimate: Estimate | None, format: Format) -> Cell:
     """Return the cell of a number, with its interval where the format has one."""
     if estimate is None or not estimate.known:
-        return Cell(text="–", value=float("nan"))
+        return UNKNOWN
     interval = format == "estimate" and len(estimate.bounds) == 3
     small = f"{written(estimate.low, format)}–{written(estimate.high, format)}" if interval else ""
     return Cell(text=written(estimate.value, format), small=small, value=estimate.value)
 
 
-def _metric_cell(inputs: Inputs, values: Values, column: Column, headline: str) -> Cell:
-    shown = benchmark_of(inputs, values, column.metric, headline)
-    return estimate_cell(values.get((shown, column.metric)), column.format)
-
-
-def _benchmark_cells(inputs: Inputs, values: Values) -> dict[str, Cell]:
-    names = {f"{name}-{metric.replace('/', '-')}": found for (name, metric), found in values.items()}
-    return {
-        column.id: estimate_cell(names.get(column.id), column.format) for column in benchmark_columns(inputs)
-    }
+def _column_id(benchmark: str, metric: str) -> str:
+    return f"{benchmark}-{metric.replace('/', '-')}"
 
 
 def cost_cells(inputs: Inputs, variant: Variant) -> dict[str, Cell]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from rlvr.report.text import compact, number, percent
 
-Format = Literal["estimate", "percent", "points", "tokens", "seconds", "count", "words"]
+Format = Literal["estimate", "percent", "points", "tokens", "seconds", "count", "words", "plot"]
 GROUPS = {
     "accuracy": "Accuracy",
     "benchmarks": "By benchmark",
@@ -26,7 +26,7 @@ class Column:
         id: its name in links.
         title: its heading.
         below: a second line of the heading.
-        format: how its values are written; the script of the page writes them in the same way.
+        format: how its values are written.
         metric: of `summary.csv` without its k, where the column follows the benchmark that is chosen; else
             empty.
         help: what it means.
@@ -50,6 +50,17 @@ class Cell:
     value: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filled:
+    """A column as a menu shows it: the second line of its heading, and one cell per row."""
+
+    below: str
+    cells: list[Cell]
+
+
+UNKNOWN = Cell(text="–", value=float("nan"))
+
+
 def _metric(group: str, metric: str, title: str, format: Format = "percent", help: str = "") -> Column:
     return Column(
         group=group, id=metric.replace("/", "-"), title=title, format=format, metric=metric, help=help
@@ -61,6 +72,24 @@ ACCURACY = [
     _metric("accuracy", "pass", "pass@k", help="at least one of all k samples is correct"),
     _metric("accuracy", "maj", "maj@k", help="a majority vote of all k samples is correct"),
 ]
+DIFFERENCE = [
+    Column(group="accuracy", id="difference", title="Difference", format="points"),
+    Column(group="accuracy", id="plot", title="", format="plot"),
+    Column(group="accuracy", id="p", title="p"),
+    Column(
+        group="accuracy",
+        id="detectable",
+        title="Detectable",
+        help="minimum detectable difference, at 80 % power",
+    ),
+    Column(
+        group="accuracy",
+        id="improvement",
+        title="P (improvement)",
+        help="probability that a run of the method beats one of the baseline",
+    ),
+]
+"""Columns of the difference from the baseline that is chosen; they follow the accuracy."""
 BEHAVIOUR = [
     _metric("behaviour", "tokens_mean", "Tokens", "tokens", "mean tokens of a completion"),
     _metric("behaviour", "tokens_p50", "p50", "tokens", "median"),

@@ -33,7 +33,7 @@ class Answered:
         verdict: in words; with one training seed only for which side the points are.
         estimate: the difference of this study; of a claim that it does not test, that of the same methods.
         paper: the paper's difference.
-        detectable: smallest difference that is found with 80 % power, NaN where unknown.
+        detectable: minimum detectable difference, at 80 % power, NaN where unknown.
         link: to the row of the table of methods.
         registered: what is wrong with the registration of the test.
     """

@@ -9,18 +9,18 @@ from markupsafe import Markup
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.inputs import Inputs
+from rlvr.report.methods.differences import KINDS
 from rlvr.report.queries import (
     accuracies,
     benchmark_title,
     estimate_of,
     headline_benchmark,
     seeds_of_model,
+    told_apart,
     variant_of,
 )
 from rlvr.report.section import Section
 from rlvr.report.text import percent
-
-KINDS = {"presets": "preset", "settings": "setting"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,11 +45,12 @@ def build(inputs: Inputs) -> ContrastFigures | None:
     """Return a figure per model and baseline; None where the study compares no presets and no settings."""
     benchmark = headline_benchmark(inputs)
     frame = inputs.comparisons
-    frame = frame[frame["contrast"].isin(KINDS) & (frame["benchmark"] == benchmark)]
     figures = [
-        _figure(inputs, str(model), KINDS[str(kind)], str(baseline), some)
-        for kind, column in (("presets", "baseline_preset"), ("settings", "baseline_setting"))
-        for (model, baseline), some in frame[frame["contrast"] == kind].groupby(["model", column], sort=False)
+        _figure(inputs, str(model), kind.removesuffix("s"), str(baseline), some)
+        for kind in ("presets", "settings")
+        for (model, baseline), some in frame[
+            (frame["contrast"] == kind) & (frame["benchmark"] == benchmark)
+        ].groupby(["model", KINDS[kind]], sort=False)
     ]
     if not figures:
         return None
@@ -67,14 +68,13 @@ def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataF
     rows = []
     for variant, row in sorted(found.items(), key=lambda pair: inputs.variants.index(pair[0])):
         estimate = estimate_of(row, "difference")
-        apart = row["p_holm"] < 0.05 and not estimate.low <= 0 <= estimate.high
         against = Variant(model, row["baseline"], row["baseline_preset"], row["baseline_setting"])
         rows.append(
             ForestRow(
                 key=inputs.key(variant),
                 label=inputs.label(variant),
                 difference=estimate,
-                told_apart=apart,
+                told_apart=told_apart(estimate, row["p_holm"]),
                 paper=None,
                 others=[],
                 numbers=[accuracy(variant), accuracy(against)],

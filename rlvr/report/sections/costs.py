@@ -40,6 +40,11 @@ class ModelCosts:
     seeds: str
     figures: list[CostFigure]
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The options of the menu."""
+        return {one.name: one.title for one in self.figures}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Costs:

@@ -1,28 +1,31 @@
 """The one table of all methods: accuracy, differences, cost, behaviour, configuration."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from rlvr.report.charts.intervals import difference_plot, difference_scale
+from rlvr.report.charts.intervals import NO_PLOT
 from rlvr.report.inputs import Inputs
-from rlvr.report.methods.cells import MethodRow, benchmark_columns, method_rows
+from rlvr.report.methods.cells import MethodRow, benchmark_columns, method_rows, metric_columns
 from rlvr.report.methods.columns import (
     ACCURACY,
     BEHAVIOUR,
     CONFIGURATION,
     COST,
+    DIFFERENCE,
     GROUPS,
     Column,
+    Filled,
 )
 from rlvr.report.methods.differences import (
     Difference,
-    Differences,
+    DifferenceColumns,
     all_differences,
     baseline_titles,
     default_baseline,
-    shown_first,
+    difference_columns,
 )
 from rlvr.report.queries import (
     benchmark_order,
@@ -40,14 +43,13 @@ class Methods:
 
     Attributes:
         groups: group of columns -> the text of its button.
-        columns: all columns but those of the difference, which follow the first one.
+        columns: all columns.
         baselines: name in links -> title; ``baseline`` is the one that is shown first.
         benchmarks: name -> title; ``benchmark`` is the one that is shown first.
-        of: title of the benchmark of the metrics that a mean does not have.
-        differences: one per row; ``plots`` are their drawings on the axis from ``low`` to ``high``.
+        first: the columns that menus change, as they are shown first; the others are in the rows.
+        plots: the small plots of the differences, one per row, and whether their dots are filled.
         seeds: how many training seeds the numbers are of, in words, where the models agree.
-        improvements: whether there is a probability of improvement.
-        data: all values and differences, for the menus.
+        data: the same columns for every choice of baseline and benchmark.
     """
 
     groups: dict[str, str]
@@ -57,46 +59,47 @@ class Methods:
     baseline: str
     benchmarks: dict[str, str]
     benchmark: str
-    of: str
-    differences: list[Difference | None]
-    plots: list[Markup]
-    low: float
-    high: float
+    first: dict[str, Filled]
+    plots: list[tuple[Markup, bool]]
     seeds: str
-    improvements: bool
     data: dict[str, Any]
 
 
 def build(inputs: Inputs) -> Methods:
     """Return the table of all variants of all models."""
+    rows = method_rows(inputs)
     metrics = [column for column in (*ACCURACY, *BEHAVIOUR) if _measured(inputs, column.metric)]
-    columns = [*metrics, *COST]
-    rows = method_rows(inputs, columns)
-    configured = [column for column in CONFIGURATION if any(column.id in row.cells for row in rows)]
-    differences = all_differences(inputs, rows)
-    first = shown_first(inputs, differences, len(rows))
-    scale = difference_scale([one.estimate for one in first if one])
-    seeds = list(dict.fromkeys(seeds_of_model(inputs, model) for model in inputs.study.models))
+    changing = [column for column in (*metrics, *COST) if column.metric]
     benchmarks = {name: benchmark_title(inputs, name) for name in benchmark_order(inputs)}
+    values = {name: metric_columns(inputs, rows, changing, name) for name in benchmarks}
+    baselines, benchmark = baseline_titles(inputs), headline_benchmark(inputs)
+    baseline = default_baseline(inputs, baselines)
+    differences, improved = _differences(inputs, rows, baselines, benchmarks)
+    nothing = difference_columns("", [None] * len(rows))
+    shown = differences.get(baseline, {}).get(benchmark, nothing)
+    compared = [column for column in DIFFERENCE if improved or column.id != "improvement"]
+    configured = [column for column in CONFIGURATION if any(column.id in row.cells for row in rows)]
+    seeds = list(dict.fromkeys(seeds_of_model(inputs, model) for model in inputs.study.models))
     return Methods(
         groups={name: title for name, title in GROUPS.items() if configured or name != "configuration"},
-        columns=[*metrics, *benchmark_columns(inputs), *COST, *configured],
+        columns=[*metrics[:1], *compared, *metrics[1:], *benchmark_columns(inputs), *COST, *configured],
         rows=rows,
-        baselines=baseline_titles(inputs),
-        baseline=default_baseline(inputs),
+        baselines=baselines,
+        baseline=baseline,
         benchmarks=benchmarks,
-        benchmark=headline_benchmark(inputs),
-        of=inputs.study.benchmarks[0].title,
-        differences=first,
-        plots=[
-            difference_plot(one.estimate, one.detectable, scale) if one else difference_plot(None, 0, scale)
-            for one in first
-        ],
-        low=scale.low,
-        high=scale.high,
+        benchmark=benchmark,
+        first=values[benchmark] | shown.columns,
+        plots=[(plot.figure(), plot.apart) if plot else (NO_PLOT, False) for plot in shown.plots],
         seeds=seeds[0] if len(seeds) == 1 else "",
-        improvements=any(one and one.improvement == one.improvement for one in first),
-        data=_data(inputs, rows, columns, differences, benchmarks),
+        data={
+            "values": {name: _packed(columns) for name, columns in values.items()},
+            "differences": {
+                base: {
+                    name: {"columns": _packed(one.columns), "plots": one.plots} for name, one in some.items()
+                }
+                for base, some in differences.items()
+            },
+        },
     )
 
 
@@ -104,44 +107,29 @@ def _measured(inputs: Inputs, metric: str) -> bool:
     return bool((inputs.summary["metric"].map(without_k) == metric).any())
 
 
-def _data(
-    inputs: Inputs,
-    rows: list[MethodRow],
-    columns: list[Column],
-    differences: Differences,
-    benchmarks: dict[str, str],
-) -> dict[str, Any]:
-    """Return what the menus of the table show.
-
-    ``values``: metric -> benchmark -> per row [value, low, high]; ``differences``: baseline -> benchmark ->
-    per row [difference, low, high, p, detectable, improvement]; null where there is none.
-    """
-    values: dict[str, dict[str, list[list[float] | None]]] = {}
-    for metric in (column.metric for column in columns if column.metric):
-        for name in benchmarks:
-            found = [row.values.get((name, metric)) for row in rows]
-            if any(found):
-                cells = [[one.value, one.low, one.high] if one else None for one in found]
-                values.setdefault(metric, {})[name] = cells
-    return {
-        "first": inputs.study.benchmarks[0].benchmark,
-        "values": values,
-        "differences": {
-            baseline: {name: [_packed(one) for one in some] for name, some in by_benchmark.items()}
-            for baseline, by_benchmark in differences.items()
-        },
+def _differences(
+    inputs: Inputs, rows: list[MethodRow], baselines: dict[str, str], benchmarks: dict[str, str]
+) -> tuple[dict[str, dict[str, DifferenceColumns]], bool]:
+    """Return the columns by baseline and benchmark, and whether one has a probability of improvement."""
+    found = all_differences(inputs, rows)
+    nothing: list[Difference | None] = [None] * len(rows)
+    columns = {
+        base: {
+            name: difference_columns(title, found[base].get(name, nothing))
+            for name in dict.fromkeys([*benchmarks, *found[base]])
+        }
+        for base, title in baselines.items()
     }
+    all_of_them = (one for some in found.values() for rows_of in some.values() for one in rows_of)
+    return columns, any(one and not math.isnan(one.improvement) for one in all_of_them)
 
 
-def _packed(one: Difference | None) -> list[float] | None:
-    if one is None:
-        return None
-    return [
-        *(one.estimate.value, one.estimate.low, one.estimate.high),
-        one.p,
-        one.detectable,
-        one.improvement,
-    ]
+def _packed(columns: dict[str, Filled]) -> dict[str, Any]:
+    """Return columns for the script: id -> [second line of the heading, [text, small text, value] by row]."""
+    return {
+        name: [one.below, [[cell.text, cell.small, cell.value] for cell in one.cells]]
+        for name, one in columns.items()
+    }
 
 
 SECTION = Section(part="methods", order=10, id="methods", title="", template="methods.html", build=build)

@@ -1,17 +1,13 @@
 """pass@k against k: what more samples find, and whether training made it more likely or possible at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from markupsafe import Markup
-
-from rlvr.config.resolved import BASE, Variant
-from rlvr.report.charts.intervals import Estimate, percent_tick
-from rlvr.report.charts.lines import Axis, Line, LinePanel
+from rlvr.config.resolved import Variant
+from rlvr.report.charts.intervals import Estimate
+from rlvr.report.charts.lines import Axis, Line, LinePanel, share_axis
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import estimate_of, pass_at_k, rows_of, seeds_of_model
-from rlvr.report.ranking import LORA
+from rlvr.report.panels import Found, Panels, line_kind, page_panels
+from rlvr.report.queries import estimate_of, pass_at_k, rows_of
 from rlvr.report.section import Section
 from rlvr.report.text import points
 
@@ -19,32 +15,10 @@ Curve = Mapping[int, Estimate]
 """k -> pass@k."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelPassAtK:
-    """The panel of one model."""
-
-    model: str
-    seeds: str
-    panel: LinePanel
-    figure: Markup
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PassAtK:
-    """Context of the section; ``data`` has the panels by model."""
-
-    models: list[ModelPassAtK]
-    data: dict[str, Any]
-
-
-def build(inputs: Inputs) -> PassAtK | None:
+def build(inputs: Inputs) -> Panels | None:
     """Return the curves of every model; None where every benchmark has one sample per problem."""
-    models = [
-        ModelPassAtK(model=model, seeds=seeds_of_model(inputs, model), panel=panel, figure=panel.figure())
-        for model in inputs.study.models
-        if (panel := _panel(inputs, model))
-    ]
-    return PassAtK(models=models, data={one.model: one.panel.data() for one in models}) if models else None
+    found = [Found(model, model, panel) for model in inputs.study.models if (panel := _panel(inputs, model))]
+    return page_panels(inputs, "pass-at-k", found) if found else None
 
 
 def _panel(inputs: Inputs, model: str) -> LinePanel | None:
@@ -60,17 +34,17 @@ def _panel(inputs: Inputs, model: str) -> LinePanel | None:
     return LinePanel(
         title=f"pass@k of all methods, {model}",
         x={"k": Axis(title="k (log scale)", label=lambda k: f"{k:g}", logarithmic=True)},
-        y=gains
-        | {
-            name: Axis(title=f"{title}: pass@k (%)", label=percent_tick, floor=0.0, ceiling=1.0)
-            for name, title in titles.items()
-        },
+        y=gains | {name: share_axis(f"{title}: pass@k (%)") for name, title in titles.items()},
         lines=[_line(inputs, variant, curves[variant], base) for variant in variants],
     )
 
 
 def _gain_axis(title: str) -> Axis:
-    return Axis(title=f"{title}: pass@k minus the untrained model’s (points)", label=lambda v: points(v, ""))
+    return Axis(
+        title=f"{title}: pass@k minus the untrained model’s (points)",
+        label=lambda value: points(value, ""),
+        times=100.0,
+    )
 
 
 def _curves(inputs: Inputs, variant: Variant) -> Mapping[str, Curve]:
@@ -92,8 +66,7 @@ def _line(inputs: Inputs, variant: Variant, curves: Mapping[str, Curve], base: M
         if name in base and all(k in base[name] for k in ks):
             x[f"k:{name}-gain"] = x[f"k:{name}"]
             y[f"{name}-gain"] = [curve[k].value - base[name][k].value for k in ks]
-    kind = {BASE: "base", LORA: "lora"}.get(variant.method, "")
-    return Line(key=inputs.key(variant), label=inputs.label(variant), x=x, y=y, kind=kind)
+    return Line(key=inputs.key(variant), label=inputs.label(variant), x=x, y=y, kind=line_kind(variant))
 
 
 SECTION = Section(

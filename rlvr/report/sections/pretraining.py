@@ -1,44 +1,17 @@
 """The supervised pretraining of the built-in models."""
 
-from dataclasses import dataclass
-from typing import Any
-
-from markupsafe import Markup
-
-from rlvr.report.charts.intervals import percent_tick
-from rlvr.report.charts.lines import Axis, Line, LinePanel
+from rlvr.report.charts.lines import Axis, Line, LinePanel, share_axis
 from rlvr.report.inputs import Inputs, PretrainingStep
+from rlvr.report.panels import Found, Panels, page_panels
 from rlvr.report.section import Section
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelPretraining:
-    """The panel of one model that was pretrained here."""
-
-    model: str
-    panel: LinePanel
-    figure: Markup
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pretraining:
-    """Context of the section; ``data`` has the panels by model."""
-
-    models: list[ModelPretraining]
-    data: dict[str, Any]
-
-
-def build(inputs: Inputs) -> Pretraining | None:
+def build(inputs: Inputs) -> Panels | None:
     """Return the curves of every built-in model; None where the study has none."""
-    models = [
-        ModelPretraining(model=model, panel=panel, figure=panel.figure())
-        for model, curve in inputs.pretraining.items()
-        if curve
-        for panel in [_panel(model, curve)]
+    found = [
+        Found(model, model, _panel(model, curve)) for model, curve in inputs.pretraining.items() if curve
     ]
-    return (
-        Pretraining(models=models, data={one.model: one.panel.data() for one in models}) if models else None
-    )
+    return page_panels(inputs, "pretraining", found) if found else None
 
 
 def _panel(model: str, curve: list[PretrainingStep]) -> LinePanel:
@@ -56,7 +29,7 @@ def _panel(model: str, curve: list[PretrainingStep]) -> LinePanel:
         },
         kind="lora",
     )
-    accuracy = Axis(title="Accuracy (%)", label=percent_tick, floor=0.0, ceiling=1.0)
+    accuracy = share_axis("Accuracy (%)")
     loss = Axis(title="Training loss", label=lambda value: f"{value:.3g}", floor=0.0)
     return LinePanel(
         title=f"Pretraining of {model}",

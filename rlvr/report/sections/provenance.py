@@ -20,6 +20,7 @@ TABLES = {
     "budget": "accuracy within a token budget",
     "forgetting": "what training unlearned",
     "learning": "how fast each method learned",
+    "rates": "trials of learning rates",
     "runs": "planned runs, and why some are missing",
     "audit": "differences between the paper and its released code",
     "contamination": "contaminated problems per benchmark",
@@ -134,7 +135,7 @@ def _tables(inputs: Inputs) -> list[Table]:
         Table(
             name=path.name,
             content=TABLES[name],
-            link="data:text/csv;charset=utf-8," + quote(path.read_text(), SAFE),
+            link="data:text/csv;charset=utf-8," + quote(path.read_text(encoding="utf-8"), SAFE),
         )
         for name, path in paths.items()
         if path.exists()

@@ -7,6 +7,7 @@ from typing import Any
 from rlvr.config.rates import ChosenRate, TuningProtocol
 from rlvr.config.resolved import Variant
 from rlvr.report.inputs import Inputs
+from rlvr.report.queries import variant_of
 from rlvr.report.section import Section
 
 
@@ -91,8 +92,7 @@ def _treatments(inputs: Inputs) -> dict[str, str]:
 def _trials(inputs: Inputs) -> list[TrialRow]:
     grouped: dict[Variant, list[dict[Hashable, Any]]] = {}
     for row in inputs.rates.sort_values("train_seed", kind="stable").to_dict("records"):
-        variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
-        grouped.setdefault(variant, []).append(row)
+        grouped.setdefault(variant_of(row), []).append(row)
     return [
         TrialRow(
             method=variant.method,

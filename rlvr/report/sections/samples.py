@@ -17,6 +17,17 @@ from rlvr.report.samples.payload import as_data
 from rlvr.report.section import Section
 from rlvr.report.text import listing, percent, visible
 
+ALL = {"": "all"}
+FILTERS = {
+    "correct": "correct",
+    "incorrect": "incorrect",
+    "truncated": "truncated",
+    "no-answer": "without an answer",
+    "methods-disagree": "of problems on which methods disagree",
+    "lost": "incorrect, the untrained model mostly correct",
+    "graders-disagree": "on which the graders disagree",
+}
+"""Filters of samples, as the script knows them -> what passes."""
 FOLDED = 2
 """Problems of each benchmark that are shown where scripts do not run."""
 
@@ -55,8 +66,7 @@ class Samples:
         second_graders: what gave the second verdicts.
         folded: what is shown where scripts do not run.
         command: how all other samples are shown.
-        benchmarks: names, to filter samples by.
-        methods: keys and labels, to filter samples by.
+        benchmarks: options of a filter, name in links -> title; so are ``methods`` and ``filters``.
         data: for the script.
     """
 
@@ -69,8 +79,9 @@ class Samples:
     second_graders: str
     folded: list[FoldedProblem]
     command: str
-    benchmarks: list[str]
-    methods: list[tuple[str, str]]
+    benchmarks: dict[str, str]
+    methods: dict[str, str]
+    filters: dict[str, str]
     data: dict[str, Any]
 
 
@@ -94,11 +105,13 @@ def build(inputs: Inputs) -> Samples:
         second_graders=_second_graders(benchmarks),
         folded=[_folded(inputs, one) for outcomes in benchmarks for one in _few(chosen.problems, outcomes)],
         command=show_command(inputs.study.study, "RUN", "BENCHMARK", "PROBLEM"),
-        benchmarks=[one["name"] for one in data["benchmarks"]],
-        methods=[
-            (one["key"], ", ".join([one["label"], one["model"]] if inputs.several_models else [one["label"]]))
+        benchmarks=ALL | {one["name"]: one["title"] for one in data["benchmarks"]},
+        methods=ALL
+        | {
+            one["key"]: one["label"] + (f", {one['model']}" if inputs.several_models else "")
             for one in data["methods"]
-        ],
+        },
+        filters=ALL | FILTERS,
         data=data,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rlvr.artifacts import ContaminationRow
 from rlvr.config.resolved import BASE, BenchmarkEntry
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import accuracies, faults_of
+from rlvr.report.queries import about_method, accuracies, faults_of
 from rlvr.report.section import Section
 from rlvr.report.text import listing
 
@@ -24,6 +24,7 @@ class Setup:
     """Context of the section.
 
     Attributes:
+        methods: names, with where each is from and what it trains.
         settings: names; a setting of some methods only names them.
         steps: training steps of the finished runs, each number once.
         faults: label of a variant, and the faults of the released code that it reproduces.
@@ -32,7 +33,7 @@ class Setup:
     """
 
     untrained: str
-    methods: list[str]
+    methods: dict[str, str]
     presets: list[str]
     settings: list[str]
     steps: list[int]
@@ -49,7 +50,7 @@ def build(inputs: Inputs) -> Setup:
     problems = {benchmark: cell.n_problems for (_, benchmark), cell in accuracies(inputs).items()}
     return Setup(
         untrained=BASE,
-        methods=list(dict.fromkeys(variant.method for variant in inputs.trained)),
+        methods={variant.method: about_method(variant.method) for variant in inputs.trained},
         presets=list(dict.fromkeys(variant.preset for variant in inputs.trained)),
         settings=_settings(inputs),
         steps=sorted({record.train_info.steps for record in inputs.records.values()}),

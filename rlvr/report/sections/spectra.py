@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from rlvr.config.resolved import BASE, Variant
-from rlvr.report.charts.intervals import percent_tick
-from rlvr.report.charts.lines import Axis, Line, LinePanel
+from rlvr.report.charts.lines import Axis, Line, LinePanel, share_axis
 from rlvr.report.inputs import Inputs
-from rlvr.report.ranking import LORA
+from rlvr.report.panels import Found, PagePanel, line_kind, page_panels
 from rlvr.report.section import Section
 
 Cumulative = Mapping[float, float]
@@ -45,20 +43,10 @@ class Overlaps:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpectraPanel:
-    """One panel; ``name`` is its name in the data of the section."""
-
-    model: str
-    name: str
-    panel: LinePanel
-    figure: Markup
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Spectra:
     """Context of the section."""
 
-    panels: list[SpectraPanel]
+    panels: list[PagePanel]
     rows: list[UpdateRow]
     overlaps: list[Overlaps]
     data: dict[str, Any]
@@ -68,17 +56,18 @@ def build(inputs: Inputs) -> Spectra | None:
     """Return curves, means and overlaps; None where no spectra were measured."""
     if inputs.spectra.empty:
         return None
-    panels = [
-        SpectraPanel(model=model, name=f"{model}{suffix}", panel=panel, figure=panel.figure())
+    found = [
+        Found(model, f"{model}{suffix}", panel)
         for model in inputs.study.models
         for suffix, panel in (("", _energy(inputs, model)), ("-steps", _steps(inputs, model)))
         if panel
     ]
+    drawn = page_panels(inputs, "spectra", found)
     return Spectra(
-        panels=panels,
+        panels=drawn.panels,
         rows=[_update_row(inputs, variant) for variant in inputs.trained],
         overlaps=[found for model in inputs.study.models if (found := _overlaps(inputs, model))],
-        data={one.name: one.panel.data() for one in panels},
+        data=drawn.data,
     )
 
 
@@ -90,17 +79,16 @@ def _energy(inputs: Inputs, model: str) -> LinePanel:
             inputs.key(variant),
             inputs.label(variant),
             {side: _cumulative(_last(inputs, variant), f"energy/{side}") for side in ("right", "left")},
-            "lora" if variant.method == LORA else "",
+            line_kind(variant),
         )
         for variant in inputs.trained_of(model)
     ]
-    share: dict[str, Any] = {"label": percent_tick, "floor": 0.0, "ceiling": 1.0}
     return LinePanel(
         title=f"Cumulative energy of the updates of {model}",
-        x={"share": Axis(title="singular components of the base, largest first (%)", **share)},
+        x={"share": share_axis("singular components of the base, largest first (%)")},
         y={
-            "right": Axis(title="Energy, right singular vectors (%)", **share),
-            "left": Axis(title="Energy, left singular vectors (%)", **share),
+            "right": share_axis("Energy, right singular vectors (%)"),
+            "left": share_axis("Energy, left singular vectors (%)"),
         },
         lines=[*lines, _energy_line(BASE, "the base itself", {"right": base, "left": base}, "base")],
         diagonal=True,
@@ -129,18 +117,17 @@ def _steps(inputs: Inputs, model: str) -> LinePanel | None:
             Line(
                 key=inputs.key(variant),
                 label=inputs.label(variant),
-                kind="lora" if variant.method == LORA else "",
+                kind=line_kind(variant),
                 x={"step": [float(str(step)) for step in means.index]},
                 y={"tenth": means.tolist()},
             )
         )
     if max((len(line.x["step"]) for line in lines), default=0) < 2:
         return None
-    title = "Energy in the first tenth of the components (%)"
     return LinePanel(
         title=f"Energy along training, {model}",
         x={"step": Axis(title="step", label=lambda step: f"{step:g}")},
-        y={"tenth": Axis(title=title, label=percent_tick, floor=0.0, ceiling=1.0)},
+        y={"tenth": share_axis("Energy in the first tenth of the components (%)")},
         lines=lines,
     )
 

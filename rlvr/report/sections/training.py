@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import Variant
-from rlvr.report.charts.intervals import percent_tick
-from rlvr.report.charts.lines import Axis, Line, LinePanel, thinned
+from rlvr.report.charts.lines import Axis, Line, LinePanel, share_axis, thinned
 from rlvr.report.inputs import Inputs
-from rlvr.report.queries import seeds_of_model
-from rlvr.report.ranking import LORA
+from rlvr.report.panels import Found, PagePanel, line_kind, page_panels
 from rlvr.report.section import Section
 from rlvr.report.text import compact, listing, number, percent
 
@@ -28,28 +25,24 @@ def value_label(value: float) -> str:
     return compact(value) if abs(value) >= 1000 else f"{value:.3g}"
 
 
-SHARE: dict[str, Any] = {"label": percent_tick, "floor": 0.0, "ceiling": 1.0}
 QUANTITIES: dict[str, tuple[str, Axis]] = {
     "reward": ("reward/mean", Axis(title="Mean reward", label=value_label)),
-    "correct": ("reward/correct", Axis(title="Correct completions (%)", **SHARE)),
+    "correct": ("reward/correct", share_axis("Correct completions (%)")),
     "length": ("completion/length_mean", Axis(title="Completion length (tokens)", label=value_label)),
-    "truncated": ("completion/truncated_fraction", Axis(title="Truncated completions (%)", **SHARE)),
-    "informative": ("groups/informative_fraction", Axis(title="Groups with mixed rewards (%)", **SHARE)),
+    "truncated": ("completion/truncated_fraction", share_axis("Truncated completions (%)")),
+    "informative": ("groups/informative_fraction", share_axis("Groups with mixed rewards (%)")),
     "entropy": ("policy/entropy", Axis(title="Entropy (nats per token)", label=value_label)),
-    "clip-low": ("loss/clip_low_fraction", Axis(title="Tokens clipped below (%)", **SHARE)),
-    "clip-high": ("loss/clip_high_fraction", Axis(title="Tokens clipped above (%)", **SHARE)),
+    "clip-low": ("loss/clip_low_fraction", share_axis("Tokens clipped below (%)")),
+    "clip-high": ("loss/clip_high_fraction", share_axis("Tokens clipped above (%)")),
     "gradient": ("optim/grad_norm", Axis(title="Gradient norm", label=value_label)),
-    "carried": (CARRIED, Axis(title="Groups carried over (%)", **SHARE)),
-    "filled": (FILLED, Axis(title="Batch filled (%)", **SHARE)),
+    "carried": (CARRIED, share_axis("Groups carried over (%)")),
+    "filled": (FILLED, share_axis("Batch filled (%)")),
     "noise": ("sync/noise_to_signal", Axis(title="Weight-sync noise-to-signal ratio", label=value_label)),
     "gain": ("sync/gain", Axis(title="Share of the update that is served (gain)", label=value_label)),
-    "moved": ("sync/moved_fraction", Axis(title="Served weights that moved (%)", **SHARE)),
+    "moved": ("sync/moved_fraction", share_axis("Served weights that moved (%)")),
     "mismatch": ("rollout/mismatch_kl", Axis(title="Mismatch KL (nats per token)", label=value_label)),
     "mismatch-max": ("rollout/mismatch_max", Axis(title="Largest mismatch (nats)", label=value_label)),
-    "ess": (
-        "rollout/effective_sample_size",
-        Axis(title="Effective sample size (%)", **SHARE),
-    ),
+    "ess": ("rollout/effective_sample_size", share_axis("Effective sample size (%)")),
 }
 """Name in links -> column of the training log, and the axis."""
 ACROSS: dict[str, tuple[str, Axis]] = {
@@ -61,45 +54,46 @@ ACROSS: dict[str, tuple[str, Axis]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ModelTraining:
-    """The panel of one model; None where nothing was logged. ``flat``: what is nearly constant, in words."""
-
-    model: str
-    seeds: str
-    panel: LinePanel | None
-    figure: Markup
-    flat: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
     """Context of the section.
 
     Attributes:
+        flat: what is nearly constant, in words, by model.
+        not_run: the models of which nothing was logged.
         groups: how the batches came about: where they were sampled, how full they were, what they cost.
         data: the panels by model.
     """
 
-    models: list[ModelTraining]
+    panels: list[PagePanel]
+    flat: dict[str, str]
+    not_run: list[str]
     groups: list[str]
     data: dict[str, Any]
 
 
 def build(inputs: Inputs) -> Training:
     """Return the curves of every model: the reward first."""
-    models = [_of_model(inputs, model) for model in inputs.study.models]
+    found, flat = [], {}
+    for model in inputs.study.models:
+        curves = [curve for variant in inputs.trained_of(model) if (curve := _curve(inputs, variant))]
+        shown, flat[model] = _quantities(curves)
+        if shown:
+            found.append(Found(model, model, _panel(model, curves, shown)))
+    drawn = page_panels(inputs, "training", found)
     return Training(
-        models=models,
+        panels=drawn.panels,
+        flat=flat,
+        not_run=[model for model in inputs.study.models if model not in drawn.data],
         groups=[*carried_sentences(inputs), *filled_sentences(inputs), *spent_sentences(inputs)],
-        data={one.model: one.panel.data() for one in models if one.panel},
+        data=drawn.data,
     )
 
 
-def _of_model(inputs: Inputs, model: str) -> ModelTraining:
-    curves = {variant: curve for variant in inputs.trained_of(model) if (curve := _curve(inputs, variant))}
+def _quantities(curves: list[Line]) -> tuple[dict[str, Axis], str]:
+    """Return what the panel shows, and in words what is nearly constant and left out."""
     shown, flat = {}, []
     for name, (_, axis) in QUANTITIES.items():
-        values = np.concatenate([one.y[name] for one in curves.values() if name in one.y] or [[]])
+        values = np.concatenate([one.y[name] for one in curves if name in one.y] or [[]])
         values = values[~np.isnan(values)]
         if not len(values):
             continue
@@ -108,20 +102,15 @@ def _of_model(inputs: Inputs, model: str) -> ModelTraining:
             flat.append(_constant(axis, low, high))
         else:
             shown[name] = axis
-    panel = None
-    if shown and curves:
-        panel = LinePanel(
-            title=f"Training of {model}, all methods",
-            x={name: axis for name, (_, axis) in ACROSS.items()},
-            y=shown,
-            lines=list(curves.values()),
-        )
-    return ModelTraining(
-        model=model,
-        seeds=seeds_of_model(inputs, model),
-        panel=panel,
-        figure=panel.figure() if panel else Markup(""),
-        flat=listing(flat),
+    return shown, listing(flat)
+
+
+def _panel(model: str, curves: list[Line], shown: dict[str, Axis]) -> LinePanel:
+    return LinePanel(
+        title=f"Training of {model}, all methods",
+        x={name: axis for name, (_, axis) in ACROSS.items()},
+        y=shown,
+        lines=curves,
     )
 
 
@@ -147,7 +136,7 @@ def _curve(inputs: Inputs, variant: Variant) -> Line | None:
     return Line(
         key=inputs.key(variant),
         label=inputs.label(variant),
-        kind="lora" if variant.method == LORA else "",
+        kind=line_kind(variant),
         x={name: thinned(values.tolist()) for name, values in across.items()},
         y={name: thinned(values.tolist()) for name, values in smooth.items()},
         marks=_failures(inputs, variant),

@@ -12,10 +12,11 @@ from rlvr.config.overview import ALGORITHMS
 from rlvr.config.resolved import BASE, Variant
 from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.confidence import Confidence, confidence
+from rlvr.report.effects import Effects, effects
 from rlvr.report.inputs import Inputs
 from rlvr.report.leading import Leading, leading
 from rlvr.report.paper import HYPOTHESIS_WORDS, claim_words, paper_models
-from rlvr.report.queries import accuracies, benchmark_title, headline_benchmark
+from rlvr.report.queries import about_method, accuracies, benchmark_title, headline_benchmark
 from rlvr.report.ranking import Ranking, ranking
 from rlvr.report.section import Section
 from rlvr.report.text import SPACE, compact, count, listing, percent
@@ -31,12 +32,15 @@ class ModelVerdict:
         reference: what the differences of the figure are from.
         paper: model of the paper's differences; empty where the figure has none.
         others: sources of the other differences in the figure.
+        effects: of the differences of the released code, in a study of the audit; they take the place of
+            the forest.
     """
 
     model: str
     leading: Leading | None
     confidence: Confidence | None
     forest: Markup | None
+    effects: Effects | None
     reference: str
     paper: str
     others: list[str]
@@ -140,6 +144,7 @@ def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
         leading=leading(inputs, model, order) if order else None,
         confidence=confidence(inputs, model, order) if order else None,
         forest=_forest(inputs, order) if order and compared else None,
+        effects=effects(inputs, model),
         reference=order.reference if order else "",
         paper=order.paper.source if order and any(row.paper for row in order.rows) else "",
         others=sorted(others),
@@ -170,6 +175,7 @@ def _forest(inputs: Inputs, order: Ranking) -> Markup:
             paper=row.paper,
             others=list(row.others.values()) if row.against else [],
             numbers=numbers(row.variant),
+            about=about_method(row.variant.method),
         )
         for row in order.rows
     ]

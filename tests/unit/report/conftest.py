@@ -1,8 +1,12 @@
-"""One page with most of what a page can have, for several files."""
+"""One page with most of what a page can have, for several files, and a browser to open it in."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rlvr.analysis.claims.answer import answer_claims
+from tests.helpers.browser import Tab, chromium
 from tests.helpers.report_page import Page
 from tests.helpers.report_tree import Tree, build, write_tree
 
@@ -25,6 +29,21 @@ def html(tree) -> str:
 def page(html) -> Page:
     """Its page, parsed."""
     return Page(html)
+
+
+@pytest.fixture(scope="session")
+def path(html, tmp_path_factory) -> Path:
+    """Its page as a file."""
+    written = tmp_path_factory.mktemp("page") / "page.html"
+    written.write_text(html)
+    return written
+
+
+@pytest.fixture(scope="session")
+def tab() -> Iterator[Tab]:
+    """One browser for all tests."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

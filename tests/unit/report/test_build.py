@@ -160,15 +160,21 @@ def test_the_data_of_the_menus_are_the_tables(tree, page):
     )
     frame = pd.read_csv(tree.folder.table("comparisons"), keep_default_na=False, na_values=[""])
     for row in frame.to_dict("records"):
-        packed = data["differences"][row["baseline"]][row["benchmark"]][rows.index(row["method"])]
-        wanted = [row[name] for name in ("difference", "ci_low", "ci_high", "p_holm", "minimum_detectable")]
-        assert packed[:5] == pytest.approx(wanted, rel=1e-3, abs=1e-9)
+        found, at = data["differences"][row["baseline"]][row["benchmark"]], rows.index(row["method"])
+        low, high = text.points(row["ci_low"], ""), text.points(row["ci_high"], "")
+        cells = {name: cells[at] for name, (_, cells) in found["columns"].items() if cells}
+        assert cells["difference"][:2] == [text.points(row["difference"], ""), f"{low} to {high}"]
+        assert cells["p"][0] == text.p_value(row["p_holm"])
+        assert cells["detectable"][0] == text.percent(row["minimum_detectable"], "")
+        assert cells["difference"][2] == pytest.approx(row["difference"], rel=1e-3, abs=1e-9)
+        zero, _, _, left, right, dot, apart = found["plots"][at]
+        assert left < dot < right and (dot > zero) == (row["difference"] > 0)
+        assert apart == (row["p_holm"] < 0.05 and not row["ci_low"] <= 0 <= row["ci_high"])
     summary = pd.read_csv(tree.folder.table("summary"), keep_default_na=False, na_values=[""])
     lengths = summary[(summary.metric == "tokens_mean") & (summary.benchmark == "products")]
     for row in lengths.to_dict("records"):
-        assert data["values"]["tokens_mean"]["products"][rows.index(row["method"])][0] == pytest.approx(
-            row["value"], rel=1e-3
-        )
+        below, cells = data["values"]["products"]["tokens_mean"]
+        assert below == "Products" and cells[rows.index(row["method"])][0] == f"{row['value']:.1f}"
 
 
 def test_contaminated_problems_are_counted_beside_the_benchmark(page):

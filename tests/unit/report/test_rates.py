@@ -79,7 +79,8 @@ def test_a_study_that_tunes_shows_every_trial(small):
     assert shown[0][:5] == ["lora", "0.001", "40.0", "60.0", "50.0"]
     assert shown[0][5].startswith("chosen lowest of the grid")
     assert shown[1] == ["lora", "0.01", "50.0", "diverged", "–", ""]
-    assert "No rate is chosen for full" in text
+    assert "No rate is chosen for full" in words(page, "rates")
+    assert "tables/rates.csv" in words(page, "provenance")
 
 
 def test_presets_of_a_method_are_named(tmp_path):

@@ -1,28 +1,14 @@
 """The problem maps and the sample browser in a browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.browser import Tab, chromium
+from tests.helpers.browser import Tab
 from tests.helpers.report_tree import HOSTILE, Tree
 
 CARD = """Object.fromEntries(Array.from(document.querySelectorAll(".card"), (card) =>
   [card.querySelector("h5").textContent, card.textContent]))"""
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def path(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    written = tmp_path_factory.mktemp("samples") / "page.html"
-    written.write_text(html)
-    return written
 
 
 def test_the_fragment_opens_a_sample_of_every_method(tab: Tab, path: Path, tree: Tree):
@@ -71,7 +57,7 @@ def test_hostile_samples_are_shown_as_text(tab: Tab, path: Path):
         ("show=truncated", "flags & 4"),
         ("show=no-answer", "flags >> 3 === 1"),
         ("show=graders-disagree", "Boolean(flags & 1) !== Boolean(flags & 2)"),
-        ("find=ADD+the+tens", "text.includes('add the tens')"),
+        ("text=ADD+the+tens", "text.includes('add the tens')"),
     ],
 )
 def test_filters(tab: Tab, path: Path, query: str, condition: str):
@@ -109,16 +95,16 @@ def test_filters_by_what_methods_get_right(tab: Tab, path: Path, tree: Tree):
 def test_the_address_keeps_filters_and_sample(tab: Tab, path: Path):
     tab.open(path, "#sample=sums/sums-0003/lora/s0/2?show=incorrect")
     tab.run("""(() => {
-      const field = document.querySelector("[data-key=find]");
+      const field = document.querySelector("[data-key=text]");
       field.value = "tens & more?";
       field.dispatchEvent(new Event("input", { bubbles: true }));
     })()""")
-    assert tab.run("location.hash") == "#sample=sums/sums-0003/lora/s0/2?show=incorrect&find=tens+%26+more%3F"
+    assert tab.run("location.hash") == "#sample=sums/sums-0003/lora/s0/2?show=incorrect&text=tens+%26+more%3F"
     tab.run("document.querySelector('.card.named .picks a').click()")
     address = tab.run("new Promise((done) => setTimeout(() => done(location.hash), 100))")
-    assert address == "#sample=sums/sums-0003/lora/s0/0?show=incorrect&find=tens+%26+more%3F"
+    assert address == "#sample=sums/sums-0003/lora/s0/0?show=incorrect&text=tens+%26+more%3F"
     tab.open(path, address)
-    assert tab.run("document.querySelector('[data-key=find]').value") == "tens & more?"
+    assert tab.run("document.querySelector('[data-key=text]').value") == "tens & more?"
 
 
 def test_a_map_answers_pointer_and_keyboard(tab: Tab, path: Path, tree: Tree):

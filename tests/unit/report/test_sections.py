@@ -58,7 +58,7 @@ def test_a_new_module_and_its_template_are_a_new_section(tmp_path):
     """In a copy of the package, so that nothing else can know of the section."""
     package = Path(rlvr.__file__).parent
     copy = tmp_path / "copy" / "rlvr"
-    for name in ("report", "artifacts", "config", "data"):
+    for name in ("report", "artifacts", "config", "data", "methods"):
         shutil.copytree(package / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in package.glob("*.py"):
         shutil.copy(path, copy)

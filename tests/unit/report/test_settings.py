@@ -107,6 +107,6 @@ def test_settings_of_a_method_can_be_compared_with_another_of_its_settings(some)
         for e in page.all("tr", page.by_id("methods-table"))
         if "data-v" in e["attributes"]
     ]
-    differences = page.data["methods"]["differences"]["setting.main"]["sums"]
+    differences = page.data["methods"]["differences"]["setting.main"]["sums"]["plots"]
     compared = {key for key, one in zip(keys, differences, strict=True) if one}
     assert compared == {"lora.rank1", "lora.rank4", "lora.grpo", "dora.grpo"}

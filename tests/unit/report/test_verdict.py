@@ -110,6 +110,7 @@ def test_every_condition_is_stated_whether_met_or_not(page):
     assert told["3 of 250 problems contaminated"] is False
     assert told["0 of 9 runs failed, 1 not run"] is False
     assert told["code committed"] is True
+    assert told["learning rates of 1 of 9 methods selected on this task, the others not"] is False
     assert any(text.startswith("at most") and text.endswith("completions truncated") for text in told)
     assert told["weight-sync noise at most 0.12 of the update"] is False
 
@@ -130,6 +131,7 @@ def sound(repository, tmp_path_factory) -> Tree:
 def test_a_study_that_meets_every_condition_is_strong(sound):
     page = Page(build(sound))
     unmet = [text for text, met in conditions(page).items() if not met]
+    assert conditions(page)["learning rates selected alike for all methods"] is True
     known = [text for text in unmet if not text.startswith(("differences of", "at most"))]
     assert known == []
     level = "Strong: every condition is met" if not unmet else f"Fair: {len(unmet)} of"

@@ -1,9 +1,6 @@
 // What can leave the page: tables as CSV, figures as SVG and as tables, a link to what is shown, all of it on paper.
 function save(name, type, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
+  make("a", "", { href: URL.createObjectURL(new Blob([text], { type })), download: name }).click();
 }
 
 const asCsv = (rows) => rows.map((row) => row.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join(",")).join("\r\n");
@@ -14,24 +11,17 @@ const rowsOf = (table) => Array.from(table.rows, (row) => Array.from(row.cells, 
 function asSvg(svg) {
   const copy = svg.cloneNode(true), { width, height } = svg.viewBox.baseVal;
   for (const [key, value] of Object.entries({ xmlns: SVG, width, height, "font-family": "sans-serif" })) copy.setAttribute(key, value);
-  copy.prepend(svgElement("style", {}, document.querySelector("style").textContent));
+  copy.prepend(make("svg:style", document.querySelector("style").textContent));
   return new XMLSerializer().serializeToString(copy);
 }
 
 function tableOf(rows) {
-  const table = document.createElement("table");
-  for (const [at, row] of rows.entries()) {
-    const line = table.insertRow();
-    for (const cell of row) line.append(Object.assign(document.createElement(at ? "td" : "th"), { textContent: cell, className: "number" }));
-  }
-  const box = Object.assign(document.createElement("div"), { className: "scroll as-table" });
-  box.dataset.scroll = "The figure as a table";
-  box.append(table);
-  return box;
+  const lines = rows.map((row, at) => make("tr", "", {}, ...row.map((cell) => make(at ? "td" : "th", cell, { class: "number" }))));
+  return make("div", "", { class: "scroll as-table", "data-scroll": "The figure as a table" }, make("table", "", {}, make("tbody", "", {}, ...lines)));
 }
 
 function button(text, action) {
-  const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  const made = make("button", text, { type: "button" });
   made.addEventListener("click", action);
   return made;
 }
@@ -40,13 +30,11 @@ const study = document.body.dataset.study;
 for (const box of document.querySelectorAll(".scroll[data-scroll]")) {
   const table = box.querySelector("table"), name = `${study}-${box.dataset.scroll.toLowerCase().replaceAll(" ", "-")}.csv`;
   if (!table) continue;
-  const tools = box.previousElementSibling?.matches(".controls") ? box.previousElementSibling : document.createElement("p");
-  if (tools.tagName === "P") { tools.className = "exports"; box.before(tools); }
-  tools.append(button("CSV", () => save(name, "text/csv", asCsv(rowsOf(table)))));
+  if (!box.previousElementSibling?.matches(".controls")) box.before(make("p", "", { class: "exports" }));
+  box.previousElementSibling.append(button("CSV", () => save(name, "text/csv", asCsv(rowsOf(table)))));
 }
 for (const figure of document.querySelectorAll("figure.chart")) {
-  const tools = document.createElement("p"), shown = () => [...figure.querySelectorAll("svg")].find((svg) => svg.checkVisibility());
-  tools.className = "exports";
+  const tools = make("p", "", { class: "exports" }), shown = () => [...figure.querySelectorAll("svg")].find((svg) => svg.checkVisibility());
   tools.append(button("SVG", () => save(`${study}-${shown().querySelector("title").textContent}.svg`, "image/svg+xml", asSvg(shown()))));
   if (figure.asTable) {
     tools.append(" ", button("As a table", () => {
@@ -59,17 +47,22 @@ for (const figure of document.querySelectorAll("figure.chart")) {
 }
 
 document.querySelector('[data-do="copy-link"]').addEventListener("click", ({ target }) => {
-  navigator.clipboard?.writeText(location.href).then(() => { target.textContent = "Copied"; });
+  navigator.clipboard.writeText(location.href).then(() => { target.textContent = "Copied"; });
 });
-// Printed: a summary with all claims, or everything.
-window.addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("#claims > .more")) details.open = true;
-});
+document.querySelector('[data-do="copy-link"]').hidden = !navigator.clipboard;
+
+// Printed: a summary with all claims, or everything; what is unfolded for it is folded again.
+function unfold(selector) {
+  const folded = Array.from(document.querySelectorAll(selector)).filter((details) => !details.open);
+  for (const details of folded) details.open = true;
+  window.addEventListener("afterprint", () => {
+    for (const details of folded) details.open = false;
+    document.documentElement.classList.remove("print-all");
+  }, { once: true });
+}
+window.addEventListener("beforeprint", () => unfold("#claims > .more"));
 document.querySelector('[data-do="print-all"]').addEventListener("click", () => {
-  const closed = Array.from(document.querySelectorAll("details:not([open])"));
-  for (const details of closed) details.open = true;
   document.documentElement.classList.add("print-all");
+  unfold("details");
   window.print();
-  document.documentElement.classList.remove("print-all");
-  for (const details of closed) details.open = false;
 });

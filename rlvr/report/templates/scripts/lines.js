@@ -1,13 +1,4 @@
 // Panels with a line per method: other quantities on the axes, the value under the pointer, the numbers as a table.
-const SVG = "http://www.w3.org/2000/svg";
-
-function svgElement(name, attributes, text = "") {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  return element;
-}
-
 function pixel([low, high, start, end, log], value) {
   const at = log ? Math.log10 : (one) => one;
   return start + ((end - start) * (at(value) - at(low))) / (at(high) - at(low) || 1);
@@ -38,18 +29,21 @@ function drawLines(svg, panel, x, y) {
   spread(ends, gap, top, bottom);
   const places = new Map(ends.map(({ line, place }) => [line, place]));
   svg.querySelector(".lines").replaceChildren(...drawn.map(({ line, points }) => {
-    const row = svgElement("g", { class: `row ${line.kind}`, "data-v": line.key });
+    const row = make("svg:g", "", { class: `row ${line.kind}`, "data-v": line.key });
     const d = points.map(([a, b]) => `${across(a).toFixed(1)},${up(b).toFixed(1)}`).join("L");
-    row.append(svgElement("path", { class: "line", d: d && `M${d}` }));
+    row.append(make("svg:path", "", { class: "line", d: d && `M${d}` }));
     if (places.has(line)) {
-      row.append(svgElement("text", { x: right + 8, y: places.get(line) + 4, class: "end", "data-pin": line.key }, line.label));
+      row.append(make("svg:text", line.label, { x: right + 8, y: places.get(line) + 4, class: "end", "data-pin": line.key }));
     }
     for (const [place, value] of line.marks[y] ?? []) {
-      row.append(svgElement("text", { x: across(place[x]), y: up(value) + 4, class: "failed", "text-anchor": "middle" }, "✗"));
+      row.append(make("svg:text", "✗", { x: across(place[x]), y: up(value) + 4, class: "failed", "text-anchor": "middle" }));
     }
     return row;
   }));
 }
+
+// A value as it is read, in the unit of its axis.
+const reading = (panel, name, value) => Number((panel.times[name] * value).toPrecision(3));
 
 // Name the line nearest to the pointer, with its value there.
 function readValue(figure, panel, event, x, y) {
@@ -63,37 +57,31 @@ function readValue(figure, panel, event, x, y) {
     }
   }
   for (const row of svg.querySelectorAll(".row")) row.classList.toggle("hovered", row.dataset.v === best.line?.key);
-  figure.querySelector("output").textContent = best.line ? `${best.line.label}: ${best.b} at ${best.a}` : "";
+  figure.querySelector("output").textContent = best.line ? `${best.line.label}: ${reading(panel, y, best.b)} at ${reading(panel, x, best.a)}` : "";
 }
 
 // The same numbers as a table: every line at a few places.
 function linesAsTable(panel, x, y) {
   const places = [...new Set(panel.lines.flatMap((line) => pointsOf(line, x, y).map(([a]) => a)))].sort((a, b) => a - b);
   const few = places.filter((_, at) => places.length <= 9 || at % Math.ceil(places.length / 8) === 0 || at === places.length - 1);
-  const near = (points, a) => points.findLast(([place]) => place <= a)?.[1] ?? NONE;
-  return [[panel.x[x], ...few], ...panel.lines.map((line) => {
+  const near = (points, a) => points.findLast(([place]) => place <= a);
+  const cell = (point) => (point ? reading(panel, y, point[1]) : "–");
+  return [[`${panel.y[y]}, by ${panel.x[x]}`, ...few.map((a) => reading(panel, x, a))], ...panel.lines.map((line) => {
     const points = pointsOf(line, x, y);
-    return [line.label, ...few.map((a) => near(points, a))];
+    return [line.label, ...few.map((a) => cell(near(points, a)))];
   })];
 }
 
 for (const figure of document.querySelectorAll("[data-lines]")) {
-  const id = figure.dataset.lines, panel = DATA[id][figure.dataset.of];
-  const [firstX, firstY] = [Object.keys(panel.x)[0], Object.keys(panel.y)[0]];
-  const names = figure.dataset.of === Object.keys(DATA[id])[0] ? id : `${id}.${figure.dataset.of}`;
-  const view = () => [state.get(`${names}.x`, firstX), state.get(`${names}.y`, firstY)]
-    .map((name, at) => (name in panel[at ? "y" : "x"] ? name : at ? firstY : firstX));
-  let shown = `${firstX}|${firstY}`;
+  const panel = DATA[figure.dataset.lines][figure.dataset.of], svg = figure.querySelector("svg");
+  const chosen = (axis) => figure.querySelector(`[data-key$=".${axis}"]`)?.value ?? Object.keys(panel[axis])[0];
+  const view = () => [chosen("x"), chosen("y")];
+  let shown = `${Object.keys(panel.x)[0]}|${Object.keys(panel.y)[0]}`;
   state.watch(() => {
     const [x, y] = view();
-    if (shown !== `${x}|${y}`) drawLines(figure.querySelector("svg"), panel, x, y);
+    if (shown !== `${x}|${y}`) drawLines(svg, panel, x, y);
     shown = `${x}|${y}`;
-    for (const select of figure.querySelectorAll("select")) select.value = select.name === "x" ? x : y;
   });
-  figure.addEventListener("input", ({ target }) => {
-    state.set({ [`${names}.${target.name}`]: target.value === (target.name === "x" ? firstX : firstY) ? "" : target.value });
-  });
-  const svg = figure.querySelector("svg");
   svg.addEventListener("pointermove", (event) => readValue(figure, panel, event, ...view()));
   figure.asTable = () => linesAsTable(panel, ...view());
 }

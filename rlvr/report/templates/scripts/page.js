@@ -31,13 +31,11 @@ const inView = new IntersectionObserver((changes) => {
 for (const id of entries.keys()) inView.observe(document.getElementById(id));
 
 // Figures of which one is shown at a time.
-for (const figure of document.querySelectorAll("[data-alternatives]")) {
-  const select = figure.querySelector("select"), [first] = select.options;
+for (const figure of document.querySelectorAll(".alternatives")) {
   state.watch(() => {
-    select.value = state.get(select.name, first.value);
-    for (const one of figure.querySelectorAll(".alternative")) one.classList.toggle("shown", one.dataset.name === select.value);
+    const { value } = figure.querySelector("select");
+    for (const one of figure.querySelectorAll(".alternative")) one.classList.toggle("shown", one.dataset.name === value);
   });
-  select.addEventListener("input", () => state.set({ [select.name]: select.value === first.value ? "" : select.value }));
 }
 
 state.watch(colourPins);

@@ -1,13 +1,6 @@
 // The problem maps and the browser of samples. Every text is set as text, never as markup.
 if (DATA.samples) {
   const { command, statuses, reasons, methods, runs, benchmarks, maps, chosen } = DATA.samples;
-  const make = (tag, text = "", attributes = {}, ...children) => {
-    const element = document.createElement(tag);
-    if (text !== "") element.textContent = text;
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  };
 
   // Samples, unpacked as `EmbeddedSample.packed` packs them.
   for (const problem of chosen) {
@@ -64,7 +57,7 @@ if (DATA.samples) {
     "graders-disagree": (sample) => sample.correct !== sample.second,
   };
   const matching = (problem) => {
-    const [inside, method, text, show] = ["in", "of", "find", "show"].map((key) => state.get(key));
+    const [inside, method, text, show] = ["in", "of", "text", "show"].map((key) => state.get(key));
     if (inside && benchmarks[problem.benchmark].name !== inside) return [];
     const [wanted, of] = [FILTERS[show] ?? (() => true), shares(problem)];
     const holds = (one) => one !== null && one.toLowerCase().includes(text.toLowerCase());
@@ -177,9 +170,7 @@ if (DATA.samples) {
   let shown = null;
   if (browser) {
     browser.hidden = false;
-    browser.addEventListener("input", ({ target }) => state.set({ [target.dataset.key]: target.value }));
     state.watch(() => {
-      for (const control of browser.querySelectorAll("[data-key]")) control.value = state.get(control.dataset.key);
       showList();
       const [at, heading] = [opened(), showProblem(opened())];
       if (heading && at.address !== shown) {

@@ -1,8 +1,18 @@
 "use strict";
 document.documentElement.classList.add("js");
 
-// The data of the sections, by their ids: report.js only shows, sorts and recolours what Python computed.
+// The data of the sections, by their ids: the script only shows, sorts and recolours what Python computed.
 const DATA = JSON.parse(document.getElementById("data").textContent);
+
+// A new element; a text is always set as text, never as markup.
+const SVG = "http://www.w3.org/2000/svg";
+function make(tag, text = "", attributes = {}, ...children) {
+  const element = tag.startsWith("svg:") ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
+  if (text !== "") element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
 
 // What the reader has chosen is in the fragment of the address, `#methods?by=cost&pin=dora,pissa`: the anchor,
 // then one query for the whole page, so that a copied link shows the same.
@@ -41,6 +51,18 @@ const state = {
 };
 state.parse();
 
+// A control with a `data-key` shows what the address says, and writes what is chosen into the address. Its first
+// value is not written, and stands for one that the address has but the control does not know.
+const firstValue = (control) => control.defaultValue ?? (control.querySelector("[selected]") ?? control.options[0])?.value ?? "";
+for (const control of document.querySelectorAll("[data-key]")) {
+  const { key } = control.dataset, anchor = control.closest("[data-anchor]")?.dataset.anchor, first = firstValue(control);
+  state.watch(() => {
+    control.value = state.get(key, first);
+    if (control.selectedIndex === -1) control.value = first;
+  });
+  control.addEventListener("input", () => state.set({ [key]: control.value === first ? "" : control.value }, anchor));
+}
+
 // Open what the anchor is in, and go there: the browser does not know an anchor that a query follows.
 function goToTarget() {
   const element = document.getElementById(state.target);
@@ -77,5 +99,5 @@ function colourPins() {
     const index = pins.indexOf(element.dataset.v);
     for (let colour = 0; colour < 6; colour += 1) element.classList.toggle(`pin-${colour}`, index >= 0 && index % 6 === colour);
   }
-  for (const pin of document.querySelectorAll("[data-pin]")) pin.setAttribute("aria-pressed", pins.includes(pin.dataset.pin));
+  for (const pin of document.querySelectorAll("button[data-pin]")) pin.setAttribute("aria-pressed", pins.includes(pin.dataset.pin));
 }

@@ -12,20 +12,22 @@ function compare(a, b, direction) {
   return direction * order;
 }
 
+// Sort the rows of a table by a column, pinned ones first.
+function orderRows(table, header, direction, rows = Array.from(table.tBodies[0].rows)) {
+  for (const other of table.querySelectorAll("thead th[aria-sort]")) other.setAttribute("aria-sort", "none");
+  header.setAttribute("aria-sort", direction);
+  const pins = state.list("pin"), sign = direction === "ascending" ? 1 : -1;
+  const keyed = rows.map((row) => ({ row, key: sortKey(row, header.cellIndex), pinned: pins.includes(row.dataset.v) }));
+  keyed.sort((a, b) => b.pinned - a.pinned || compare(a.key, b.key, sign));
+  table.tBodies[0].append(...keyed.map(({ row }) => row));
+}
+
 function sortBy(header) {
-  const table = header.closest("table");
   const previous = header.getAttribute("aria-sort");
   const first = header.dataset.kind === "text" ? "ascending" : "descending";
   const next = previous === "none" ? first : previous === "ascending" ? "descending" : "ascending";
-  if (header.dataset.id) {
-    state.set({ sort: `${header.dataset.id}.${next === "ascending" ? "up" : "down"}` }, "methods");
-    return;
-  }
-  for (const other of table.querySelectorAll("thead th[aria-sort]")) other.setAttribute("aria-sort", "none");
-  header.setAttribute("aria-sort", next);
-  const rows = Array.from(table.tBodies[0].rows, (row) => ({ row, key: sortKey(row, header.cellIndex) }));
-  rows.sort((a, b) => compare(a.key, b.key, next === "ascending" ? 1 : -1));
-  table.tBodies[0].append(...rows.map(({ row }) => row));
+  if (header.dataset.id) state.set({ sort: `${header.dataset.id}.${next === "ascending" ? "up" : "down"}` }, "methods");
+  else orderRows(header.closest("table"), header, next);
 }
 
 // A header cell has no <button>, because Chromium does not repeat one at the top of the next printed page.

@@ -9,7 +9,7 @@ import pytest
 from rlvr.report import text
 from rlvr.report.charts import svg
 from rlvr.report.charts.forest import ForestRow, ranking_forest
-from rlvr.report.charts.intervals import Estimate, difference_plot, difference_scale
+from rlvr.report.charts.intervals import NO_PLOT, Estimate, difference_plot, difference_scale
 from rlvr.report.charts.lines import Axis, Line, LinePanel, spread, thinned
 from rlvr.report.charts.scatter import Mark, cost_against_accuracy, pareto
 from rlvr.report.charts.svg import Scale
@@ -37,14 +37,14 @@ def test_elements_escape_and_paths_break_where_a_value_is_missing():
 
 def test_the_small_plot_of_a_difference_is_where_its_numbers_are():
     scale = difference_scale([Estimate(0.05, 0.02, 0.08), Estimate(-0.04, -0.06, -0.02)])
-    drawn = difference_plot(Estimate(0.05, 0.02, 0.08), 0.01, scale)
-    x1, x2 = (float(value) for value in re.search(r'x1="([\d.]+)" y1="9" x2="([\d.]+)"', drawn).groups())
-    dot = float(re.search(r'cx="([\d.]+)"', drawn)[1])
-    assert (dot - x1) / (x2 - x1) == pytest.approx(0.5, abs=0.01) and x1 > scale(0)
-    band = float(re.search(r'width="([\d.]+)" height', drawn)[1])
-    assert band == pytest.approx(scale(0.01) - scale(-0.01), abs=0.02)
-    hidden = difference_plot(None, math.nan, scale)
-    assert 'visibility="hidden"' in hidden and "nan" not in hidden
+    plot = difference_plot(Estimate(0.05, 0.02, 0.08), 0.01, True, scale)
+    assert (plot.dot - plot.low) / (plot.high - plot.low) == pytest.approx(0.5) and plot.low > scale(0)
+    assert (plot.left, plot.right) == (scale(-0.01), scale(0.01))
+    drawn = plot.figure()
+    assert f'cx="{plot.dot:.2f}"' in drawn and f'x1="{plot.low:.2f}"'.rstrip("0") in drawn
+    unknown = difference_plot(Estimate(0.05, math.nan, math.nan), math.nan, False, scale)
+    assert unknown.low == unknown.high == unknown.dot and unknown.left == unknown.right == scale(0)
+    assert 'visibility="hidden"' in NO_PLOT
 
 
 def test_a_mark_outside_the_forest_is_an_arrow_with_its_number():
