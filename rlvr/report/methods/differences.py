@@ -90,8 +90,12 @@ def difference_columns(baseline: str, found: Sequence[Difference | None]) -> Dif
     cells = {
         "difference": [_difference_cell(one) for one in found],
         "p": [Cell(text=p_value(one.p), value=one.p) if one else UNKNOWN for one in found],
-        "detectable": [_number(one and one.detectable, lambda value: percent(value, "")) for one in found],
-        "improvement": [_number(one and one.improvement, lambda value: f"{value:.2f}") for one in found],
+        "detectable": [
+            _number(one.detectable if one else None, lambda value: percent(value, "")) for one in found
+        ],
+        "improvement": [
+            _number(one.improvement if one else None, lambda value: f"{value:.2f}") for one in found
+        ],
     }
     below = {"difference": baseline, "p": "Holm", "detectable": "points", "improvement": ""}
     columns = {name: Filled(below=below[name], cells=some) for name, some in cells.items()}
@@ -107,16 +111,16 @@ def difference_columns(baseline: str, found: Sequence[Difference | None]) -> Dif
     )
 
 
-def table_link(inputs: Inputs, row: dict[str, Any]) -> str:
+def table_link(inputs: Inputs, row: dict) -> str:
     """Return the link to the table of methods that shows the comparison of a row of `comparisons.csv`."""
     return f"#methods?base={_baseline(row)}&on={row['benchmark']}&pin={inputs.key(variant_of(row))}"
 
 
-def _kind(row: Mapping[str, Any]) -> str:
+def _kind(row: Mapping[Any, Any]) -> str:
     return str(row["contrast"]).removesuffix("s")
 
 
-def _baseline(row: Mapping[str, Any]) -> str:
+def _baseline(row: Mapping[Any, Any]) -> str:
     """Return the name of the baseline in links: ``lora``, ``preset.recommended``, ``setting.main``."""
     name = str(row[KINDS[row["contrast"]]])
     return name if row["contrast"] == "methods" else f"{_kind(row)}.{name}"

@@ -1,6 +1,7 @@
 """The one table of all methods: accuracy, differences, cost, behaviour, configuration."""
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +81,11 @@ def build(inputs: Inputs) -> Methods:
     compared = [column for column in DIFFERENCE if improved or column.id != "improvement"]
     configured = [column for column in CONFIGURATION if any(column.id in row.cells for row in rows)]
     seeds = list(dict.fromkeys(seeds_of_model(inputs, model) for model in inputs.study.models))
+    columns = [*metrics[:1], *compared, *metrics[1:], *benchmark_columns(inputs), *COST, *configured]
+    ids = {column.id for column in columns}
     return Methods(
         groups={name: title for name, title in GROUPS.items() if configured or name != "configuration"},
-        columns=[*metrics[:1], *compared, *metrics[1:], *benchmark_columns(inputs), *COST, *configured],
+        columns=columns,
         rows=rows,
         baselines=baselines,
         baseline=baseline,
@@ -92,10 +95,11 @@ def build(inputs: Inputs) -> Methods:
         plots=[(plot.figure(), plot.apart) if plot else (NO_PLOT, False) for plot in shown.plots],
         seeds=seeds[0] if len(seeds) == 1 else "",
         data={
-            "values": {name: _packed(columns) for name, columns in values.items()},
+            "values": {name: _packed(some, ids) for name, some in values.items()},
             "differences": {
                 base: {
-                    name: {"columns": _packed(one.columns), "plots": one.plots} for name, one in some.items()
+                    name: {"columns": _packed(one.columns, ids), "plots": one.plots}
+                    for name, one in some.items()
                 }
                 for base, some in differences.items()
             },
@@ -124,11 +128,16 @@ def _differences(
     return columns, any(one and not math.isnan(one.improvement) for one in all_of_them)
 
 
-def _packed(columns: dict[str, Filled]) -> dict[str, Any]:
-    """Return columns for the script: id -> [second line of the heading, [text, small text, value] by row]."""
+def _packed(columns: dict[str, Filled], ids: Container[str]) -> dict[str, Any]:
+    """Return the columns of the page for the script.
+
+    Returns:
+        Id -> [second line of the heading, [text, small text, value] by row].
+    """
     return {
         name: [one.below, [[cell.text, cell.small, cell.value] for cell in one.cells]]
         for name, one in columns.items()
+        if name in ids
     }
 
 

@@ -66,7 +66,7 @@ def build(inputs: Inputs) -> Spectra | None:
     return Spectra(
         panels=drawn.panels,
         rows=[_update_row(inputs, variant) for variant in inputs.trained],
-        overlaps=[found for model in inputs.study.models if (found := _overlaps(inputs, model))],
+        overlaps=[one for model in inputs.study.models if (one := _overlaps(inputs, model))],
         data=drawn.data,
     )
 

@@ -1,5 +1,6 @@
 """Countdown: any expression of the given numbers with the value of the target, and nothing else."""
 
+import re
 import time
 
 import pytest
@@ -169,7 +170,5 @@ def test_other_graders_refuse_countdown(grader: Grader) -> None:
 def test_any_text_is_an_expression_or_none(text: str) -> None:
     found = evaluate(text)
     if found is not None:
-        plain = text.replace("$", "")
-        assert eval(plain) == pytest.approx(
-            float(found.value)
-        )  # the text has been read by the code under test
+        plain = re.sub(r"\\[() ]|[$ ]", "", text)  # layout of LaTeX, which Python does not read
+        assert eval(plain) == pytest.approx(float(found.value))
