@@ -7,17 +7,19 @@ The second form also merges with the paper's own PEFT, in an environment of its 
 and `peft018/bin/pip install torch==2.13.0 peft==0.18.0`. Without it that part is left out, and says so.
 
 One of the 28 blocks, all of one shape, of a random model of the published shape, its weights on the grid of
-bfloat16 and a vocabulary of 1,024; training computes in float32. Each method, as the text of the paper has it but
-without dropout, takes 64 Adam steps at 1e-5 on the policy gradient of random tokens with random advantages.
-`fresh` tokens in every step make the gradient noise, the `same` ones make it the same: a real run lies
-between. After steps 1, 4, 16 and 64 the weights are rounded to bfloat16, and
+bfloat16 and a vocabulary of 1,024; training computes in float32. Each method, as the text of the paper has it
+but without dropout, takes 64 Adam steps at 1e-5 on the policy gradient of random tokens with random
+advantages. `fresh` tokens in every step make the gradient noise, the `same` ones make it the same: a real run
+lies between. After steps 1, 4, 16 and 64 the weights are rounded to bfloat16. With S the change of the served
+weights since the start, and D that of the trained weights,
 
-    share = <served - served at the start, trained - trained at the start> / ||trained - trained at the start||^2
+    share = <S, D> / ||D||^2
 
-is the part of what was learned that is served, over every eighth row of all weights of the method. What DoRA as PEFT starts it
-adds to its base before the first step is not learned, so that it does not count. (`sync/gain` of a training
-log counts from the base.) Hypotheses: `hypotheses.yaml` in the output folder, with the rule of the verdicts.
-Runs that are in the work folder are not repeated; two drawn at random are repeated from scratch and compared.
+is the part of what was learned that is served, over every eighth row of all weights of the method. What DoRA
+as PEFT starts it adds to its base before the first step is not learned, so that it does not count.
+(`sync/gain` of a training log counts from the base.) Hypotheses: `hypotheses.yaml` in the output folder, with
+the rule of the verdicts. Runs that are in the work folder are not repeated; two drawn at random are repeated
+from scratch and compared.
 """
 
 import argparse
@@ -109,7 +111,7 @@ def base_model(seed: int) -> nn.Module:
 
 
 def take_step(policy: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
-    """Take a step on the policy gradient of random tokens, half of the sequences with advantage 1, half -1."""
+    """Take a step on the policy gradient of random tokens, advantages 1 and -1 in turn."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(SHAPE["vocab_size"], (SEQUENCES, TOKENS + 1), generator=generator)
     logprobs = policy(input_ids=ids[:, :-1]).logits.log_softmax(-1).gather(2, ids[:, 1:, None])
@@ -215,16 +217,15 @@ def train(run: Run, adapters: Path | None) -> dict[str, Any]:
                 rows += merges.rows(step)
         if adapters and (step in MARKS or not step):
             method.export(policy, adapters / f"step-{step}")
-    decisive = config.model_dump(mode="json", include={"trains_as", "faults", "parameters"})
+    decisive = config.model_dump(mode="json", include={"trains_as", "faults", "parameters", "training"})
+    setup = [SHAPE, MARKS, EVERY, SEQUENCES, TOKENS, run.gradient, run.seed]
     return {
         "run": str(run),
         "method": run.method,
         "gradient": run.gradient,
         "seed": run.seed,
         "learning_rate": config.training.learning_rate,
-        "config_sha256": content_hash(
-            [decisive, SHAPE, MARKS, EVERY, SEQUENCES, TOKENS, run.gradient, run.seed]
-        ),
+        "config_sha256": content_hash([decisive, *setup]),
         "trained_sha256": state_hash(policy),
         "rows": rows,
     }
