@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -29,6 +29,9 @@ from rlvr.config.training import Prompt
 from rlvr.data.problems import write_problems
 from rlvr.files import read_json, write_json
 from rlvr.planning.plan import load_plan, train_configs
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"],
@@ -110,17 +113,22 @@ def write_published_folder(folder: Path, layers: int) -> None:
     write_json(folder / "generation_config.json", GENERATION)
     write_tokenizer(folder)
     with torch.device("meta"):
-        shapes = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).state_dict()
-    generator = torch.Generator().manual_seed(0)
-    weights = {}
-    for name, tensor in shapes.items():
-        values = (
-            torch.ones(tensor.shape)
-            if "norm" in name
-            else 0.02 * torch.randn(tensor.shape, generator=generator)
-        )
-        weights[name] = values.bfloat16()
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    save_file(random_weights(shapes, 0), folder / "model.safetensors", {"format": "pt"})
+
+
+def random_weights(shapes: "dict[str, torch.Size]", seed: int) -> "dict[str, torch.Tensor]":
+    """Return bfloat16 weights of these shapes: ones for norms, normal of deviation 0.02 for all others."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: (
+            torch.ones(shape) if "norm" in name else 0.02 * torch.randn(shape, generator=generator)
+        ).bfloat16()
+        for name, shape in shapes.items()
+    }
 
 
 def write_tokenizer(folder: Path) -> None:

@@ -109,16 +109,21 @@ def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
         frame.to_parquet(temporary, index=False)
 
 
-def read_parquet(path: Path | str, columns: list[str]) -> "pd.DataFrame":
-    """Read a Parquet file and check that it has ``columns``.
+def read_parquet(path: Path | str, columns: list[str], *, only: bool = False) -> "pd.DataFrame":
+    """Read a Parquet file, or ``only`` its ``columns``, and check that it has them.
 
     Raises:
         UserError: the file is missing, damaged, or lacks a column.
     """
     import pandas as pd
+    import pyarrow.parquet as pq
 
+    if only:
+        with _parquet_errors(path):
+            names = pq.read_schema(path).names
+        _require_columns(path, names, columns)
     with _parquet_errors(path):
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(path, columns=columns if only else None)
     _require_columns(path, frame.columns, columns)
     return frame
 

@@ -17,6 +17,14 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def complete_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped configuration with rates for the studies that need them, in a folder of its own."""
+    from tests.helpers.rates import config_with_rates
+
+    return config_with_rates(tmp_path_factory.mktemp("complete"))
+
+
+@pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared model folder with random weights of the tiny architecture, from a fixed seed."""
     from rlvr.files import write_json

@@ -51,9 +51,10 @@ def columns_of(kind: type[Row]) -> tuple[Column, ...]:
 def fault_in(kind: type[Row], frame: "pd.DataFrame", place: Place) -> str | None:
     """Return the first value of a table that its column may not hold, described; None where there is none.
 
-    Columns are checked as a whole, so that this is fast for hundreds of thousands of rows.
+    Columns are checked as a whole, so that this is fast for hundreds of thousands of rows; those that the
+    table does not have are not checked.
     """
-    for column in columns_of(kind):
+    for column in (column for column in columns_of(kind) if column.name in frame):
         if fault := _fault(column, frame[column.name], place):
             return fault
     return None

@@ -80,10 +80,10 @@ def write_records(path: Path, records: Iterable[Settings]) -> None:
     write_json(path, [record.model_dump(mode="json") for record in records])
 
 
-def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
+def read_rows(path: Path, kind: type[Row], columns: list[str] | None = None) -> "pd.DataFrame":
     """Read a table, Parquet or CSV by its suffix; columns that ``kind`` does not have are left out.
 
-    Unknown numbers are NaN, absent texts are None.
+    Unknown numbers are NaN, absent texts are None. Of a Parquet table, ``columns`` are those that are read.
 
     Raises:
         UserError: the file is missing, damaged or of another format version, a column is missing or of
@@ -91,10 +91,10 @@ def read_rows(path: Path, kind: type[Row]) -> "pd.DataFrame":
     """
     if path.suffix == ".csv":
         return _read_csv(path, kind)
-    frame = read_parquet(path, [])
+    frame = read_parquet(path, []) if columns is None else read_parquet(path, columns, only=True)
     with _with_fix(path):
         _require_version(path, frame.attrs.get(_VERSION, 1), kind.format_version)
-        _require_columns(path, frame, kind.columns())
+        _require_columns(path, frame, columns or kind.columns())
         if fault := fault_in(kind, frame, "row {}".format):
             raise UserError(f"{path}: {fault}")
     frame.attrs = {}
@@ -226,8 +226,8 @@ def _read_csv(path: Path, kind: type[Row]) -> "pd.DataFrame":
 
 def _plain(kind: type[Row], frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the columns of a checked table; numbers that may be unknown are floats, absent texts None."""
-    frame = frame[kind.columns()].copy(deep=False)
-    for column in columns_of(kind):
+    frame = frame[[name for name in kind.columns() if name in frame]].copy(deep=False)
+    for column in (column for column in columns_of(kind) if column.name in frame):
         values = frame[column.name]
         if column.type is float:
             frame[column.name] = values.astype(float)

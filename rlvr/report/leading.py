@@ -7,9 +7,9 @@ from rlvr.config.resolved import BASE, Variant
 from rlvr.report.inputs import Inputs
 from rlvr.report.queries import (
     Measured,
+    about_method,
     accuracies,
     benchmark_title,
-    headline_benchmark,
     variant_noun,
 )
 from rlvr.report.ranking import Against, Ranked, Ranking
@@ -27,9 +27,10 @@ ONE_RUN = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leading:
-    """What leads: its name, its lead over the reference, and sentences on the others and on splits."""
+    """What leads, what it is and its lead over the reference; sentences on the others and on splits."""
 
     name: str
+    about: str
     lead: str
     sentences: list[str]
     splits: list[str]
@@ -41,6 +42,7 @@ def leading(inputs: Inputs, model: str, order: Ranking) -> Leading:
     runs = any(row.against.runs for row in order.rows if row.against)
     return Leading(
         name=inputs.label(order.leader.variant),
+        about=about_method(order.leader.variant.method),
         lead=_lead(order),
         sentences=[*_tie(inputs, order), *_beat(inputs, model, order), *_from_reference(inputs, order)],
         splits=_splits(inputs, model, order),
@@ -108,14 +110,13 @@ def _equals(p: float) -> str:
 
 def _beat(inputs: Inputs, model: str, order: Ranking) -> list[str]:
     """Say how many are above and below the untrained model."""
-    untrained = accuracies(inputs).get((inputs.untrained(model), headline_benchmark(inputs)))
     gains = {variant: gain for variant, gain in order.gains.items() if variant.method != BASE}
-    if not gains or untrained is None:
+    if not gains or order.untrained is None:
         return [f"No method has been compared with the untrained {model}."]
     noun = "run" if all(gain.runs for gain in gains.values()) else variant_noun(inputs, model)
     better = [v for v, gain in gains.items() if gain.told_apart and gain.estimate.value > 0]
     worse = [v for v, gain in gains.items() if gain.told_apart and gain.estimate.value < 0]
-    at = f"the untrained model ({percent(untrained.estimate.value)})"
+    at = f"the untrained model ({percent(order.untrained.value)})"
     sentence = f"{_how_many(len(better), len(gains), noun)} {at}"
     if worse:
         named = listing([inputs.label(v) for v in worse]) if len(worse) <= NAMED else str(len(worse))

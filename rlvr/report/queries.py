@@ -55,18 +55,21 @@ def headline_benchmark(inputs: Inputs) -> str:
 def benchmark_order(inputs: Inputs) -> list[str]:
     """Return the macro means, then the benchmarks that they are of, in the order of the study.
 
-    Without contaminated problems the uncontaminated mean equals the overall mean and is left out.
+    Without contaminated problems the uncontaminated mean equals the overall mean and is left out, and so is a
+    single benchmark, which equals it too.
     """
     means = [OVERALL, UNCONTAMINATED] if inputs.contaminated else [OVERALL]
     present = set(inputs.summary["benchmark"])
-    return [mean for mean in means if mean in present] + [
-        benchmark.benchmark for benchmark in inputs.study.averaged
-    ]
+    shown = [mean for mean in means if mean in present]
+    averaged = [benchmark.benchmark for benchmark in inputs.study.averaged]
+    return shown if shown and len(averaged) == 1 else [*shown, *averaged]
 
 
 def benchmark_title(inputs: Inputs, name: str) -> str:
-    """Return the title of a benchmark, or of a mean over benchmarks."""
+    """Return the title of a benchmark, or of a mean over benchmarks; the mean over one is that benchmark."""
     titles = {benchmark.benchmark: benchmark.title for benchmark in inputs.study.benchmarks}
+    if len(inputs.study.averaged) == 1:
+        titles[OVERALL] = inputs.study.averaged[0].title
     return titles.get(name, name.removeprefix(f"{OVERALL}_").capitalize())
 
 

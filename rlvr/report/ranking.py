@@ -51,16 +51,27 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranking:
-    """The variants of one model, the best first; ``gains`` are their differences from the untrained model.
+    """The variants of one model, the best first.
 
-    ``reference`` is the method that differences are from: LoRA, or the untrained model where the study has
-    several variants of LoRA or none.
+    Attributes:
+        reference: the method that differences are from: LoRA, or the untrained model where the study has
+            several variants of LoRA or none.
+        untrained: accuracy of the untrained model; None where the study has not measured it.
+        gains: the differences from it.
     """
 
     reference: str
     rows: list[Ranked]
+    untrained: Estimate | None
     gains: dict[Variant, Against]
     paper: Published
+
+    @property
+    def zero(self) -> float:
+        """The accuracy that differences are from."""
+        found = [row.accuracy for row in self.rows if row.variant.method == self.reference]
+        found += [self.untrained] if self.untrained else []
+        return found[0].value
 
     @property
     def leader(self) -> Ranked:
@@ -109,7 +120,14 @@ def ranking(inputs: Inputs, model: str) -> Ranking | None:
     ]
     rows.sort(key=lambda row: (row.behind is not None, -row.accuracy.value))
     gains = against if reference == BASE else _differences(inputs, model, BASE, benchmark)
-    return Ranking(reference=reference, rows=rows, gains=gains, paper=paper)
+    untrained = measured.get((inputs.untrained(model), benchmark))
+    return Ranking(
+        reference=reference,
+        rows=rows,
+        untrained=untrained.estimate if untrained else None,
+        gains=gains,
+        paper=paper,
+    )
 
 
 def _differences(inputs: Inputs, model: str, baseline: str, benchmark: str) -> dict[Variant, Against]:

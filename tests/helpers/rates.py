@@ -1,5 +1,6 @@
 """A file of tuned rates as `rlvr write-rates` makes it, without the training runs."""
 
+import shutil
 from pathlib import Path
 
 from rlvr.config.catalogue import catalogue_entries
@@ -12,7 +13,20 @@ from rlvr.config.rates import (
     rates_path,
     write_rates_file,
 )
+from rlvr.config.studies import load_study
 from rlvr.planning.plan import load_plan, train_configs
+from tests.helpers.paths import REPOSITORY
+
+
+def config_with_rates(folder: Path) -> Path:
+    """Return a copy of the shipped configuration in which every study that tunes has chosen its rates."""
+    config = folder / "config"
+    shutil.copytree(REPOSITORY / "config", config)
+    for path in (config / "studies").glob("*.yaml"):
+        study, _ = load_study(path)
+        if study.tune and not rates_path(config, path.stem).exists():
+            write_tuned_rates(config, path.stem, list(study.settings)[1])
+    return config
 
 
 def write_tuned_rates(config: Path, study: str, setting: str) -> Path:

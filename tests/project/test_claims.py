@@ -19,9 +19,9 @@ def claims(repository) -> Claims:
 
 
 @pytest.fixture(scope="module")
-def plans(repository) -> dict[str, Plan]:
-    hypotheses = [claim.study for claim in load_claims(repository / "config").claims]
-    return {name: load_plan(name, repository / "config") for name in dict.fromkeys([*STUDIES, *hypotheses])}
+def plans(complete_config) -> dict[str, Plan]:
+    hypotheses = [claim.study for claim in load_claims(complete_config).claims]
+    return {name: load_plan(name, complete_config) for name in dict.fromkeys([*STUDIES, *hypotheses])}
 
 
 def test_every_claim_is_answered_by_the_study_that_it_names(claims, plans):

@@ -17,6 +17,7 @@ from rlvr.config.resolved import BenchmarkEntry
 from rlvr.errors import UserError
 
 KEYS = ["problem_id", "sample_index"]
+LENGTHS = [*KEYS, "n_tokens", "finish_reason", "seconds"]  # of a sample; its text is long, and is not needed
 NOT_GRADED = ["unparsed_gold", "timeout", "error"]  # statuses of samples that could not be graded
 
 Flags = NDArray[np.bool_]
@@ -51,8 +52,8 @@ def read_scores(folder: StudyFolder, run: str, benchmark: BenchmarkEntry) -> Sco
     grades_path = folder.grades(run, benchmark.benchmark)
     samples_path = folder.samples(run, benchmark.benchmark)
     samples_per_problem = benchmark.samples_per_problem
-    grades = _rectangle(grades_path, Grade, samples_per_problem)
-    samples = _rectangle(samples_path, Sample, samples_per_problem)
+    grades = _rectangle(grades_path, Grade, Grade.columns(), samples_per_problem)
+    samples = _rectangle(samples_path, Sample, LENGTHS, samples_per_problem)
     problem_ids = [str(problem) for problem in grades["problem_id"][::samples_per_problem]]
     sampled_ids = [str(problem) for problem in samples["problem_id"][::samples_per_problem]]
     require_same_problems(problem_ids, grades_path, sampled_ids, samples_path)
@@ -91,13 +92,13 @@ def require_same_problems(ours: list[str], our_path: Path, theirs: list[str], th
         )
 
 
-def read_sorted(path: Path, kind: type[Row]) -> pd.DataFrame:
-    """Read a table of samples or grades, sorted by problem and sample.
+def read_sorted(path: Path, kind: type[Row], columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a table of samples or grades, or some of its columns, sorted by problem and sample.
 
     Raises:
         UserError: the file is missing or damaged, has no rows, or has a sample more than once.
     """
-    frame = read_rows(path, kind)
+    frame = read_rows(path, kind, columns)
     if frame.empty:
         raise UserError(f"{path}: the file has no rows; delete it to rebuild it")
     duplicated = frame[frame.duplicated(KEYS)]
@@ -121,9 +122,11 @@ def one_version(path: Path, grades: pd.DataFrame) -> str:
     return str(versions[0])
 
 
-def _rectangle(path: Path, kind: type[Row], samples_per_problem: int) -> pd.DataFrame:
+def _rectangle(path: Path, kind: type[Row], columns: list[str], samples_per_problem: int) -> pd.DataFrame:
     """Read rows sorted by problem and sample; each problem must have the samples 0 .. K - 1 exactly once."""
-    frame = read_sorted(path, kind)
+    frame = read_sorted(path, kind, columns)
+    if _is_rectangle(frame, samples_per_problem):
+        return frame
     expected = set(range(samples_per_problem))
     for problem, indices in frame.groupby("problem_id")["sample_index"]:
         present = set(indices)
@@ -135,6 +138,14 @@ def _rectangle(path: Path, kind: type[Row], samples_per_problem: int) -> pd.Data
                 "this run and benchmark to generate and grade them again"
             )
     return frame
+
+
+def _is_rectangle(frame: pd.DataFrame, samples_per_problem: int) -> bool:
+    """Tell whether sorted rows without duplicates are the samples 0 .. K - 1 of every problem."""
+    problems, whole = frame["problem_id"].to_numpy(), len(frame) // samples_per_problem
+    indices = np.tile(np.arange(samples_per_problem), whole)
+    first, last = problems[::samples_per_problem], problems[samples_per_problem - 1 :: samples_per_problem]
+    return np.array_equal(frame["sample_index"], indices) and np.array_equal(first, last)
 
 
 def _some(indices: set[int]) -> str:

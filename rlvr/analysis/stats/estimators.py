@@ -139,11 +139,11 @@ def weighted_mean(values: Sequence[Floats], weights: Sequence[float], seed: int)
     def mean(numbers: Sequence[float]) -> float:
         return float(np.dot(shares, numbers))
 
-    estimates = [estimate_mean(values_RN, seed) for values_RN in values]
-    value = mean([estimate.value for estimate in estimates])
-    problems = sum(estimate.n_problems for estimate in estimates)
+    value = mean([float(values_RN.mean()) for values_RN in values])
+    problems = sum(values_RN.shape[1] for values_RN in values)
     se, degrees = standard_error([values], shares, seed)
     if not se >= NO_SPREAD:
+        estimates = [estimate_mean(values_RN, seed) for values_RN in values]
         low = mean([estimate.ci_low for estimate in estimates])
         high = mean([estimate.ci_high for estimate in estimates])
     else:

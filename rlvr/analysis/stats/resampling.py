@@ -43,13 +43,14 @@ def resampling_weights(units: int, replicates: int, generator: np.random.Generat
     return generator.multinomial(units - 1, np.full(units, 1 / units), size=replicates) / (units - 1)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _weights(
     runs: tuple[int, ...], problems: tuple[int, ...], seed: int, replicates: int
 ) -> tuple[list[Floats], list[Floats]]:
     """Return weights for the seeds of each group and the problems of each benchmark.
 
-    All metrics of a benchmark have the same seed, and so share them.
+    All metrics of a benchmark have the same seed, and so share them; a mean of some of the samples leaves out
+    problems, and is between two that do not.
     """
     generator = np.random.default_rng(seed)
     seeds, inner = (
@@ -114,19 +115,24 @@ def seed_effects(group: Sequence[Floats], shares: Sequence[float]) -> Floats:
     return deviations * math.sqrt(1 - noise / variance) if variance > noise else np.zeros(runs)
 
 
-def interquartile_mean(scores_RB: Floats) -> float:
-    """Return the mean of the middle half of all scores [training seeds, benchmarks] (Agarwal et al. 2021)."""
+def interquartile_mean(scores_RB: Floats) -> Floats:
+    """Return the mean of the middle half of all scores (Agarwal et al. 2021).
+
+    Args:
+        scores_RB: [..., training seeds, benchmarks]; leading axes are replicates.
+    """
     require_training_seeds(scores_RB)
-    ordered = np.sort(scores_RB, axis=None)
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
+    ordered = np.sort(scores_RB.reshape(*scores_RB.shape[:-2], -1), axis=-1)
+    size = ordered.shape[-1]
+    middle: Floats = ordered[..., size // 4 : size - size // 4].mean(axis=-1)
+    return middle
 
 
-def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> float:
+def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> Floats:
     """Return the probability that a training run of X beats one of Y on a random benchmark; ties count half.
 
     Args:
-        scores_XB: scores of X [training seeds, benchmarks].
+        scores_XB: scores of X [..., training seeds, benchmarks]; leading axes are replicates.
         scores_YB: scores of Y on the same benchmarks; the number of training seeds may differ.
 
     Raises:
@@ -134,14 +140,15 @@ def probability_of_improvement(scores_XB: Floats, scores_YB: Floats) -> float:
     """
     require_training_seeds(scores_XB)
     require_training_seeds(scores_YB)
-    if scores_XB.shape[1] != scores_YB.shape[1]:
-        raise ValueError(f"{scores_XB.shape[1]} benchmarks against {scores_YB.shape[1]}")
-    differences = scores_XB[:, None, :] - scores_YB[None, :, :]
-    return float(np.mean((differences > 0) + 0.5 * (differences == 0)))
+    if scores_XB.shape[-1] != scores_YB.shape[-1]:
+        raise ValueError(f"{scores_XB.shape[-1]} benchmarks against {scores_YB.shape[-1]}")
+    differences = scores_XB[..., :, None, :] - scores_YB[..., None, :, :]
+    wins: Floats = np.mean((differences > 0) + 0.5 * (differences == 0), axis=(-3, -2, -1))
+    return wins
 
 
 def stratified_bootstrap(
-    statistic: Callable[..., float],
+    statistic: Callable[..., Floats],
     *scores_RB: Floats,
     generator: np.random.Generator,
     replicates: int = REPLICATES,
@@ -151,7 +158,8 @@ def stratified_bootstrap(
     Their standard deviation is the SE, their ``percentile_interval`` the interval.
 
     Args:
-        statistic: for example ``interquartile_mean`` or ``probability_of_improvement``.
+        statistic: for example ``interquartile_mean`` or ``probability_of_improvement``; called once, with all
+            replicates along the first axis.
         scores_RB: one array [training seeds, benchmarks] for each argument of the statistic.
         generator: random numbers.
         replicates: number of bootstrap replicates.
@@ -161,12 +169,16 @@ def stratified_bootstrap(
     """
     for scores in scores_RB:
         require_training_seeds(scores)
-
-    def resample(scores: Floats) -> Floats:
-        rows = generator.integers(len(scores), size=scores.shape)
-        return scores[rows, np.arange(scores.shape[1])]
-
-    return np.array([statistic(*(resample(scores) for scores in scores_RB)) for _ in range(replicates)])
+    seeds = np.concatenate([np.full(scores.size, len(scores)) for scores in scores_RB])
+    drawn = generator.integers(np.broadcast_to(seeds, (replicates, len(seeds))))
+    ends = np.cumsum([scores.size for scores in scores_RB])[:-1]
+    rows = [
+        part.reshape(replicates, *scores.shape)
+        for part, scores in zip(np.split(drawn, ends, axis=1), scores_RB, strict=True)
+    ]
+    return statistic(
+        *(scores[row, np.arange(scores.shape[1])] for row, scores in zip(rows, scores_RB, strict=True))
+    )
 
 
 def percentile_interval(replicates: Floats, confidence: float = 0.95) -> tuple[float, float]:
@@ -177,10 +189,10 @@ def percentile_interval(replicates: Floats, confidence: float = 0.95) -> tuple[f
 
 
 def require_training_seeds(scores_RB: Floats) -> None:
-    """Check that scores [training seeds, benchmarks] have at least three training seeds.
+    """Check that scores [..., training seeds, benchmarks] have at least three training seeds.
 
     Raises:
         ValueError: there are fewer, too few for a distribution over training runs.
     """
-    if len(scores_RB) < MINIMUM_TRAINING_SEEDS:
-        raise ValueError(f"{len(scores_RB)} training seeds; at least {MINIMUM_TRAINING_SEEDS} are needed")
+    if (seeds := scores_RB.shape[-2]) < MINIMUM_TRAINING_SEEDS:
+        raise ValueError(f"{seeds} training seeds; at least {MINIMUM_TRAINING_SEEDS} are needed")

@@ -7,6 +7,8 @@ import math
 from functools import lru_cache
 
 _TINY = 1e-300
+_LAST_STEP = 1e-15
+"""Share of the quantile below which a step is due to rounding."""
 _TERMS = 1_000
 """More than the continued fraction ever needs; it converges within about sqrt(degrees) terms."""
 
@@ -25,15 +27,24 @@ def cdf(t: float, degrees: float) -> float:
 
 @lru_cache(maxsize=10_000)
 def quantile(p: float, degrees: float) -> float:
-    """Return the t of which P(T <= t) is ``p``, for ``p`` between 1/2 and 1, by bisection."""
+    """Return the t of which P(T <= t) is ``p``, for ``p`` between 1/2 and 1.
+
+    By Newton's method from 0: the tail is convex there, so that every step is towards the quantile and none
+    beyond it, until rounding ends the ascent.
+    """
     if not degrees > 0:
         return math.nan
-    low, high = 0.0, 1.0
-    while cdf(-high, degrees) > 1 - p:
-        low, high = high, 2 * high
-    while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if cdf(-middle, degrees) > 1 - p else (low, middle)
-    return middle
+    t, step = 0.0, math.inf
+    while step > _LAST_STEP * t:
+        step = (cdf(-t, degrees) - (1 - p)) / density(t, degrees)
+        t += step
+    return t
+
+
+def density(t: float, degrees: float) -> float:
+    """Return the density at ``t``."""
+    scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
+    return math.exp(scale - (degrees + 1) / 2 * math.log1p(t * t / degrees))
 
 
 def _incomplete_beta(a: float, b: float, odds: float) -> float:

@@ -135,7 +135,7 @@ def _improvement(ours: list[Floats], theirs: list[Floats], seed: int) -> Improve
     scores = [np.stack([values.mean(axis=1) for values in side], axis=1) for side in (ours, theirs)]
     generator = np.random.default_rng(seed)
     replicates = stratified_bootstrap(probability_of_improvement, *scores, generator=generator)
-    return Improvement(probability_of_improvement(*scores), *percentile_interval(replicates))
+    return Improvement(float(probability_of_improvement(*scores)), *percentile_interval(replicates))
 
 
 def _corrected(pairs: list[Compared]) -> list[float]:

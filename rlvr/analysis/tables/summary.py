@@ -160,7 +160,7 @@ def estimate_iqm(values: list[Floats], seed: int) -> Estimate:
     scores_RB = np.stack([values_RN.mean(axis=1) for values_RN in values], axis=1)
     replicates = stratified_bootstrap(interquartile_mean, scores_RB, generator=np.random.default_rng(seed))
     return Estimate(
-        interquartile_mean(scores_RB),
+        float(interquartile_mean(scores_RB)),
         float(replicates.std(ddof=1)),
         *percentile_interval(replicates),
         n_problems=sum(values_RN.shape[1] for values_RN in values),

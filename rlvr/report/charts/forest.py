@@ -9,11 +9,12 @@ from markupsafe import Markup
 from rlvr.report.charts import svg
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.charts.svg import Scale, element
-from rlvr.report.text import points
+from rlvr.report.text import listing, points
 
 WIDTH, ARROW = 640.0, 48.0  # of the figure; of a difference that lies outside
 TOP, BOTTOM = 24.0, 34.0  # above and below the rows
 TALLEST, SHORTEST, TOTAL = 23.0, 13.0, 350.0  # a row; all rows
+SEED = 5.0  # half the height of the tick of a training seed
 NUMBERS, CHARACTER = 58.0, 6.6  # least width of a column of numbers; width of a letter
 
 
@@ -30,6 +31,9 @@ class ForestRow:
         others: those of others.
         numbers: the columns of text at the right.
         about: what it is, shown where the pointer rests on the label.
+        seeds: the difference of each training seed from the reference, where there are several.
+        outside: whether it may lie outside the axis, as the untrained model does where all methods are near
+            each other.
     """
 
     key: str
@@ -40,6 +44,8 @@ class ForestRow:
     others: Sequence[float]
     numbers: Sequence[str]
     about: str = ""
+    seeds: Sequence[float] = ()
+    outside: bool = False
 
 
 def ranking_forest(
@@ -73,7 +79,9 @@ def ranking_forest(
 
 def _scale(rows: Sequence[ForestRow], left: float, right: float) -> Scale:
     """Return the axis of our own differences; those of the paper may lie outside."""
-    bounds = [bound for row in rows if row.difference for bound in row.difference.bounds]
+    inside = [row for row in rows if not row.outside]
+    bounds = [bound for row in inside if row.difference for bound in row.difference.bounds]
+    bounds += [seed for row in inside for seed in row.seeds]
     return Scale(*svg.padded([0.0, *bounds]), left, right - ARROW)
 
 
@@ -94,8 +102,11 @@ def _background(scale: Scale, detectable: float, bottom: float) -> list[Markup]:
 def _row(row: ForestRow, y: float, scale: Scale, columns: Sequence[float]) -> Markup:
     about = [element("title", row.about)] if row.about else []
     parts = [element("text", row.label, *about, x=0, y=y + 4, class_="label")]
+    parts += [svg.line(scale(seed), y - SEED, scale(seed), y + SEED, "seed") for seed in row.seeds]
     if row.difference is None:
         parts.append(element("circle", cx=scale(0), cy=y, r=3, class_="reference-dot"))
+    elif row.outside and not scale.low <= row.difference.value <= scale.high:
+        parts.append(_beyond(row.difference.value, y, scale, "tick"))
     else:
         parts += _estimate(row.difference, row.told_apart, y, scale)
     parts += [_published(value, y, scale, "others", "▵") for value in row.others]
@@ -108,22 +119,26 @@ def _row(row: ForestRow, y: float, scale: Scale, columns: Sequence[float]) -> Ma
 def _estimate(estimate: Estimate, told_apart: bool, y: float, scale: Scale) -> list[Markup]:
     parts = []
     if len(estimate.bounds) == 3:
-        parts.append(svg.line(scale(estimate.low), y, scale(estimate.high), y, "whisker"))
+        parts.append(svg.line(scale.clamped(estimate.low), y, scale.clamped(estimate.high), y, "whisker"))
     dot = "dot" if told_apart else "dot hollow"
     return [*parts, element("circle", cx=scale(estimate.value), cy=y, r=4.2, class_=dot)]
 
 
 def _published(value: float, y: float, scale: Scale, class_: str, mark: str) -> Markup:
     """Return a mark, or at the edge of the plot an arrow with the number where it lies outside."""
-    if value < scale.low:
-        return svg.text(scale.start - 2, y + 4, f"◂ {points(value, '')}", class_, "end")
-    if value > scale.high:
-        return svg.text(scale.end + 2, y + 4, f"{points(value, '')} ▸", class_)
+    if not scale.low <= value <= scale.high:
+        return _beyond(value, y, scale, class_)
     x = scale(value)
     outline = (
         f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z" if mark == "◇" else f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z"
     )
     return element("path", d=outline, class_=class_)
+
+
+def _beyond(value: float, y: float, scale: Scale, class_: str) -> Markup:
+    if value < scale.low:
+        return svg.text(scale.start - 2, y + 4, f"◂ {points(value, '')}", class_, "end")
+    return svg.text(scale.end + 2, y + 4, f"{points(value, '')} ▸", class_)
 
 
 def _in_words(row: ForestRow) -> str:
@@ -133,4 +148,5 @@ def _in_words(row: ForestRow) -> str:
     told = "told apart" if row.told_apart else "not told apart"
     paper = f", the paper {points(row.paper, '')}" if row.paper is not None else ""
     interval = f"{points(one.low, '')} to {points(one.high, '')}"
-    return f"{row.label} {points(one.value, '')} ({interval}), {told}{paper}"
+    seeds = f", training seeds {listing([points(seed, '') for seed in row.seeds])}" if row.seeds else ""
+    return f"{row.label} {points(one.value, '')} ({interval}), {told}{seeds}{paper}"

@@ -28,6 +28,11 @@ class Estimate:
         return not math.isnan(self.value)
 
     @property
+    def turned(self) -> "Estimate":
+        """The same difference, seen from the other side."""
+        return Estimate(-self.value, -self.high, -self.low)
+
+    @property
     def bounds(self) -> list[float]:
         """The value and the ends of its interval, without unknown ones."""
         return [number for number in (self.value, self.low, self.high) if not math.isnan(number)]

@@ -100,7 +100,7 @@ def metric_columns(
     filled = {}
     for column in columns:
         measured = any((benchmark, column.metric) in row.values for row in rows)
-        shown = benchmark if measured else inputs.study.benchmarks[0].benchmark
+        shown = benchmark if measured else inputs.study.averaged[0].benchmark
         estimates = [row.values.get((shown, column.metric)) for row in rows]
         filled[column.id] = Filled(
             below=column.below or benchmark_title(inputs, shown),
@@ -121,7 +121,7 @@ def benchmark_columns(inputs: Inputs) -> list[Column]:
         for part in ("contaminated", "uncontaminated")
     ]
     wanted += [(OVERALL, "iqm", "IQM", "middle half of seeds × benchmarks")]
-    if len(inputs.study.benchmarks) > 1:
+    if len(inputs.study.averaged) > 1:
         wanted += [(SAMPLE_WEIGHTED, "avg", "Sample-weighted", "as the authors’ script prints")]
     return [
         Column(

@@ -114,7 +114,7 @@ def _numbers(inputs: Inputs) -> list[NumberBeside]:
                 found[number.key, benchmark] = NumberBeside(
                     place=place.replace("Table", "Table "),
                     name=name.removesuffix("/main"),
-                    benchmark=benchmark_title(inputs, benchmark),
+                    benchmark="Overall" if benchmark == OVERALL else benchmark_title(inputs, benchmark),
                     paper=Estimate(number.value, number.value - half, number.value + half),
                     label=inputs.label(variant),
                     here=here.estimate,

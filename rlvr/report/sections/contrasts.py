@@ -20,6 +20,7 @@ from rlvr.report.queries import (
     variant_of,
 )
 from rlvr.report.section import Section
+from rlvr.report.seeds import seed_accuracies
 from rlvr.report.text import percent
 
 
@@ -45,25 +46,37 @@ def build(inputs: Inputs) -> ContrastFigures | None:
     """Return a figure per model and baseline; None where the study compares no presets and no settings."""
     benchmark = headline_benchmark(inputs)
     frame = inputs.comparisons
+    if not frame["contrast"].isin(["presets", "settings"]).any():
+        return None
+    seeds = {
+        variant: found
+        for model in inputs.study.models
+        for variant, found in seed_accuracies(inputs, model).items()
+    }
     figures = [
-        _figure(inputs, str(model), kind.removesuffix("s"), str(baseline), some)
+        _figure(inputs, str(model), kind.removesuffix("s"), str(baseline), some, seeds)
         for kind in ("presets", "settings")
         for (model, baseline), some in frame[
             (frame["contrast"] == kind) & (frame["benchmark"] == benchmark)
         ].groupby(["model", KINDS[kind]], sort=False)
     ]
-    if not figures:
-        return None
     return ContrastFigures(benchmark=benchmark_title(inputs, benchmark), figures=figures)
 
 
-def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataFrame) -> ContrastFigure:
+def _figure(
+    inputs: Inputs,
+    model: str,
+    kind: str,
+    baseline: str,
+    some: pd.DataFrame,
+    seeds: dict[Variant, list[float]],
+) -> ContrastFigure:
     measured, benchmark = accuracies(inputs), headline_benchmark(inputs)
     found = {variant_of(row): row for row in some.to_dict("records")}
+    each = seeds_of_model(inputs, model)
 
-    def accuracy(variant: Variant) -> str:
-        cell = measured.get((variant, benchmark))
-        return percent(cell.estimate.value, "") if cell else "–"
+    def accuracy(variant: Variant) -> float:
+        return measured[variant, benchmark].estimate.value
 
     rows = []
     for variant, row in sorted(found.items(), key=lambda pair: inputs.variants.index(pair[0])):
@@ -77,7 +90,8 @@ def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataF
                 told_apart=told_apart(estimate, row["p_holm"]),
                 paper=None,
                 others=[],
-                numbers=[accuracy(variant), accuracy(against)],
+                numbers=[percent(accuracy(variant), ""), percent(accuracy(against), "")],
+                seeds=[value - accuracy(against) for value in seeds.get(variant, [])],
             )
         )
     detectable = median(some["minimum_detectable"])
@@ -85,7 +99,7 @@ def _figure(inputs: Inputs, model: str, kind: str, baseline: str, some: pd.DataF
     return ContrastFigure(
         model=model,
         title=f"Other {kind}s against {baseline}",
-        seeds=seeds_of_model(inputs, model),
+        seeds=f"{each}, each a tick" if any(row.seeds for row in rows) else each,
         figure=ranking_forest(rows, ["accuracy", baseline], detectable, title),
     )
 

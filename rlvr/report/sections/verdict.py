@@ -9,7 +9,7 @@ from markupsafe import Markup
 from rlvr.artifacts import ClaimRecord, FailedRun
 from rlvr.config.claims import PAPER
 from rlvr.config.overview import ALGORITHMS
-from rlvr.config.resolved import BASE, Variant
+from rlvr.config.resolved import BASE, BenchmarkEntry, Variant
 from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.confidence import Confidence, confidence
 from rlvr.report.effects import Effects, effects
@@ -19,6 +19,7 @@ from rlvr.report.paper import HYPOTHESIS_WORDS, claim_words, paper_models
 from rlvr.report.queries import about_method, accuracies, benchmark_title, headline_benchmark
 from rlvr.report.ranking import Ranking, ranking
 from rlvr.report.section import Section
+from rlvr.report.seeds import seed_accuracies
 from rlvr.report.text import SPACE, compact, count, listing, percent
 
 FEW = 2  # benchmarks that have a column of their own beside the ranking
@@ -29,6 +30,7 @@ class ModelVerdict:
     """The first screen of one model; without a ranking nothing has been compared.
 
     Attributes:
+        seeds: whether the figure has a tick per training seed.
         reference: what the differences of the figure are from.
         paper: model of the paper's differences; empty where the figure has none.
         others: sources of the other differences in the figure.
@@ -40,6 +42,7 @@ class ModelVerdict:
     leading: Leading | None
     confidence: Confidence | None
     forest: Markup | None
+    seeds: bool
     effects: Effects | None
     reference: str
     paper: str
@@ -51,12 +54,19 @@ class ModelVerdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Context of the section; ``claims`` and ``hypotheses`` are verdict -> number of claims."""
+    """Context of the section.
+
+    Attributes:
+        claims: verdict -> number of claims.
+        untested: the studies that the claims of the paper are about, where this one tests none of them.
+        hypotheses: as ``claims``, those of our own.
+    """
 
     lede: str
     caution: str
     models: list[ModelVerdict]
     claims: dict[str, int]
+    untested: list[str]
     hypotheses: dict[str, int]
 
 
@@ -67,6 +77,7 @@ def build(inputs: Inputs) -> Verdict:
         caution=caution(inputs),
         models=[_of_model(inputs, model) for model in inputs.study.models],
         claims=claim_counts(inputs.claims),
+        untested=_untested(inputs.claims),
         hypotheses=claim_counts(inputs.hypotheses),
     )
 
@@ -104,14 +115,20 @@ def lede(inputs: Inputs) -> str:
 
 
 def _problems(inputs: Inputs) -> str:
-    problems = {benchmark: cell.n_problems for (_, benchmark), cell in accuracies(inputs).items()}
     samples = {entry.samples_per_problem for entry in inputs.study.benchmarks}
-    asked = []
-    for entry in inputs.study.benchmarks:
+    asked = _sizes(inputs, inputs.study.averaged, each=len(samples) > 1)
+    if inputs.study.forgetting:
+        asked += f", forgetting on {_sizes(inputs, inputs.study.forgetting, each=len(samples) > 1)}"
+    return asked + (f", {count(min(samples), 'sample')} each" if len(samples) == 1 else "")
+
+
+def _sizes(inputs: Inputs, entries: list[BenchmarkEntry], each: bool) -> str:
+    problems = {benchmark: cell.n_problems for (_, benchmark), cell in accuracies(inputs).items()}
+    sizes = []
+    for entry in entries:
         size = count(problems[entry.benchmark], "problem") if entry.benchmark in problems else "not run"
-        each = f" × {entry.samples_per_problem}" if len(samples) > 1 else ""
-        asked.append(f"{entry.title} ({size}{each})")
-    return listing(asked) + (f", {count(min(samples), 'sample')} each" if len(samples) == 1 else "")
+        sizes.append(f"{entry.title} ({size}{f' × {entry.samples_per_problem}' if each else ''})")
+    return listing(sizes)
 
 
 def caution(inputs: Inputs) -> str:
@@ -135,16 +152,24 @@ def claim_counts(records: list[ClaimRecord]) -> dict[str, int]:
     return {words: counts[words] for words in shown} if records else {}
 
 
+def _untested(records: list[ClaimRecord]) -> list[str]:
+    if any(record.verdict != "not_tested" for record in records):
+        return []
+    return list(dict.fromkeys(record.study for record in records))
+
+
 def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
     order = ranking(inputs, model)
     compared = order is not None and any(row.against for row in order.rows)
     others = {source for row in order.rows for source in row.others} if order else set()
+    seeds = seed_accuracies(inputs, model)
     return ModelVerdict(
         model=model,
         leading=leading(inputs, model, order) if order else None,
         confidence=confidence(inputs, model, order) if order else None,
-        forest=_forest(inputs, order) if order and compared else None,
+        forest=_forest(inputs, model, order, seeds) if order and compared else None,
         effects=effects(inputs, model),
+        seeds=bool(seeds),
         reference=order.reference if order else "",
         paper=order.paper.source if order and any(row.paper for row in order.rows) else "",
         others=sorted(others),
@@ -154,7 +179,7 @@ def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
     )
 
 
-def _forest(inputs: Inputs, order: Ranking) -> Markup:
+def _forest(inputs: Inputs, model: str, order: Ranking, seeds: dict[Variant, list[float]]) -> Markup:
     measured = accuracies(inputs)
     benchmarks = [entry.benchmark for entry in [*inputs.study.averaged, *inputs.study.forgetting]]
     if len(benchmarks) > FEW:
@@ -176,12 +201,36 @@ def _forest(inputs: Inputs, order: Ranking) -> Markup:
             others=list(row.others.values()) if row.against else [],
             numbers=numbers(row.variant),
             about=about_method(row.variant.method),
+            seeds=[value - order.zero for value in seeds.get(row.variant, [])],
         )
         for row in order.rows
     ]
+    rows = _with_untrained(inputs, model, order, rows, numbers(inputs.untrained(model)))
     name = "the untrained model" if order.reference == BASE else order.reference
     metric = benchmark_title(inputs, headline_benchmark(inputs)).lower()
     return ranking_forest(rows, _short(heads), median(detectable), f"points against {name}, {metric}")
+
+
+def _with_untrained(
+    inputs: Inputs, model: str, order: Ranking, rows: list[ForestRow], numbers: list[str]
+) -> list[ForestRow]:
+    """Return the rows with the untrained model at its place: LoRA's gain, seen from LoRA."""
+    gain = next((gain for variant, gain in order.gains.items() if variant.method == order.reference), None)
+    if order.untrained is None or (gain is None and order.reference != BASE):
+        return rows
+    untrained, accuracy = inputs.untrained(model), order.untrained.value
+    row = ForestRow(
+        key=inputs.key(untrained),
+        label=inputs.label(untrained),
+        difference=gain.estimate.turned if gain else None,
+        told_apart=bool(gain and gain.told_apart),
+        paper=None,
+        others=[],
+        numbers=numbers,
+        outside=True,
+    )
+    place = sum(ranked.accuracy.value >= accuracy for ranked in order.rows)
+    return [*rows[:place], row, *rows[place:]]
 
 
 def _short(heads: list[str]) -> list[str]:

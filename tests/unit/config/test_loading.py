@@ -133,8 +133,8 @@ def shipped_studies() -> list[str]:
 
 
 @pytest.mark.parametrize("study", shipped_studies())
-def test_shipped_studies_are_valid(repository, study):
-    named = configs(load_plan(study, repository / "config"))
+def test_shipped_studies_are_valid(complete_config, study):
+    named = configs(load_plan(study, complete_config))
     assert any(name.startswith("train/") for name in named)
 
 
