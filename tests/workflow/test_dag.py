@@ -48,7 +48,7 @@ def counts(study: str, runs: int, benchmarks: int, data: int) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("study", "runs", "benchmarks", "data"),
     [
-        ("demo", 14, 2, 5),
+        ("demo", 14, 2, 6),
         ("smollm2", 4, 4, 5),
         ("smollm2-precision", 33, 4, 4),
         ("smollm2-gpu", 42, 4, 5),

@@ -36,7 +36,7 @@ def test_null_removes_a_benchmark_and_resets_a_key(studies):
     assert list(study.evaluation.benchmarks) == ["sums"]
     assert study.answer_format == "boxed"
     assert (study.training.warmup_steps, study.training.rollout_batch_size) == (0, 256)
-    assert study.training.steps == 60, "what is not named stays"
+    assert study.training.steps == 32, "what is not named stays"
 
 
 def test_null_removes_a_setting_and_a_whole_block(studies):
@@ -99,12 +99,12 @@ def test_without_null_a_child_is_as_before(studies):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  steps: 60", "  steps: many", r"demo\.yaml, line 31: training\.steps: .*'many'"),
+        ("  steps: 32", "  steps: many", r"demo\.yaml, line 27: training\.steps: .*'many'"),
         ("models: [tiny]", "models: [tny]", r"demo\.yaml, line 7: models: 'tny' is not known"),
         (
             "warmup_steps: 5",
             "warmup_steps: 70",
-            r"demo\.yaml, line 35: training: warmup_steps 70 leaves",
+            r"demo\.yaml, line 31: training: warmup_steps 70 leaves",
         ),
     ],
 )

@@ -336,7 +336,7 @@ def test_graders_and_formats_by_which_no_expression_is_correct_are_refused(
             r"prompts_per_step: 4,000 is more than the 3,000 problems of 'sums-train'",
         ),
         (
-            {"settings": {"main": {}, "again": {"training": {"steps": 60}}}},
+            {"settings": {"main": {}, "again": {"training": {"steps": 32}}}},
             r"settings\.again: trains lora exactly as setting 'main' does",
         ),
         (

@@ -165,16 +165,15 @@ def test_a_factor_of_the_study_replaces_the_presets_and_is_on_record(config, cap
     assert "0.01 = 0.005 × 2 (study)" in shown and "0.05 = 0.005 × 10 (preset)" in shown
 
 
-def test_the_rates_of_the_demo_are_those_of_its_published_numbers(repository):
-    """Factors found on the demo are in its study, not in the presets of real models."""
-    rates = {
-        one.method: float(f"{one.training.learning_rate / 5e-3:.6g}")
-        for one in train_configs(load_plan("demo", repository / "config"))
+def test_the_demo_trains_at_the_rates_that_were_tuned_for_it(repository):
+    """No rate is set by hand, and none was chosen with a seed of the demo."""
+    tuned = yaml.safe_load((repository / "config/rates/demo-rates.yaml").read_text())
+    plan = load_plan("demo", repository / "config")
+    assert {one.method: one.training.learning_rate for one in train_configs(plan)} == {
+        rate["method"]: rate["learning_rate"] for rate in tuned["rates"]
     }
-    assert {method: rate for method, rate in rates.items() if rate != 1} == {
-        "full": 0.1, "adalora": 4, "miss": 0.3, "pissa": 0.3, "lora_plus": 0.25, "rslora": 0.5, "vera": 10,
-        "ia3": 30, "ln_tuning": 20,
-    }  # fmt: skip
+    assert not set(plan.study.train_seeds) & set(tuned["protocol"]["train_seeds"])
+    assert tuned["protocol"]["steps"] == plan.study.training.steps
 
 
 def test_the_audit_repeats_the_released_codes_half_rank_of_lora(repository):
@@ -279,7 +278,7 @@ def test_the_main_experiment_is_strictly_on_policy(repository):
     ("training", "message"),
     [
         ({"sampling": {"top_p": 0.9}}, r"sampling\.top_p 0\.9: the loss takes probabilities over the whole"),
-        ({"warmup_steps": 60}, r"warmup_steps 60 leaves none of the 60 optimizer steps"),
+        ({"warmup_steps": 32}, r"warmup_steps 32 leaves none of the 32 optimizer steps"),
         ({"soft_overlong": {"buffer_tokens": 7}}, r"buffer_tokens 7 is above sampling\.max_new_tokens 6"),
         ({"clip_low": 1.1}, r"clip_low.*less than or equal to 1"),
         ({"learning_rate": float("inf")}, r"learning_rate.*finite number"),
@@ -403,14 +402,14 @@ def test_a_set_can_leave_out_all_faults(config):
     assert {one.faults for one in found.values()} == {()}
 
 
-def rerun(config: Path, file: str, old: str, new: str) -> set[str]:
-    """Return the configurations of the demo that an edit changes: all that reruns anything."""
-    before = fingerprints(configs(load_plan("demo", config)))
+def rerun(config: Path, file: str, old: str, new: str, study: str = "demo") -> set[str]:
+    """Return the configurations of a study that an edit changes: all that reruns anything."""
+    before = fingerprints(configs(load_plan(study, config)))
     path = config / file
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    after = fingerprints(configs(load_plan("demo", config)))
+    after = fingerprints(configs(load_plan(study, config)))
     assert before.keys() == after.keys()
     return {name for name in before if before[name] != after[name]}
 
@@ -424,7 +423,7 @@ def rerun(config: Path, file: str, old: str, new: str) -> set[str]:
             "compute: {",
             "compute: {threads: 3, memory_mb: 999, device: a100, ",
         ),
-        ("studies/demo.yaml", "steps: 60\n", "steps:   60\n"),
+        ("studies/demo.yaml", "steps: 32\n", "steps:   32\n"),
         ("methods/oft.yaml", "presets:", "# a comment\npresets:"),
         ("methods/lora.yaml", "  paper:\n", "  paper:\n    learning_rate_factor: 7\n"),
         ("models.yaml", "repo: deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "repo: other/model"),
@@ -437,13 +436,14 @@ def test_a_comment_another_preset_or_what_is_planned_reruns_nothing(config, file
 
 
 def test_a_rate_reruns_its_runs_alone(config):
-    new = "learning_rate_factor: 19}"
-    changed = rerun(config, "studies/demo.yaml", "learning_rate_factor: 20}", new)
+    methods = [{"method": "lora"}, {"method": "ln_tuning", "learning_rate_factor": 20}]
+    runs(config, methods=methods)
+    changed = rerun(config, "studies/changed.yaml", "factor: 20", "factor: 19", "changed")
     assert changed == {"train/tiny--ln_tuning--recommended--main--s0", "study"}, (
         "the manifest shows the factor"
     )
-    every = rerun(config, "studies/demo.yaml", "learning_rate: 5.0e-3", "learning_rate: 4.0e-3")
-    assert every == {f"train/{config.run}" for config in train_configs(load_plan("demo", config))}
+    every = rerun(config, "studies/demo.yaml", "learning_rate: 5.0e-3", "learning_rate: 4.0e-3", "changed")
+    assert every == {f"train/{config.run}" for config in train_configs(load_plan("changed", config))}
 
 
 def test_what_is_rerun_depends_on_no_code(repository):
