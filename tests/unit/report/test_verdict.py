@@ -139,6 +139,36 @@ def test_a_study_that_meets_every_condition_is_strong(sound):
     assert "interval and p tell these runs apart" not in verdict(page) and "methods" in verdict(page)
 
 
+def test_the_figure_has_the_untrained_model_and_a_tick_for_each_training_seed(sound):
+    page = Page(build(sound))
+    (figure,) = page.all("svg", page.by_id("verdict"))
+    described = page.all("desc", figure)[0]["text"]
+    ticks = [one for one in page.all("line", figure) if one["attributes"].get("class") == "seed"]
+    assert len(ticks) == 9 and "| one training seed" in verdict(page)
+    runs = [sound.correct[f"tiny--dora--paper--main--s{seed}", "sums"].mean() for seed in range(3)]
+    loras = [sound.correct[f"tiny--lora--paper--main--s{seed}", "sums"].mean() for seed in range(3)]
+    expected = text.listing([text.points(run - sum(loras) / 3, "") for run in runs])
+    assert f"training seeds {expected}" in described
+    frame = comparisons(sound)
+    (gain,) = frame[
+        (frame.method == "lora") & (frame.baseline == "base") & (frame.benchmark == "overall")
+    ].to_dict("records")
+    assert f"base (untrained) {text.points(-gain['difference'], '')}" in described
+
+
+def test_a_mean_over_one_benchmark_is_named_after_it(sound):
+    page = Page(build(sound))
+    (figure,) = page.all("svg", page.by_id("verdict"))
+    assert "points against lora, sums" in figure["text"]
+    assert [one["text"] for one in page.all("option") if "selected" in one["attributes"]][1:2] == ["Sums"]
+    assert "overall" not in verdict(page).lower()
+
+
+def test_claims_that_are_not_tested_name_the_studies_that_test_them(page, sound):
+    assert "They are about the studies paper-1.5b, " in verdict(page)
+    assert "They are about" not in verdict(Page(build(sound)))
+
+
 def test_claims_are_counted_by_verdict_and_the_paper_is_in_the_figure(sound):
     page = Page(build(sound))
     claims = json.loads(sound.folder.claims.read_text())
