@@ -51,6 +51,15 @@ def test_how_many_beat_the_untrained_model_is_counted(tree, page):
     assert f"{len(better)} of the {len(gains)} runs beat the untrained model" in verdict(page)
 
 
+def test_methods_that_differ_from_lora_are_above_or_below_it(tree, page):
+    frame = comparisons(tree)
+    pairs = frame[(frame.baseline == "lora") & (frame.benchmark == "overall")].set_index("method")
+    apart = pairs[(pairs.p_holm < 0.05) & ((pairs.ci_low > 0) | (pairs.ci_high < 0))]
+    below = apart[apart.difference < 0].sort_values("difference", ascending=False)
+    assert len(apart) > 3 and len(below) > 1, "the names alone are not shown: the test is blind"
+    assert f"Below lora (Holm): {text.listing(list(below.index))}." in verdict(page)
+
+
 def test_nothing_is_claimed_that_p_or_interval_does_not_say(small):
     edit(small.folder.table("comparisons"), lambda frame: frame.assign(p_holm=0.5))
     edit(small.folder.table("leader"), lambda frame: frame.assign(p_corrected=1.0))
