@@ -37,8 +37,8 @@ from typing import Any
 import torch
 from common import in_process
 from full_size import CONFIG, random_weights
-from scale_tables import write_tables
 from peft.tuners.lora.dora import DoraLinearLayer
+from scale_tables import write_tables
 from torch import Tensor, nn
 
 from rlvr.config.resolved import TrainConfig
