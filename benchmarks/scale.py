@@ -37,6 +37,7 @@ from typing import Any
 import torch
 from common import in_process
 from full_size import CONFIG, random_weights
+from peft.tuners.lora.dora import DoraLinearLayer
 from scale_tables import write_tables
 from torch import Tensor, nn
 
@@ -60,8 +61,8 @@ EVERY = 8
 """One row of so many is measured; `scale_peft.py` measures the same."""
 METHODS = ("lora", "dora", "dora-peft", "miss", "rslora", "full")
 """`dora-peft` is DoRA with magnitudes in bfloat16, as PEFT starts it."""
-GRADIENTS = {"fresh": (0, 1, 2), "same": (0,)}
-"""Kind of gradient -> seeds of model, adapter and tokens."""
+GRADIENTS = {"fresh": ((0, 1, 2), METHODS), "same": ((0,), ("lora", "dora-peft", "full"))}
+"""Kind of gradient -> seeds of model, adapter and tokens, and methods."""
 REPEATED = 2
 
 
@@ -79,9 +80,9 @@ class Run:
 
 RUNS = [
     Run(method, gradient, seed)
-    for gradient, seeds in GRADIENTS.items()
+    for gradient, (seeds, methods) in GRADIENTS.items()
     for seed in seeds
-    for method in METHODS
+    for method in methods
 ]
 
 
@@ -108,6 +109,11 @@ def base_model(seed: int) -> nn.Module:
     model.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
     model.model.rotary_emb = type(rotary)(model.config)  # not on the meta device
     return model
+
+
+def without_identity(layer: DoraLinearLayer, lora_A: nn.Linear, lora_B: nn.Linear, **_: Any) -> Tensor:
+    """Return B A, of which PEFT takes the norm; it multiplies an identity of 8,960 x 8,960 by both."""
+    return lora_B.weight.detach() @ lora_A.weight.detach()
 
 
 def take_step(policy: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
@@ -202,6 +208,7 @@ def train(run: Run, adapters: Path | None) -> dict[str, Any]:
     if adapters:
         _write_base(model, adapters / "base.safetensors")
     torch.manual_seed(derive_seed(run.seed, "adapter"))
+    DoraLinearLayer.get_lora_weight = without_identity
     policy = build_policy(method, model, max(MARKS), derive_seed(run.seed, "projection")).eval()
     optimizer = method.optimizer(policy, config.training)
     with torch.no_grad():

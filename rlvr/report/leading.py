@@ -89,11 +89,8 @@ def _at_most(p: float) -> str:
 
 def _named(inputs: Inputs, rows: list[Ranked], field: str) -> str:
     """Return names with differences and p; of many, the names alone."""
-    names = [inputs.label(row.variant) for row in rows]
-    if len(rows) > LISTED:
-        return f"{len(rows)} others, from {names[0]} to {names[-1]}"
     if len(rows) > NAMED:
-        return listing(names)
+        return _names(inputs, rows)
     told = []
     for row in rows:
         one: Against = getattr(row, field)
@@ -101,6 +98,12 @@ def _named(inputs: Inputs, rows: list[Ranked], field: str) -> str:
             f"{inputs.label(row.variant)} ({points(one.estimate.value, '')}, p{SPACE}{_equals(one.p)})"
         )
     return listing(told)
+
+
+def _names(inputs: Inputs, rows: list[Ranked]) -> str:
+    """Return names; of very many, the first and the last."""
+    names = [inputs.label(row.variant) for row in rows]
+    return listing(names) if len(rows) <= LISTED else f"{len(rows)} others, from {names[0]} to {names[-1]}"
 
 
 def _equals(p: float) -> str:
@@ -143,9 +146,16 @@ def _from_reference(inputs: Inputs, order: Ranking) -> list[str]:
     if not differ:
         smallest = min(row.against.p for row in compared if row.against)
         return [f"None differs from {order.reference} (smallest Holm p{SPACE}{_equals(smallest)})."]
-    only = "Only " if len(differ) <= NAMED else ""
-    verb = "differs" if len(differ) == 1 else "differ"
-    return [f"{only}{_named(inputs, differ, 'against')} {verb} from {order.reference} (Holm)."]
+    if len(differ) <= NAMED:  # their numbers tell the direction
+        verb = "differs" if len(differ) == 1 else "differ"
+        return [f"Only {_named(inputs, differ, 'against')} {verb} from {order.reference} (Holm)."]
+    above = [row for row in differ if row.accuracy.value > order.zero]
+    below = [row for row in differ if row.accuracy.value <= order.zero]
+    return [
+        f"{side} {order.reference} (Holm): {_names(inputs, rows)}."
+        for side, rows in (("Above", above), ("Below", below))
+        if rows
+    ]
 
 
 def _splits(inputs: Inputs, model: str, order: Ranking) -> list[str]:

@@ -21,9 +21,13 @@ def seed_accuracies(inputs: Inputs, model: str) -> dict[Variant, list[float]]:
 
 def _accuracy(inputs: Inputs, run: RunEntry) -> float | None:
     """Return the accuracy of one run; every problem of a benchmark has as many samples as any other."""
-    paths = [inputs.folder.grades(run.run, entry.benchmark) for entry in inputs.study.averaged]
-    if run.run not in inputs.records or not all(path.exists() for path in paths):
+    grades = {
+        entry.benchmark: inputs.folder.grades(run.run, entry.benchmark) for entry in inputs.study.benchmarks
+    }
+    if run.run not in inputs.records or not all(path.exists() for path in grades.values()):
         return None
-    return float(
-        np.mean([read_columns(path, Grade, ["correct"])["correct"].to_numpy().mean() for path in paths])
-    )
+    correct = [
+        read_columns(grades[entry.benchmark], Grade, ["correct"])["correct"]
+        for entry in inputs.study.averaged
+    ]
+    return float(np.mean([flags.to_numpy().mean() for flags in correct]))

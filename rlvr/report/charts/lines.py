@@ -116,8 +116,7 @@ class LinePanel:
         """Return the first view."""
         x, y = next(iter(self.x)), next(iter(self.y))
         scales = self.x_scale(x, y), self.y_scale(x, y)
-        ends = {line.key: points[-1][1] for line in self.lines if (points := line.points(x, y))}
-        places = spread({key: scales[1](end) for key, end in ends.items()}, LABEL, TOP, self.bottom)
+        ends, places = self._ends(x, y), self._label_places(x, y)
         drawn = [self._line(line, x, y, scales, places.get(line.key)) for line in self.lines]
         described = "; ".join(
             f"{line.label} {self.y[y].label(ends[line.key])}" for line in self.lines if line.key in ends
@@ -131,6 +130,16 @@ class LinePanel:
             element("g", *drawn, class_="lines"),
             class_="panel-all",
         )
+
+    def _ends(self, x: str, y: str) -> dict[str, float]:
+        """Return the value at the right end of every line that has one in a view."""
+        return {line.key: points[-1][1] for line in self.lines if (points := line.points(x, y))}
+
+    def _label_places(self, x: str, y: str) -> dict[str, float]:
+        """Return where the labels at the right are, from the top."""
+        scale = self.y_scale(x, y)
+        ends = {key: scale(end) for key, end in self._ends(x, y).items()}
+        return spread(ends, LABEL, TOP, self.bottom)
 
     def _axes(self, x: str, y: str) -> list[Markup]:
         across, up = self.x_scale(x, y), self.y_scale(x, y)
@@ -163,6 +172,7 @@ class LinePanel:
             f"{x}|{y}": {
                 "x": _plain(self.x_scale(x, y)),
                 "y": _plain(self.y_scale(x, y)),
+                "ends": {key: round(place, 1) for key, place in self._label_places(x, y).items()},
                 "axes": str(Markup("").join(self._axes(x, y))),
             }
             for x in self.x
@@ -172,7 +182,7 @@ class LinePanel:
             "x": self.titles("x"),
             "y": self.titles("y"),
             "times": {name: axis.times for name, axis in [*self.x.items(), *self.y.items()]},
-            "frame": [LEFT, TOP, self.right, self.bottom, LABEL],
+            "right": self.right,
             "views": views,
             "lines": [
                 {

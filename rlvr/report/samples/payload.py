@@ -32,7 +32,11 @@ def as_data(
             for variant in inputs.variants
         ],
         "runs": [
-            {"word": shell_word(run.run), "seed": run.train_seed, "method": number[run.variant]}
+            {
+                "word": shell_word(run.run),
+                "seed": BASE if run.train_seed is None else f"s{run.train_seed}",
+                "method": number[run.variant],
+            }
             for run in inputs.study.runs
         ],
         "benchmarks": [_benchmark(inputs, outcomes) for outcomes in benchmarks],

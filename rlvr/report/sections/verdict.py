@@ -161,7 +161,7 @@ def _untested(records: list[ClaimRecord]) -> list[str]:
 def _of_model(inputs: Inputs, model: str) -> ModelVerdict:
     order = ranking(inputs, model)
     compared = order is not None and any(row.against for row in order.rows)
-    others = {source for row in order.rows for source in row.others} if order else set()
+    others = {source for row in order.rows if row.against for source in row.others} if order else set()
     seeds = seed_accuracies(inputs, model)
     return ModelVerdict(
         model=model,

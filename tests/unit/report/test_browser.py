@@ -221,6 +221,19 @@ def test_printed_pages_repeat_the_titles_of_columns(tab: Tab, path: Path):
         assert "Difference" in text and "Holm" in text and "Method" in text
 
 
+def test_the_ranking_is_whole_on_paper(tab: Tab, path: Path):
+    tab.resize(690, 1000)  # A4 between its margins
+    tab.open(path)
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    found = tab.run("""(() => {
+      const figure = document.querySelector("svg.ranking"), boxes = [figure, figure.closest("figure")];
+      return [...boxes.map((box) => box.getBoundingClientRect().right), document.documentElement.clientWidth];
+    })()""")
+    tab.call("Emulation.setEmulatedMedia", media="")
+    tab.resize(1366, 800)
+    assert found[0] <= found[1] <= found[2] == 690
+
+
 def test_a_summary_is_printed_on_few_pages(tab: Tab, path: Path):
     tab.open(path)
     pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])

@@ -51,6 +51,15 @@ def test_how_many_beat_the_untrained_model_is_counted(tree, page):
     assert f"{len(better)} of the {len(gains)} runs beat the untrained model" in verdict(page)
 
 
+def test_methods_that_differ_from_lora_are_above_or_below_it(tree, page):
+    frame = comparisons(tree)
+    pairs = frame[(frame.baseline == "lora") & (frame.benchmark == "overall")].set_index("method")
+    apart = pairs[(pairs.p_holm < 0.05) & ((pairs.ci_low > 0) | (pairs.ci_high < 0))]
+    below = apart[apart.difference < 0].sort_values("difference", ascending=False)
+    assert len(apart) > 3 and len(below) > 1, "the names alone are not shown: the test is blind"
+    assert f"Below lora (Holm): {text.listing(list(below.index))}." in verdict(page)
+
+
 def test_nothing_is_claimed_that_p_or_interval_does_not_say(small):
     edit(small.folder.table("comparisons"), lambda frame: frame.assign(p_holm=0.5))
     edit(small.folder.table("leader"), lambda frame: frame.assign(p_corrected=1.0))
@@ -137,6 +146,36 @@ def test_a_study_that_meets_every_condition_is_strong(sound):
     level = "Strong: every condition is met" if not unmet else f"Fair: {len(unmet)} of"
     assert level in verdict(page)
     assert "interval and p tell these runs apart" not in verdict(page) and "methods" in verdict(page)
+
+
+def test_the_figure_has_the_untrained_model_and_a_tick_for_each_training_seed(sound):
+    page = Page(build(sound))
+    (figure,) = page.all("svg", page.by_id("verdict"))
+    described = page.all("desc", figure)[0]["text"]
+    ticks = [one for one in page.all("line", figure) if one["attributes"].get("class") == "seed"]
+    assert len(ticks) == 9 and "| one training seed" in verdict(page)
+    runs = [sound.correct[f"tiny--dora--paper--main--s{seed}", "sums"].mean() for seed in range(3)]
+    loras = [sound.correct[f"tiny--lora--paper--main--s{seed}", "sums"].mean() for seed in range(3)]
+    expected = text.listing([text.points(run - sum(loras) / 3, "") for run in runs])
+    assert f"training seeds {expected}" in described
+    frame = comparisons(sound)
+    (gain,) = frame[
+        (frame.method == "lora") & (frame.baseline == "base") & (frame.benchmark == "overall")
+    ].to_dict("records")
+    assert f"base (untrained) {text.points(-gain['difference'], '')}" in described
+
+
+def test_a_mean_over_one_benchmark_is_named_after_it(sound):
+    page = Page(build(sound))
+    (figure,) = page.all("svg", page.by_id("verdict"))
+    assert "points against lora, sums" in figure["text"]
+    assert [one["text"] for one in page.all("option") if "selected" in one["attributes"]][1:2] == ["Sums"]
+    assert "overall" not in verdict(page).lower()
+
+
+def test_claims_that_are_not_tested_name_the_studies_that_test_them(page, sound):
+    assert "They are about the studies paper-1.5b, " in verdict(page)
+    assert "They are about" not in verdict(Page(build(sound)))
 
 
 def test_claims_are_counted_by_verdict_and_the_paper_is_in_the_figure(sound):

@@ -6,7 +6,7 @@
   const heads = Array.from(table.tHead.rows[0].cells);
   const place = (id) => heads.findIndex((head) => head.dataset.id === id);
   const [base, on, find] = ["base", "on", "find"].map((key) => form.querySelector(`[data-key=${key}]`));
-  const shown = { base: firstValue(base), on: firstValue(on) };
+  let shown = [firstValue(base), firstValue(on)];
 
   function fillColumns(columns = {}) {
     for (const [id, [below, cells]] of Object.entries(columns)) {
@@ -22,27 +22,27 @@
 
   function movePlots(plots = []) {
     for (const [index, places] of plots.entries()) {
-      const cell = rows[index].cells[place("plot")], [svg] = cell.children;
-      svg.setAttribute("visibility", places ? "visible" : "hidden");
-      const [zero, left, right, low, high, dot, apart] = places ?? [0, 0, 0, 0, 0, 0, false];
+      const cell = rows[index].cells[place("plot")], [svg] = cell.children, [band, axis, whisker, dot] = svg.children;
+      const [zero, left, right, low, high, value, apart] = places ?? [0, 0, 0, 0, 0, 0, false];
+      put(svg, { visibility: places ? "visible" : "hidden" });
+      put(band, { x: left, width: right - left });
+      put(axis, { x1: zero, x2: zero });
+      put(whisker, { x1: low, x2: high });
+      put(dot, { cx: value });
       cell.classList.toggle("apart", apart);
-      const parts = { rect: { x: left, width: right - left }, ".zero": { x1: zero, x2: zero }, ".whisker": { x1: low, x2: high }, circle: { cx: dot } };
-      for (const [name, attributes] of Object.entries(parts)) {
-        for (const [key, value] of Object.entries(attributes)) svg.querySelector(name).setAttribute(key, value);
-      }
     }
   }
 
   state.watch(() => {
     table.dataset.by = state.get("by", "accuracy");
-    for (const tab of form.querySelectorAll("[data-by]")) tab.setAttribute("aria-pressed", tab.dataset.by === table.dataset.by);
-    if (on.value !== shown.on) fillColumns(values[on.value]);
-    if (on.value !== shown.on || base.value !== shown.base) {
+    for (const tab of all("[data-by]", form)) put(tab, { "aria-pressed": tab.dataset.by === table.dataset.by });
+    if (on.value !== shown[1]) fillColumns(values[on.value]);
+    if (on.value !== shown[1] || base.value !== shown[0]) {
       const found = differences[base.value]?.[on.value];
       fillColumns(found?.columns);
       movePlots(found?.plots);
     }
-    Object.assign(shown, { base: base.value, on: on.value });
+    shown = [base.value, on.value];
     const [id, direction] = state.get("sort", "avg.down").split(".");
     orderRows(table, heads[place(id)] ?? heads[0], direction === "up" ? "ascending" : "descending", rows);
     for (const row of rows) {
@@ -51,7 +51,5 @@
     }
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("click", ({ target }) => {
-    if (target.dataset.by) state.set({ by: target.dataset.by }, "methods");
-  });
+  form.addEventListener("click", ({ target }) => target.dataset.by && state.set({ by: target.dataset.by }, "methods"));
 }

@@ -2,15 +2,11 @@
 
 // A region, and a stop for the tab key, only where something scrolls.
 function markRegions() {
-  for (const box of document.querySelectorAll("[data-scroll]")) {
-    const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
-    if (scrolls) {
-      box.tabIndex = 0;
-      if (box.tagName !== "FIGURE") box.setAttribute("role", "region"); // a figure has a role
-      box.setAttribute("aria-label", box.dataset.scroll);
-    } else {
-      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
-    }
+  for (const box of all("[data-scroll]")) {
+    const role = box.tagName === "FIGURE" ? {} : { role: "region" }; // a figure has a role
+    if (box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1) {
+      put(box, { tabindex: 0, "aria-label": box.dataset.scroll, ...role });
+    } else for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
   }
 }
 markRegions();
@@ -18,23 +14,20 @@ window.addEventListener("resize", markRegions);
 document.addEventListener("toggle", markRegions, true);
 
 // The navigation marks the part in view.
-const entries = new Map(Array.from(document.querySelectorAll("nav a"), (a) => [a.hash.slice(1), a]));
+const entries = all("nav a");
 const inView = new IntersectionObserver((changes) => {
-  for (const { target, isIntersecting } of changes) {
-    if (!isIntersecting) continue;
-    for (const [id, a] of entries) {
-      if (id === target.id) a.setAttribute("aria-current", "true");
-      else a.removeAttribute("aria-current");
-    }
+  for (const { target } of changes.filter(({ isIntersecting }) => isIntersecting)) {
+    for (const a of entries) a.removeAttribute("aria-current");
+    put(entries.find((a) => a.hash === `#${target.id}`), { "aria-current": "true" });
   }
 }, { rootMargin: "-20% 0px -70% 0px" });
-for (const id of entries.keys()) inView.observe(document.getElementById(id));
+for (const a of entries) inView.observe(document.querySelector(a.hash));
 
 // Figures of which one is shown at a time.
-for (const figure of document.querySelectorAll(".alternatives")) {
+for (const figure of all(".alternatives")) {
   state.watch(() => {
     const { value } = figure.querySelector("select");
-    for (const one of figure.querySelectorAll(".alternative")) one.classList.toggle("shown", one.dataset.name === value);
+    for (const one of all(".alternative", figure)) one.classList.toggle("shown", one.dataset.name === value);
   });
 }
 

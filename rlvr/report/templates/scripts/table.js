@@ -1,21 +1,18 @@
 // Sorting for every table with a role="button" in its header; without the script tables stay in their order.
 function sortKey(row, column) {
-  const cell = row.cells[column];
-  const raw = cell.dataset.value;
-  if (raw === undefined) return cell.textContent.trim();
-  return raw === "" ? null : Number(raw);
+  const { dataset: { value }, textContent } = row.cells[column];
+  if (value === undefined) return textContent.trim();
+  return value === "" ? null : Number(value);
 }
 
-function compare(a, b, direction) {
+function compare(a, b, sign) {
   if (a === null || b === null) return (a === null) - (b === null); // what was not run stays last
-  const order = typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
-  return direction * order;
+  return sign * (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
 }
 
 // Sort the rows of a table by a column, pinned ones first.
 function orderRows(table, header, direction, rows = Array.from(table.tBodies[0].rows)) {
-  for (const other of table.querySelectorAll("thead th[aria-sort]")) other.setAttribute("aria-sort", "none");
-  header.setAttribute("aria-sort", direction);
+  for (const other of all("thead th[aria-sort]", table)) put(other, { "aria-sort": other === header ? direction : "none" });
   const pins = state.list("pin"), sign = direction === "ascending" ? 1 : -1;
   const keyed = rows.map((row) => ({ row, key: sortKey(row, header.cellIndex), pinned: pins.includes(row.dataset.v) }));
   keyed.sort((a, b) => b.pinned - a.pinned || compare(a.key, b.key, sign));
@@ -23,20 +20,19 @@ function orderRows(table, header, direction, rows = Array.from(table.tBodies[0].
 }
 
 function sortBy(header) {
-  const previous = header.getAttribute("aria-sort");
   const first = header.dataset.kind === "text" ? "ascending" : "descending";
-  const next = previous === "none" ? first : previous === "ascending" ? "descending" : "ascending";
+  const next = { none: first, ascending: "descending", descending: "ascending" }[header.getAttribute("aria-sort")];
   if (header.dataset.id) state.set({ sort: `${header.dataset.id}.${next === "ascending" ? "up" : "down"}` }, "methods");
   else orderRows(header.closest("table"), header, next);
 }
 
 // A header cell has no <button>, because Chromium does not repeat one at the top of the next printed page.
-for (const button of document.querySelectorAll('thead [role="button"]')) {
+for (const button of all('thead [role="button"]')) {
   button.tabIndex = 0;
   button.addEventListener("click", () => sortBy(button.closest("th")));
   button.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    sortBy(button.closest("th"));
+    button.click();
   });
 }

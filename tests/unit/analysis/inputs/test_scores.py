@@ -14,6 +14,22 @@ def test_a_missing_sample_is_refused(results: Results, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["grades", "samples"])
+def test_two_problems_do_not_make_up_the_samples_of_one(results: Results, kind: str) -> None:
+    def halve(frame: pd.DataFrame) -> pd.DataFrame:
+        first, second = frame["problem_id"] == "sums-0", frame["problem_id"] == "sums-1"
+        late = frame["sample_index"] >= 2
+        return frame[~(first & late) & ~(second & ~late)]
+
+    path = results.edit(kind, "run2", "sums", halve)
+    fails(results, path, "'sums-0'", "2 samples", "missing [2, 3]")
+
+
+def test_a_file_of_samples_without_a_column_is_refused(results: Results) -> None:
+    path = results.edit("samples", "run0", "sums", lambda frame: frame.drop(columns="n_tokens"))
+    fails(results, path, "'n_tokens' is missing")
+
+
+@pytest.mark.parametrize("kind", ["grades", "samples"])
 def test_a_duplicated_sample_is_refused(results: Results, kind: str) -> None:
     path = results.edit(kind, "run1", "products", lambda frame: pd.concat([frame, frame.iloc[[5]]]))
     problem = pd.read_parquet(path)["problem_id"].iloc[5]

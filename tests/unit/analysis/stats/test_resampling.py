@@ -153,6 +153,17 @@ def test_stratified_interval_is_seeded_and_holds_the_value() -> None:
     assert low < probability_of_improvement(x, y) < high
 
 
+def test_all_replicates_at_once_are_those_drawn_one_after_the_other() -> None:
+    x, y, draws = generator(1).random((3, 4)), generator(2).random((5, 4)), generator()
+
+    def resample(scores: np.ndarray) -> np.ndarray:
+        return scores[draws.integers(len(scores), size=scores.shape), np.arange(4)]
+
+    expected = [float(probability_of_improvement(resample(x), resample(y))) for _ in range(50)]
+    found = stratified_bootstrap(probability_of_improvement, x, y, generator=generator(), replicates=50)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_stratified_intervals_agree_with_scipys_bootstrap_of_each_benchmark_by_itself() -> None:
     x, y = generator(1).random((6, 4)) + 0.2, generator(2).random((5, 4))
     for statistic, scores in ((interquartile_mean, (x,)), (probability_of_improvement, (x, y))):

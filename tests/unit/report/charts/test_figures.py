@@ -57,6 +57,24 @@ def test_a_mark_outside_the_forest_is_an_arrow_with_its_number():
     assert "pissa −1.0 (−3.0 to +1.0), not told apart, the paper −42.3" in drawn
 
 
+def test_training_seeds_are_ticks_and_the_untrained_model_may_lie_outside():
+    empty = {"told_apart": True, "paper": None, "others": []}
+    dora = ForestRow(
+        key="dora", label="dora", difference=Estimate(0.01, -0.02, 0.04), seeds=[-0.07, 0.02, 0.08],
+        numbers=["54.0"], **empty,
+    )  # fmt: skip
+    base = ForestRow(
+        key="base", label="base", difference=Estimate(-0.3, -0.33, -0.27), outside=True, numbers=["23.0"],
+        **empty,
+    )  # fmt: skip
+    drawn = ranking_forest([dora, base], ["sums"], 0.02, "points")
+    ticks = [float(x) for x in re.findall(r'<line x1="([\d.]+)"[^>]*class="seed"', drawn)]
+    (dot,) = re.findall(r'<circle cx="([\d.]+)"', drawn)
+    assert len(ticks) == 3 and ticks == sorted(ticks) and sum(ticks) / 3 == pytest.approx(float(dot), abs=0.1)
+    assert "training seeds −7.0, +2.0 and +8.0" in drawn
+    assert "◂ −30.0" in drawn and "base −30.0 (−33.0 to −27.0), told apart" in drawn
+
+
 def test_labels_of_equal_methods_do_not_overlap_and_dots_are_at_their_true_cost():
     marks = [
         Mark(key=f"m{i}", label=f"method{i}", cost=36_864, accuracy=Estimate(0.6 + i / 500, 0.5, 0.7))
