@@ -149,8 +149,8 @@ def _from_reference(inputs: Inputs, order: Ranking) -> list[str]:
     if len(differ) <= NAMED:  # their numbers tell the direction
         verb = "differs" if len(differ) == 1 else "differ"
         return [f"Only {_named(inputs, differ, 'against')} {verb} from {order.reference} (Holm)."]
-    above = [row for row in differ if row.accuracy.value > order.zero]
-    below = [row for row in differ if row.accuracy.value <= order.zero]
+    above = [row for row in differ if row.against and row.against.estimate.value > 0]
+    below = [row for row in differ if row not in above]
     return [
         f"{side} {order.reference} (Holm): {_names(inputs, rows)}."
         for side, rows in (("Above", above), ("Below", below))
