@@ -13,7 +13,6 @@ from rlvr.config.choices import PaperItem
 from rlvr.config.studies import load_study
 from tests.helpers.checkout import Checkout, make_checkout
 from tests.helpers.paths import REPOSITORY
-from tests.helpers.rates import write_tuned_rates
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +101,12 @@ def test_a_study_with_tuned_rates_trains_what_changes_and_tunes_nothing(checkout
     study = checkout.folder / "config" / "studies" / "tuned.yaml"
     methods = "methods: [{method: lora, parameters: {rank: 8, alpha: 16}}, {method: full}]"
     study.write_text(f"extends: demo\ntitle: Tuned\nrates: demo-rates\n{methods}\n")
-    rates = write_tuned_rates(checkout.folder / "config", "demo-rates", "x1")
+    rates = checkout.folder / "config" / "rates" / "demo-rates.yaml"
     asked = ("all", "--config", "studies=[tuned]")
     planned = checkout.planned(*asked)
-    rates.unlink()
+    away = rates.rename(rates.with_suffix(".away"))
     refused = checkout.snakemake("-n", *asked, check=False)
+    away.rename(rates)
     study.unlink()
     assert planned == counts("tuned", 2, 2, 6), "the problems that chose the rates too"
     assert refused.returncode
@@ -345,9 +345,10 @@ CONFIGS = [
 
 @pytest.fixture(scope="module")
 def resolved(checkout: Checkout) -> Path:
-    """A study whose configurations are written."""
+    """A study whose configurations are written; with tuned rates, another prompt would be refused."""
     study = checkout.folder / "config" / "studies" / "edited.yaml"
-    study.write_text("seed: 0\n" + (study.parent / "demo.yaml").read_text())
+    text = (study.parent / "demo.yaml").read_text().replace("rates: demo-rates\n", "")
+    study.write_text(f"seed: 0\n{text}")
     checkout.snakemake(*CONFIGS, "--cores", "1")
     return study
 
