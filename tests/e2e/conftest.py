@@ -15,6 +15,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = make_checkout(tmp_path_factory.mktemp("e2e") / "checkout")
     study = yaml.safe_load((REPOSITORY / "config" / "studies" / "demo.yaml").read_text())
     study["title"] = "A shrunk demo"
+    del study["rates"]  # of as many steps as the demo
     study["spectra"] = True
     study["methods"] = [choice for choice in study["methods"] if choice["method"] in ("full", "lora")]
     study["training"] |= SMALLER

@@ -150,6 +150,7 @@ def test_every_method_has_a_file_and_every_preset_fits_it(repository):
 
 
 def test_editing_one_value_changes_only_the_configurations_that_hold_it(config):
+    edit(config / "studies" / "demo.yaml", "rates: demo-rates\n", "")  # else no run has the study's rate
     before = fingerprints(configs(load_plan("demo", config)))
 
     def changed(old: str, new: str) -> set[str]:
