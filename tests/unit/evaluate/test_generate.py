@@ -27,7 +27,6 @@ from rlvr.models.load import load_model, load_tokenizer
 from rlvr.models.pretrain import encode
 from rlvr.rollout.engines.factory import make_engine
 from rlvr.rollout.engines.transformers import CompletionSampler
-from tests.helpers.families import family_model
 from tests.helpers.paths import REPOSITORY
 
 DETERMINED = [name for name in Sample.columns() if name != "seconds"]
@@ -472,25 +471,6 @@ def test_another_answer_format_scores_other_references(tiny_folder, benchmark_fi
         )  # fmt: skip
         lengths.append(read_rows(tmp_path / "scores" / "sums.parquet", ReferenceScore)["n_tokens"].sum())
     assert len(served) == 2 and lengths[0] > lengths[1]
-
-
-@pytest.mark.parametrize(("family", "dtype"), [("llama", "bfloat16"), ("gemma2", "float16")])
-def test_references_are_scored_by_other_families_in_their_precision(
-    tiny_folder, benchmark_file, tmp_path, family, dtype
-):
-    folder, tokenizer = tmp_path / "model", load_tokenizer(tiny_folder)
-    family_model(family, dtype).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_json(folder / "provenance.json", {"sha256": family})
-    config = config_file(tmp_path, samples_per_problem=1, dtype=dtype, reference_format="first-line")
-    journals, scores = tmp_path / "journals", tmp_path / "scores"
-    generate([config], folder, [benchmark_file], None, journals, tmp_path, references=scores)
-    found = read_rows(scores / "sums.parquet", ReferenceScore)
-    for row, score in zip(pd.read_parquet(benchmark_file).to_dict("records"), found["logprob"], strict=True):
-        encoded = encode(tokenizer, [row])
-        logits = family_model(family, dtype)(input_ids=encoded.ids[:, :-1]).logits.float().transpose(1, 2)
-        loss = torch.nn.functional.cross_entropy(logits, encoded.labels[:, 1:], reduction="sum")
-        assert score == pytest.approx(-loss.item(), rel=1e-5)
 
 
 def test_references_need_a_folder(tiny_folder, benchmark_file, tmp_path):
