@@ -26,6 +26,7 @@ import argparse
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -257,7 +258,7 @@ def measure(run: Run, work: Path, peft_python: Path | None) -> dict[str, Any]:
         found = in_process(__file__, arguments, work / f"{run}-own.json")
         if adapters:
             found["peft"] = merged_by_peft(adapters, peft_python)
-            subprocess.run(["rm", "-r", str(adapters)], check=True)
+            shutil.rmtree(adapters)
         write_json(path, found)
     return read_json(path)
 

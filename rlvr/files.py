@@ -116,16 +116,10 @@ def read_parquet(path: Path | str, columns: list[str], *, only: bool = False) ->
         UserError: the file is missing, damaged, or lacks a column.
     """
     import pandas as pd
-    import pyarrow.parquet as pq
 
-    if only:
-        with _parquet_errors(path):
-            names = pq.read_schema(path).names
-        _require_columns(path, names, columns)
+    _require_parquet_columns(path, columns)
     with _parquet_errors(path):
-        frame = pd.read_parquet(path, columns=columns if only else None)
-    _require_columns(path, frame.columns, columns)
-    return frame
+        return pd.read_parquet(path, columns=columns if only else None)
 
 
 def read_parquet_columns(path: Path | str, columns: list[str]) -> "pa.Table":
@@ -136,11 +130,17 @@ def read_parquet_columns(path: Path | str, columns: list[str]) -> "pa.Table":
     """
     import pyarrow.parquet as pq
 
+    _require_parquet_columns(path, columns)
+    with _parquet_errors(path):
+        return pq.read_table(path, columns=columns)
+
+
+def _require_parquet_columns(path: Path | str, columns: list[str]) -> None:
+    import pyarrow.parquet as pq
+
     with _parquet_errors(path):
         names = pq.read_schema(path).names
     _require_columns(path, names, columns)
-    with _parquet_errors(path):
-        return pq.read_table(path, columns=columns)
 
 
 @contextmanager

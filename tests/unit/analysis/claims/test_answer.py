@@ -185,6 +185,7 @@ def test_a_hypothesis_needs_a_study_of_one_model(on_disk, repository, tmp_path):
     shutil.copytree(repository / "config" / "claims", config / "claims")
     text = HYPOTHESES.replace("preset: released, baseline: lora, baseline_preset: paper", "baseline: dora")
     (config / "claims" / "mine.yaml").write_text(text)
+    assert "models" not in answer(on_disk, config)["released-equals-paper"].reason
     add_model(on_disk, "deepseek-r1-distill-qwen-1.5b")
     found = answer(on_disk, config)["released-equals-paper"]
     assert found.verdict == "not_tested"
