@@ -43,7 +43,7 @@ def get_method(name: str, place: Place | str = "method") -> type[Method]:
     Raises:
         UserError: no such method; the message gives the nearest name.
     """
-    if name in {module.name for module in pkgutil.iter_modules(catalogue.__path__)}:
+    if name not in _CLASSES and name in {module.name for module in pkgutil.iter_modules(catalogue.__path__)}:
         importlib.import_module(f"{catalogue.__name__}.{name}")  # alone: all of them take half a second
     if name not in _CLASSES and name not in methods():
         raise unknown_name(place, "method", name, methods().keys())

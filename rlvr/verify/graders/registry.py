@@ -6,6 +6,8 @@ sympy's `parse_expr`); the wall clock of the pool ends a comparison, not an alar
 compares, where the authors had 0.8.0.
 """
 
+from functools import cache
+
 from rlvr.config.choices import Grader as GraderName
 from rlvr.verify.graders.base import Grader
 from rlvr.verify.graders.math_verify import MathVerify
@@ -20,6 +22,7 @@ GRADERS: dict[str, Grader] = {
 }
 
 
+@cache  # the workflow asks for every grade; metadata of packages are read from their files
 def grader_version(name: GraderName) -> str:
     """Return the version of a grader's rules and of the library beneath them, as every grade carries it."""
     return GRADERS[name].version

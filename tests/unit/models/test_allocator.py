@@ -28,10 +28,13 @@ print(faults() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the GNU C library")
 def test_memory_that_is_freed_is_kept_for_the_next_tensor():
-    """In processes of their own, since the setting lasts; each use is 128 MiB."""
+    """In processes of their own, since the setting lasts; each use is 128 MiB.
+
+    A tenth, because fragments of the heap may need one block of 8 MiB more.
+    """
 
     def faults(setting: str) -> int:
         command = [sys.executable, "-c", SCRIPT, setting]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    assert faults("keep") < 1000 < faults("default")
+    assert faults("keep") < faults("default") / 10
