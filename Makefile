@@ -79,6 +79,7 @@ bench: .venv/.installed-dev demo ## measure speed, memory and drift; write JSON 
 	.venv/bin/python benchmarks/drift.py --work $(BENCH) --output benchmarks/results/drift.json
 	.venv/bin/python benchmarks/live_noise.py --work $(BENCH) --output benchmarks/results/live-noise.json
 	.venv/bin/python benchmarks/demo.py --output benchmarks/results/demo.json
+	.venv/bin/python benchmarks/report.py --work $(BENCH)/report --output benchmarks/results/report.json
 	.venv/bin/python benchmarks/verifier.py speed --output benchmarks/results/verifier.json
 	.venv/bin/python benchmarks/tables.py
 

@@ -103,6 +103,14 @@ def verifier(measured: dict[str, Any]) -> str:
     return table(["", "verdicts a second"], rows)
 
 
+def report(measured: dict[str, Any]) -> str:
+    """Return the table of the commands that make tables and page, and of the page."""
+    *commands, page = measured
+    rows = [[f"`rlvr {name}`", *measured[name].values()] for name in commands]
+    size = "{megabytes} MB, loaded in {load_seconds} s.".format(**measured[page])
+    return table(["", "seconds", "CPU seconds", "peak GB"], rows) + f"\n\nThe page: {size}"
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "training": ("training", training),
     "batching": ("engines", batching),
@@ -111,6 +119,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "live-noise": ("live-noise", live_noise),
     "demo": ("demo", demo),
     "phases": ("demo", phases),
+    "report": ("report", report),
     "verifier": ("verifier", verifier),
 }
 """Name on the page -> result file, and what makes the table of it."""
