@@ -50,7 +50,7 @@ def live_engine(
 
 def requests_of(tokenizer: PreTrainedTokenizerBase) -> list[Request]:
     """Return as many requests for each prompt."""
-    tokens = [tuple(prompt_ids(tokenizer, Prompt(), text)) for text in prompts()]
+    tokens = prompt_ids(tokenizer, Prompt(), prompts())
     return [Request(tokens[row % len(tokens)], seed=row) for row in range(ROWS)]
 
 

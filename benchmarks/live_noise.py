@@ -44,7 +44,7 @@ def measure(model: Path, name: str) -> dict[str, Any]:
     torch.manual_seed(0)
     policy = build_policy(method, load_model(model, "bfloat16"), 1)
     sync = LiveSync(method, policy)
-    first, second = (tuple(prompt_ids(tokenizer, Prompt(), text)) for text in prompts()[:2])
+    first, second = prompt_ids(tokenizer, Prompt(), prompts()[:2])
     tokens = Tokens(first, second[:16])
     untrained = own_logprobs(policy, tokens)
     for parameter in policy.parameters():
