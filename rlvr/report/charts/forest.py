@@ -129,10 +129,9 @@ def _published(value: float, y: float, scale: Scale, class_: str, mark: str) -> 
     if not scale.low <= value <= scale.high:
         return _beyond(value, y, scale, class_)
     x = scale(value)
-    outline = (
-        f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z" if mark == "◇" else f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z"
-    )
-    return element("path", d=outline, class_=class_)
+    if mark == "◇":
+        return svg.diamond(x, y, class_)
+    return element("path", d=f"M{x - 4.5:.1f},{y + 4:.1f}l4.5,-8l4.5,8z", class_=class_)
 
 
 def _beyond(value: float, y: float, scale: Scale, class_: str) -> Markup:

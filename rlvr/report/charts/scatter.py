@@ -26,12 +26,13 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """One method: its name for the script of the page, its label, what it costs, its accuracy."""
+    """One method: its name for the page's script, its label, what it costs, its accuracy, the paper's."""
 
     key: str
     label: str
     cost: float
     accuracy: Estimate
+    paper: float | None = None
 
 
 def cost_against_accuracy(
@@ -49,6 +50,7 @@ def cost_against_accuracy(
     left, right, top, bottom = 46.0, WIDTH - 24.0, 14.0, HEIGHT - 40.0
     x = _cost_scale([mark.cost for mark in marks], left, right, logarithmic)
     bounds = [bound for mark in marks for bound in mark.accuracy.bounds]
+    bounds += [mark.paper for mark in marks if mark.paper is not None]
     y = Scale(*svg.padded(bounds + (untrained.bounds if untrained else []), 0.0, 1.0), bottom, top)
     ticks = (
         svg.log_ticks(x, compact)
@@ -98,6 +100,8 @@ def _whisker(mark: Mark, x: Scale, y: Scale) -> list[Markup]:
     at, parts = x(mark.cost), []
     if len(mark.accuracy.bounds) == 3:
         parts.append(svg.line(at, y(mark.accuracy.low), at, y(mark.accuracy.high), "whisker thin"))
+    if mark.paper is not None:
+        parts.append(svg.diamond(at, y(mark.paper), "paper"))
     return [*parts, element("circle", cx=at, cy=y(mark.accuracy.value), r=DOT, class_="dot")]
 
 

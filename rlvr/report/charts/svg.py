@@ -75,6 +75,11 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
+def diamond(x: float, y: float, class_: str) -> Markup:
+    """Return a hollow diamond around a point."""
+    return element("path", d=f"M{x - 5:.1f},{y:.1f}l5,-5l5,5l-5,5z", class_=class_)
+
+
 def text(x: float, y: float, content: str, class_: str = "tick", anchor: str = "start") -> Markup:
     """Return a text whose baseline starts, ends or is centred at (x, y)."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)

@@ -1,14 +1,16 @@
 """Accuracy against what a method costs, and which methods are worth their cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from rlvr.artifacts import OVERALL
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.scatter import Mark, cost_against_accuracy, pareto
 from rlvr.report.inputs import Inputs
 from rlvr.report.methods.cells import cost_cells
+from rlvr.report.paper import MAIN, paper_models, paper_numbers
 from rlvr.report.queries import accuracies, benchmark_title, headline_benchmark, seeds_of_model
 from rlvr.report.section import Section
 from rlvr.report.text import listing
@@ -24,12 +26,13 @@ COSTS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostFigure:
-    """One figure: its name in links, its title, and the methods on the Pareto line."""
+    """One figure: its name in links, its title, the methods on the Pareto line, whether the paper is in."""
 
     name: str
     title: str
     figure: Markup
     front: str
+    published: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +81,8 @@ def _figures(inputs: Inputs, model: str) -> list[CostFigure]:
                 marks, untrained.estimate if untrained else None, title.format(axis), axis, logarithmic
             )
             front = listing([mark.label for mark in pareto(marks)])
-            figures.append(CostFigure(name=name, title=axis, figure=plot, front=front))
+            published = any(mark.paper is not None for mark in marks)
+            figures.append(CostFigure(name=name, title=axis, figure=plot, front=front, published=published))
     return figures
 
 
@@ -91,18 +95,26 @@ def _cost(inputs: Inputs, name: str) -> Callable[[Variant], float]:
 
 
 def _marks(inputs: Inputs, model: str, benchmark: str, cost: Callable[[Variant], float]) -> list[Mark]:
-    measured = accuracies(inputs)
+    measured, published = accuracies(inputs), _published(inputs, model, benchmark)
     marks = [
         Mark(
             key=inputs.key(variant),
             label=inputs.label(variant),
             cost=cost(variant),
             accuracy=measured[variant, benchmark].estimate,
+            paper=published.get(variant.method) if variant.setting == MAIN else None,
         )
         for variant in inputs.trained_of(model)
         if (variant, benchmark) in measured
     ]
     return [mark for mark in marks if mark.cost > 0]
+
+
+def _published(inputs: Inputs, model: str, benchmark: str) -> Mapping[str, float]:
+    """Return the paper's accuracies by method for the same model; they are means over benchmarks."""
+    if benchmark != OVERALL or model not in paper_models(inputs):
+        return {}
+    return paper_numbers(inputs, model).accuracies
 
 
 SECTION = Section(part="cost", order=10, id="cost", title="", template="costs.html", build=build)

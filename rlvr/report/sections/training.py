@@ -10,6 +10,7 @@ import pandas as pd
 from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.lines import Axis, Line, LinePanel, share_axis, thinned
+from rlvr.report.figure1 import paper_curves
 from rlvr.report.inputs import Inputs
 from rlvr.report.panels import Found, PagePanel, line_kind, page_panels
 from rlvr.report.section import Section
@@ -77,6 +78,7 @@ def build(inputs: Inputs) -> Training:
     for model in inputs.study.models:
         curves = [curve for variant in inputs.trained_of(model) if (curve := _curve(inputs, variant))]
         shown, flat[model] = _quantities(curves)
+        curves += paper_curves(inputs, model, {variant.method for variant in inputs.trained_of(model)})
         if shown:
             found.append(Found(model, model, _panel(model, curves, shown)))
     drawn = page_panels(inputs, "training", found)
