@@ -1,4 +1,4 @@
-r"""Whether `sync: live` serves the trained policy exactly, in bfloat16, for every method of the paper.
+r"""Whether `sync: live` serves the trained policy exactly, in bfloat16, for every method.
 
     python benchmarks/live_noise.py --work bench --output benchmarks/results/live-noise.json
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import paper_methods, prepared_model, prompts, write_results
+from common import prepared_model, prompts, write_results
 
 from rlvr.config.training import Prompt
 from rlvr.dapo.head import plain_model
 from rlvr.data.chat import prompt_ids
-from rlvr.methods import make_method
+from rlvr.errors import UserError
+from rlvr.methods import make_method, methods
 from rlvr.methods.policy import build_policy
 from rlvr.models.autocast import autocast
 from rlvr.models.load import load_model, load_tokenizer
@@ -52,10 +53,11 @@ def measure(model: Path, name: str) -> dict[str, Any]:
             parameter.data += MOVE * (2 * torch.rand_like(parameter) - 1)
     engine = LiveEngine(policy, plain_model(policy), tokenizer, 4, "bfloat16")
     served = torch.tensor(engine.score(tokens, 1.0))
+    metrics = sync(1)
     return {
         "largest_difference": float((served - own_logprobs(policy, tokens)).abs().max()),
         "moved": round(float((served - untrained).abs().max()), 4),
-        **sync(1),
+        **{name: metrics[name] for name in ("sync/noise_to_signal", "sync/update_norm")},
     }
 
 
@@ -65,12 +67,18 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for the model")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--methods", nargs="+", default=paper_methods(), help="default: those of the paper")
+    parser.add_argument(
+        "--methods", nargs="+", default=list(methods()), help="default: all that fit the model"
+    )
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     model, results = prepared_model(arguments.work), {}
     for name in arguments.methods:
-        results[name] = measure(model, name)
+        try:
+            results[name] = measure(model, name)
+        except UserError as refusal:  # it does not fit the model
+            print(refusal, flush=True)
+            continue
         write_results(arguments.output, results)
         print(name, json.dumps(results[name]), flush=True)
 
