@@ -60,7 +60,8 @@ class _TargetLogprobs(torch.autograd.Function):
         # log softmax = (scaled - largest) + log p(largest), without a third table of this size
         largest, log_of_largest = scaled.amax(dim=-1), probabilities.amax(dim=-1).log()
         logprobs = scaled.gather(1, targets[:, None]).squeeze(1) - largest + log_of_largest
-        expected = torch.bmm(probabilities[:, None], scaled[:, :, None]).flatten()
+        with torch.autocast(logits.device.type, enabled=False):  # in float32, without a copy of both
+            expected = torch.bmm(probabilities[:, None], scaled[:, :, None]).flatten()
         entropy = largest - log_of_largest - expected
         ctx.probabilities, ctx.targets, ctx.temperature = probabilities, targets, temperature
         ctx.dtype = logits.dtype

@@ -22,6 +22,11 @@ FAST = "--slurm-init-seconds-before-status-checks 2 --max-status-checks-per-seco
 """As the profile, with less time between two looks."""
 
 
+def _interruptible() -> None:
+    """Let SIGINT end the process: what starts in the background of a script inherits that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Snakemake:
     """A Snakemake that submits to the cluster."""
 
@@ -37,6 +42,7 @@ class Snakemake:
             stdin=subprocess.DEVNULL,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
+            preexec_fn=_interruptible,
         )
         workflow.cluster.wait("Snakemake to start", lambda: pid.exists() and pid.read_text())
         self.pid = int(pid.read_text())
