@@ -1,0 +1,72 @@
+"""Matrix products in float32 on a CPU, by the faster one of PyTorch's two libraries.
+
+PyTorch gives them to MKL, which uses AVX-512 on Intel's processors alone. oneDNN, to which it gives those in
+16 bits, uses it on others too: on an EPYC it is more than twice as fast (`docs/performance.md`). PyTorch has
+no switch for this, so its kernels are replaced, for the whole process.
+"""
+
+import logging
+import warnings
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+LEAST_PARAMETERS = 10**7
+"""Of a model, so that its time is spent in products; others keep PyTorch's kernels, which start faster."""
+LEAST_ENTRIES = 2**16
+"""Of the second operand. Not of both, so that a row of a result does not depend on the number of rows."""
+
+logger = logging.getLogger(__name__)
+
+
+def use_faster_products(model: nn.Module) -> None:
+    """Use oneDNN in this process from now on, if the model is large and this CPU gains by it."""
+    large = sum(parameter.numel() for parameter in model.parameters()) >= LEAST_PARAMETERS
+    if large and mkl_is_slow():
+        _replaced_kernels()
+
+
+def mkl_is_slow() -> bool:
+    """Whether MKL leaves vector units of this CPU unused."""
+    libraries = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    return libraries and torch.cpu._is_avx512_supported() and not _made_by_intel()
+
+
+def _made_by_intel() -> bool:
+    cpus = Path("/proc/cpuinfo")
+    return not cpus.exists() or "GenuineIntel" in cpus.read_text()
+
+
+@cache
+def _replaced_kernels() -> torch.library.Library:
+    """Replace the kernels; they last as long as what is returned."""
+    library = torch.library.Library("aten", "IMPL")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*Overriding a previously registered kernel")
+        library.impl("mm", _mm, "CPU")
+        library.impl("addmm", _addmm, "CPU")
+    logger.info("float32 matrix products by oneDNN")
+    return library
+
+
+def _mm(a: Tensor, b: Tensor) -> Tensor:
+    if _gains(a, b):
+        return _linear(a, b)
+    return torch.mm(a, b, out=a.new_empty(a.shape[0], b.shape[1]))
+
+
+def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    if _gains(a, b) and bias.shape == b.shape[1:] and bias.dtype == a.dtype and beta == alpha == 1:
+        return _linear(a, b, bias)
+    return torch.addmm(bias, a, b, beta=beta, alpha=alpha, out=a.new_empty(a.shape[0], b.shape[1]))
+
+
+def _gains(a: Tensor, b: Tensor) -> bool:
+    float32 = a.dtype == b.dtype == torch.float32
+    return float32 and b.numel() >= LEAST_ENTRIES and len(a) > 0 and a.shape[1] == b.shape[0]
+
+
+def _linear(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
