@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def use_faster_products(model: nn.Module) -> None:
-    """Use oneDNN in this process from now on, if the model is large and this CPU gains by it."""
-    large = sum(parameter.numel() for parameter in model.parameters()) >= LEAST_PARAMETERS
-    if large and mkl_is_slow():
+    """Use oneDNN in this process from now on, if the model is large, in float32, and this CPU gains by it."""
+    float32 = sum(one.numel() for one in model.parameters() if one.dtype == torch.float32)
+    if float32 >= LEAST_PARAMETERS and mkl_is_slow():
         _replaced_kernels()
 
 

@@ -95,11 +95,12 @@ def test_a_row_does_not_depend_on_the_number_of_rows(replaced, rows):
     assert torch.equal(a[:rows] @ b, (a @ b)[:rows])
 
 
-def test_kernels_are_replaced_for_large_models_on_cpus_that_gain(monkeypatch):
+def test_kernels_are_replaced_for_large_models_in_float32_on_cpus_that_gain(monkeypatch):
     asked = []
     monkeypatch.setattr(products, "_replaced_kernels", lambda: asked.append(1))
     large, small = torch.nn.Linear(4000, 4000, device="meta"), torch.nn.Linear(4, 4)
-    for slow, model, expected in ((False, large, 0), (True, small, 0), (True, large, 1)):
+    half = torch.nn.Linear(4000, 4000, device="meta", dtype=torch.bfloat16)
+    for slow, model, expected in ((False, large, 0), (True, small, 0), (True, half, 0), (True, large, 1)):
         monkeypatch.setattr(products, "mkl_is_slow", lambda slow=slow: slow)
         products.use_faster_products(model)
         assert len(asked) == expected
