@@ -37,7 +37,8 @@ class InterconnectedLinear(AdaptedLinear):
         return result + linear(linear(x, self.down.to(x.dtype)), self._up().to(x.dtype))
 
     def _up(self) -> Tensor:
-        return self.scale * torch.einsum("e,eor->or", self.logits.softmax(0), self.experts)
+        # not a product of matrices, which autocast would round to 16 bits, and the logits' gradient to 0
+        return self.scale * (self.logits.softmax(0)[:, None, None] * self.experts).sum(0)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """Return ``(A [r, in], scale sum_e p_e B_e [out, r])``; A is a copy, for files hold a tensor once."""
