@@ -50,9 +50,7 @@ def check(tmp_path_factory):
     numbers = itertools.count()
 
     def run(text: str) -> str:
-        name = (
-            f"method{next(numbers)}.py"  # mypy takes one of the same size and time as unchanged
-        )
+        name = f"method{next(numbers)}.py"  # mypy takes one of the same size and time as unchanged
         (folder / name).write_text(text)
         command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", name]
         environment = {"MYPYPATH": str(REPOSITORY), "PATH": "", "HOME": str(folder)}
