@@ -65,7 +65,13 @@ def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float 
 
 def _gains(a: Tensor, b: Tensor) -> bool:
     float32 = a.dtype == b.dtype == torch.float32
-    return float32 and b.numel() >= LEAST_ENTRIES and len(a) > 0 and a.shape[1] == b.shape[0]
+    fits = b.numel() >= LEAST_ENTRIES and len(a) > 0 and a.shape[1] == b.shape[0]
+    return float32 and fits and _is_dense(a) and _is_dense(b)
+
+
+def _is_dense(matrix: Tensor) -> bool:
+    """Whether rows or columns follow each other without a gap; oneDNN takes many times longer for others."""
+    return matrix.is_contiguous() or matrix.t().is_contiguous()
 
 
 def _linear(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -83,6 +83,15 @@ def test_scaled_sums_small_and_empty_operands_are_right(replaced, monkeypatch):
     assert not found
 
 
+def test_a_part_of_a_matrix_keeps_its_kernel(replaced, monkeypatch):
+    """As of VeRA's shared matrices: oneDNN takes minutes for what takes a second."""
+    found = calls(monkeypatch)
+    a, whole = operands()[0], torch.randn(COLUMNS, 2 * INNER, generator=RANDOM)
+    part = whole[:, :INNER].t()
+    torch.testing.assert_close((a @ part).double(), a.double() @ part.double(), rtol=1e-5, atol=1e-4)
+    assert not found
+
+
 def test_shapes_that_do_not_fit_are_refused_as_by_pytorch(replaced):
     a, b = operands()
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
