@@ -107,9 +107,11 @@ def test_a_row_does_not_depend_on_the_number_of_rows(replaced, rows):
 def test_kernels_are_replaced_for_large_models_in_float32_on_cpus_that_gain(monkeypatch):
     asked = []
     monkeypatch.setattr(products, "_replaced_kernels", lambda: asked.append(1))
-    large, small = torch.nn.Linear(4000, 4000, device="meta"), torch.nn.Linear(4, 4)
-    half = torch.nn.Linear(4000, 4000, device="meta", dtype=torch.bfloat16)
-    for slow, model, expected in ((False, large, 0), (True, small, 0), (True, half, 0), (True, large, 1)):
+    monkeypatch.setattr(products, "LEAST_PARAMETERS", 100)
+    large, small = torch.nn.Linear(10, 10), torch.nn.Linear(4, 4)
+    half, elsewhere = torch.nn.Linear(10, 10, dtype=torch.bfloat16), torch.nn.Linear(10, 10, device="meta")
+    cases = ((False, large, 0), (True, small, 0), (True, half, 0), (True, elsewhere, 0), (True, large, 1))
+    for slow, model, expected in cases:
         monkeypatch.setattr(products, "mkl_is_slow", lambda slow=slow: slow)
         products.use_faster_products(model)
         assert len(asked) == expected
