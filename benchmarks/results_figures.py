@@ -75,13 +75,12 @@ def one_rate() -> Markup:
     table = pd.read_csv(RESULTS / "paper-1.5b-mini" / "comparisons.csv")
     rows = table.query("baseline == 'lora' and benchmark == 'sums' and contrast == 'methods'")
     published = {key.casefold(): value for (key, on), value in load_claims().numbers.items() if on == OVERALL}
-    numbers = {method: published.get(f"table3/{name.casefold()}/main") for method, name in NAMES.items()}
+    keys = {method: f"table3/{name.casefold()}/main" for method, name in NAMES.items()}
+    paper = {
+        method: published[key] - published[keys["lora"]] for method, key in keys.items() if key in published
+    }
     ordered = rows.sort_values("difference", ascending=False).itertuples()
-    forest = [
-        _row(NAMES[row.method], row, None if one is None else one - published["table3/lora/main"])
-        for row in ordered
-        for one in [numbers[row.method]]
-    ]
+    forest = [_row(NAMES[row.method], row, paper.get(row.method)) for row in ordered]
     return ranking_forest(forest, ["points"], float("nan"), "against LoRA, one rate for all; ◇ the paper")
 
 

@@ -11,7 +11,7 @@ from transformers.utils import logging
 from rlvr.config.choices import DType
 from rlvr.errors import UserError
 from rlvr.models.allocator import keep_freed_memory
-from rlvr.models.products import use_faster_products
+from rlvr.models.matmul import use_faster_matmul
 
 logging.disable_progress_bar()  # progress bars are noise in a log
 
@@ -25,7 +25,7 @@ def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
     """Load the model of a prepared folder on the best device; code in the folder is never run.
 
     From then on the process keeps the main memory that it frees (:mod:`rlvr.models.allocator`), and may use
-    other kernels on a CPU (:mod:`rlvr.models.products`).
+    other kernels on a CPU (:mod:`rlvr.models.matmul`).
 
     Raises:
         UserError: the folder has no model, or its weights are not exactly those of the model.
@@ -33,7 +33,7 @@ def load_model(directory: Path, dtype: DType) -> PreTrainedModel:
     keep_freed_memory()
     model = _load(directory, dtype=getattr(torch, dtype))
     cast(nn.Module, model).to(best_device())  # in place; transformers' wrapper of `to` hides its type
-    use_faster_products(model)
+    use_faster_matmul(model)
     return model
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from rlvr.models import products
+from rlvr.models import matmul
 
 RANDOM = torch.Generator().manual_seed(0)
 ROWS, INNER, COLUMNS = 40, 300, 250  # of a second operand that is large enough
@@ -16,7 +16,7 @@ def replaced() -> Iterator[None]:
     """The kernels, replaced for one test, whatever the CPU."""
     if not torch.backends.mkldnn.is_available():
         pytest.skip("PyTorch without oneDNN")
-    library = products._replaced_kernels.__wrapped__()
+    library = matmul._replaced_kernels.__wrapped__()
     yield
     library._destroy()
 
@@ -31,8 +31,8 @@ def operands(rows: int = ROWS, dtype: torch.dtype = torch.float32) -> tuple[torc
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     """Return a list that gets the shape of what oneDNN multiplies."""
     found: list[torch.Size] = []
-    linear = products._linear
-    monkeypatch.setattr(products, "_linear", lambda *given: found.append(given[0].shape) or linear(*given))
+    linear = matmul._linear
+    monkeypatch.setattr(matmul, "_linear", lambda *given: found.append(given[0].shape) or linear(*given))
     return found
 
 
@@ -60,7 +60,7 @@ def test_other_precisions_keep_their_kernel(monkeypatch, dtype):
     a, b = operands(dtype=dtype)
     bias = a[0, :COLUMNS]
     expected = a @ b, torch.addmm(bias, a, b)
-    library = products._replaced_kernels.__wrapped__()
+    library = matmul._replaced_kernels.__wrapped__()
     try:
         found = calls(monkeypatch)
         assert torch.equal(a @ b, expected[0]) and torch.equal(torch.addmm(bias, a, b), expected[1])
@@ -106,12 +106,12 @@ def test_a_row_does_not_depend_on_the_number_of_rows(replaced, rows):
 
 def test_kernels_are_replaced_for_large_models_in_float32_on_cpus_that_gain(monkeypatch):
     asked = []
-    monkeypatch.setattr(products, "_replaced_kernels", lambda: asked.append(1))
-    monkeypatch.setattr(products, "LEAST_PARAMETERS", 100)
+    monkeypatch.setattr(matmul, "_replaced_kernels", lambda: asked.append(1))
+    monkeypatch.setattr(matmul, "LEAST_PARAMETERS", 100)
     large, small = torch.nn.Linear(10, 10), torch.nn.Linear(4, 4)
     half, elsewhere = torch.nn.Linear(10, 10, dtype=torch.bfloat16), torch.nn.Linear(10, 10, device="meta")
     cases = ((False, large, 0), (True, small, 0), (True, half, 0), (True, elsewhere, 0), (True, large, 1))
     for slow, model, expected in cases:
-        monkeypatch.setattr(products, "mkl_is_slow", lambda slow=slow: slow)
-        products.use_faster_products(model)
+        monkeypatch.setattr(matmul, "mkl_is_slow", lambda slow=slow: slow)
+        matmul.use_faster_matmul(model)
         assert len(asked) == expected

@@ -21,7 +21,7 @@ LEAST_ENTRIES = 2**16
 logger = logging.getLogger(__name__)
 
 
-def use_faster_products(model: nn.Module) -> None:
+def use_faster_matmul(model: nn.Module) -> None:
     """Use oneDNN in this process from now on, if a large model in float32 is on a CPU that gains by it."""
     float32 = sum(one.numel() for one in model.parameters() if one.is_cpu and one.dtype == torch.float32)
     if float32 >= LEAST_PARAMETERS and mkl_is_slow():
