@@ -172,6 +172,11 @@ class Cluster:
         """Wait until the node can start jobs."""
         self.wait("an idle node", lambda: "idle" in self.run("sinfo -h -N -o %T", check=False), 120)
 
+    def resume_drained(self) -> None:
+        """Do what an administrator does when Slurm itself has drained the node."""
+        if "drain" in self.run("sinfo -h -N -o %T", check=False):
+            self.run(f"scontrol update NodeName={NODE} State=RESUME")
+
     def jobs(self) -> list[Job]:
         """Return all jobs that the controller remembers, in the order of their submission."""
         lines = self.run("squeue --all --noheader --states=all --format='%i|%T|%P|%k'").splitlines()

@@ -88,12 +88,18 @@ def test_the_job_of_a_failed_node_continues(cluster, workflow):
     workflow.wait("the job to leave its node", lambda: "RUNNING" not in workflow.states())
     cluster.start("slurmd")
     cluster.wait_for_node()
-    # Slurm ends the old job there; a job that starts before would drain the node ("duplicate jobid").
     workflow.wait("the old job to end", lambda: not cluster.run("pgrep slurmstepd || true"))
-    for job in workflow.jobs("train_run"):
-        cluster.run(f"scontrol update JobId={job.number} StartTime=now", check=False)
-    workflow.wait("the node to work again", lambda: "RUNNING" in workflow.states())
+
+    def works_again() -> bool:
+        """Start the requeued job at once. Where Slurm still knows the old one, it drains the node instead."""
+        cluster.resume_drained()
+        for job in workflow.jobs("train_run"):
+            cluster.run(f"scontrol update JobId={job.number} StartTime=now", check=False)
+        return "RUNNING" in workflow.states()
+
+    workflow.wait("the node to work again", works_again)
     workflow.thaw()
+    workflow.wait("Snakemake to end", lambda: not works_again() and snakemake.process.poll() is not None)
     snakemake.ends()
     workflow.as_if_undisturbed()
     assert workflow.attempts() >= 2

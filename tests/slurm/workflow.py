@@ -86,6 +86,7 @@ class Workflow:
             if snakemake.process.poll() is None:
                 snakemake.signal(signal.SIGKILL)
                 snakemake.process.wait()
+        self.cluster.resume_drained()
         self.cluster.run("scancel --signal=KILL --full --user root; scancel --user root", check=False)
         self.cluster.wait("an empty queue", lambda: not self.cluster.run("squeue --noheader"))
 
