@@ -10,6 +10,7 @@ from rlvr.artifacts import FailedRun
 from rlvr.config.resolved import BASE
 from rlvr.report.inputs import Inputs
 from rlvr.report.methods.settings import rate_factors
+from rlvr.report.queries import seeds_of_model
 from rlvr.report.ranking import Ranking
 from rlvr.report.text import count, percent, points
 
@@ -28,7 +29,7 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confidence:
-    """``level``: `Weak` with one training seed, `Strong` if every condition is met, `Fair` otherwise."""
+    """``level``: `Weak` where a method has one seed, `Strong` if every condition is met, `Fair` otherwise."""
 
     level: str
     reason: str
@@ -37,9 +38,9 @@ class Confidence:
 
 def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     """Return how sure the ranking of one model is."""
-    seeds = _fewest_seeds(inputs, model)
+    seeds, each = _fewest_seeds(inputs, model), seeds_of_model(inputs, model)
     conditions = [
-        Condition(met=seeds >= SEEDS, text=f"{count(seeds, 'training seed')} per method, {SEEDS} wanted"),
+        Condition(met=seeds >= SEEDS, text=f"{each}, {SEEDS} wanted"),
         *_rates(inputs, model),
         *_detectable(ranking),
         *_contamination(inputs),
@@ -50,7 +51,8 @@ def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     ]
     unmet = sum(not condition.met for condition in conditions)
     if seeds < 2:
-        return Confidence(level="Weak", reason="one training seed per method", conditions=conditions)
+        reason = each if " to " in each else "one training seed per method"
+        return Confidence(level="Weak", reason=reason, conditions=conditions)
     if not unmet:
         return Confidence(level="Strong", reason="every condition is met", conditions=conditions)
     reason = f"{unmet} of {count(len(conditions), 'condition')} not met"

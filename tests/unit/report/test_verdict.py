@@ -106,6 +106,16 @@ def test_one_seed_is_weak_and_says_how_often_it_misleads(page):
     assert "59 % at 2.8 points" in said
 
 
+def test_one_seed_of_a_single_method_is_weak_and_is_not_said_of_all(small):
+    def doubled(frame):
+        trained = frame.method != "base"
+        return frame.assign(train_seeds=frame.train_seeds + (trained & (frame.method != "dora")))
+
+    edit(small.folder.table("summary"), doubled)
+    said = verdict(Page(build(small))).replace("\u00a0", " ")
+    assert "Weak: 1 to 2 training seeds per method" in said and "one training seed per method" not in said
+
+
 def test_the_shares_that_mislead_are_those_of_the_simulation(repository):
     simulated = (repository / "benchmarks" / "seed_noise.py").read_text()
     for spread in ("1.2", "2.8"):
