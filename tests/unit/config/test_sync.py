@@ -1,4 +1,4 @@
-"""What samples by default: the policy itself, unless settings ask for what only sent weights can have."""
+"""Defaults that follow from other settings: what samples, in which precision, and how much at once."""
 
 import pytest
 
@@ -34,6 +34,21 @@ def test_the_policy_itself_samples_unless_sent_weights_are_asked_for(settings, s
     assert Training.model_validate(training.model_dump()) == training, (
         "resolved, it is read as it was written"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "tokens"),
+    [
+        ({}, 512),
+        ({"dtype": "bfloat16"}, 1024),
+        ({"dtype": "float16", "tokens_per_microbatch": 512}, 512),
+        ({"rollout_dtype": "bfloat16"}, 512),
+    ],
+)
+def test_a_microbatch_is_twice_as_large_where_its_tokens_need_half_of_the_memory(settings, tokens):
+    training = Training.model_validate({**REQUIRED, **settings})
+    assert training.tokens_per_microbatch == tokens
+    assert not {"tokens_per_microbatch"} & (training.model_fields_set - settings.keys()), "nothing was given"
 
 
 def test_the_default_is_that_of_each_setting(repository, tmp_path):
