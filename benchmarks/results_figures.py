@@ -6,13 +6,13 @@ Figures of one form with those of the report, written as SVG files to `docs/imag
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from rlvr.config.claims import OVERALL, load_claims
 from rlvr.files import write_text
 from rlvr.report.charts.forest import ForestRow, ranking_forest
 from rlvr.report.charts.intervals import Estimate
@@ -32,7 +32,7 @@ NAMES = {
 TITLES = {
     "served": "Share of the update that is served in bfloat16, rounded to nearest (scale, 3 seeds)",
     "rounded": "What serving in bfloat16 does to accuracy on SmolLM2 (3 seeds, 95 %)",
-    "one-rate": "Accuracy on unseen sums with one learning rate for all (3 seeds, 95 %)",
+    "rates": "Accuracy on unseen sums at rates of their own and at LoRA's (10 seeds, 95 %)",
 }
 
 
@@ -70,32 +70,33 @@ def rounded() -> Markup:
     )
 
 
-def one_rate() -> Markup:
-    """Return the differences of `paper-1.5b-mini` from LoRA, with those of the paper."""
-    table = pd.read_csv(RESULTS / "paper-1.5b-mini" / "comparisons.csv")
-    rows = table.query("baseline == 'lora' and benchmark == 'sums' and contrast == 'methods'")
-    published = {key.casefold(): value for (key, on), value in load_claims().numbers.items() if on == OVERALL}
-    keys = {method: f"table3/{name.casefold()}/main" for method, name in NAMES.items()}
-    paper = {
-        method: published[key] - published[keys["lora"]] for method, key in keys.items() if key in published
-    }
-    ordered = rows.sort_values("difference", ascending=False).itertuples()
-    forest = [_row(NAMES[row.method], row, paper.get(row.method)) for row in ordered]
-    return ranking_forest(forest, ["points"], float("nan"), "against LoRA, one rate for all; ◇ the paper")
+def rates() -> Markup:
+    """Return the differences of `rates` from LoRA, at their own rates and at LoRA's."""
+    table = pd.read_csv(RESULTS / "rates" / "comparisons.csv")
+    table = table.query("baseline == 'lora' and benchmark == 'sums' and contrast == 'methods'")
+    runs = pd.read_csv(RESULTS / "rates" / "runs.csv").groupby(["method", "setting"])["sums"]
+    forest = []
+    for method in table.query("setting == 'tuned'").sort_values("difference", ascending=False)["method"]:
+        for setting, told in (("tuned", ""), ("shared", ", LoRA’s rate")):
+            (row,) = table.query("method == @method and setting == @setting").itertuples()
+            lora = runs.get_group(("lora", setting)).mean()
+            seeds = (runs.get_group((method, setting)) - lora).tolist()
+            forest.append(_row(NAMES[method] + told, row, seeds))
+    return ranking_forest(forest, ["points"], float("nan"), "against LoRA; thin: training seeds")
 
 
-def _row(label: str, row: Any, paper: float | None = None) -> ForestRow:
+def _row(label: str, row: Any, seeds: Sequence[float] = ()) -> ForestRow:
     difference = Estimate(row.difference, row.ci_low, row.ci_high)
     told = not row.ci_low <= 0 <= row.ci_high
     return ForestRow(
-        key=label, label=label, difference=difference, told_apart=told, paper=paper, others=(),
-        numbers=[points(row.difference, "")],
+        key=label, label=label, difference=difference, told_apart=told, paper=None, others=(),
+        numbers=[points(row.difference, "")], seeds=seeds,
     )  # fmt: skip
 
 
 def main() -> None:
     """Write the figures."""
-    figures = {"served": served(), "rounded": rounded(), "one-rate": one_rate()}
+    figures = {"served": served(), "rounded": rounded(), "rates": rates()}
     sections = [
         f'<section id="{name}">{TITLE.sub(f"<title>{TITLES[name]}</title>", figure, count=1)}</section>'
         for name, figure in figures.items()

@@ -1,6 +1,6 @@
 r"""Copy what a study found to a folder of `docs/results/`, with one line per training run.
 
-    python benchmarks/study_results.py results/rates docs/results/rates
+    python benchmarks/study_results.py results/rates docs/results/rates --page reports/rates.html
     python benchmarks/study_results.py results/rates repeated --same-as docs/results/rates/runs.csv
 
 The second form compares the runs that are there with earlier ones: hashes of configuration and weights, and
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of the study, results/STUDY")
     parser.add_argument("output", type=Path, help="folder to write")
     parser.add_argument("--same-as", type=Path, help="runs.csv of earlier runs")
+    parser.add_argument("--page", type=Path, help="page of the study to copy, reports/STUDY.html")
     arguments = parser.parse_args()
     folder = StudyFolder(arguments.results)
     study = read_config(folder.manifest, StudyManifest)
@@ -73,6 +74,8 @@ def main() -> None:
     for name in TABLES:
         if (arguments.results / "tables" / name).exists():
             shutil.copy(arguments.results / "tables" / name, arguments.output / name)
+    if arguments.page:
+        shutil.copy(arguments.page, arguments.output / "page.html")
     if arguments.same_as:
         benchmarks = [one.benchmark for one in study.benchmarks]
         earlier = read_csv(arguments.same_as, ["run", *IDENTICAL, *benchmarks])

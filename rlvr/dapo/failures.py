@@ -176,11 +176,12 @@ def refusals() -> Iterator[None]:
 
 
 class _LastLines(logging.Handler):
-    """Keeps the last lines that the package logs."""
+    """Keeps the last lines that the package logs, without the folder of the machine that they were run in."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.extend(self.format(record).splitlines())
+        text = self.format(record).replace(f"{Path.cwd()}{os.sep}", "")
+        self.lines.extend(text.splitlines())

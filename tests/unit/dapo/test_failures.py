@@ -122,13 +122,19 @@ def test_a_recorded_failure_is_repeated_until_the_record_is_deleted_or_the_run_c
     assert not isinstance(read_run(job.folder.run("r").record), FailedRun)
 
 
-def test_a_diverged_run_keeps_its_log(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_diverged_run_keeps_its_log(
+    job: Job, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(job.root)
+    caplog.set_level("INFO", "rlvr")
     job.train(failing_from(1, lambda problems: [0.0] * len(problems)))
     record = job.record()
     assert record.run_info.status == "diverged" and "the reward collapsed" in record.failure.reason
     assert record.failure.steps == len(read_train_log(job.folder.run("r").train_log)) == 6
     assert (record.failure.reward_first, record.failure.reward_last) == (pytest.approx(1 / 3), 0)
-    assert record.failure.log.endswith("r.log") and record.failure.last_lines
+    said = "\n".join(record.failure.last_lines)
+    assert record.failure.log.endswith("r.log") and "no checkpoint in " in said
+    assert str(job.root) not in said, "the record names no folder of the machine"
     assert "r: diverged after 6 steps" in caplog.text, "the log says why the job ends"
 
 
