@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rlvr.config.resolved import BASE
 from rlvr.files import read_csv
 
 
@@ -66,8 +67,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], help="methods to leave out")
     arguments = parser.parse_args()
     runs = read_csv(arguments.runs, ["method", "setting", "train_seed", arguments.benchmark])
-    runs = runs.dropna(subset=["train_seed", arguments.benchmark])
-    runs = runs[~runs["method"].isin(arguments.without)]
+    runs = runs[~runs["method"].isin([BASE, *arguments.without])]
     for setting, group in runs.groupby("setting"):
         accuracy = group.pivot(index="train_seed", columns="method", values=arguments.benchmark)
         complete = accuracy.dropna(axis=1)

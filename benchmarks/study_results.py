@@ -21,7 +21,7 @@ from rlvr.artifacts import StudyFolder
 from rlvr.config.resolved import StudyManifest, read_config
 from rlvr.files import read_csv, sha256_of, write_csv
 
-TABLES = ("summary.csv", "comparisons.csv", "claims.json")
+TABLES = ("tables/summary.csv", "tables/comparisons.csv", "claims.json")
 IDENTICAL = ("config_sha256", "trained_sha256")
 """What two runs on the same type of machine have in common, with the accuracies."""
 
@@ -72,8 +72,8 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_csv(arguments.output / "runs.csv", lines.dropna(axis=1, how="all"))
     for name in TABLES:
-        if (arguments.results / "tables" / name).exists():
-            shutil.copy(arguments.results / "tables" / name, arguments.output / name)
+        if (arguments.results / name).exists():
+            shutil.copy(arguments.results / name, arguments.output)
     if arguments.page:
         shutil.copy(arguments.page, arguments.output / "page.html")
     if arguments.same_as:
