@@ -48,12 +48,11 @@ def run_line(run: PlannedRun, study: StudyManifest, folder: StudyFolder) -> dict
     return line
 
 
-def different(lines: pd.DataFrame, earlier: pd.DataFrame, benchmarks: list[str]) -> list[str]:
-    """Return the runs of `lines` that are not the same in `earlier`."""
-    columns = [*IDENTICAL, *benchmarks]
-    done = lines.dropna(subset=["trained_sha256"]).set_index("run")
-    before = earlier.set_index("run").reindex(done.index)
-    return sorted(done.index[(done[columns] != before[columns]).any(axis=1)])
+def different(now: pd.DataFrame, earlier: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return the runs of `now` that are not the same in `earlier`, or not there."""
+    before = earlier.set_index("run").reindex(now["run"])[columns].astype(str)
+    changed = now.set_index("run")[columns].astype(str) != before
+    return sorted(changed.index[changed.any(axis=1)])
 
 
 def main() -> None:
@@ -78,9 +77,13 @@ def main() -> None:
         shutil.copy(arguments.page, arguments.output / "page.html")
     if arguments.same_as:
         benchmarks = [one.benchmark for one in study.benchmarks]
-        earlier = read_csv(arguments.same_as, ["run", *IDENTICAL, *benchmarks])
-        unlike = different(lines, earlier, benchmarks)
-        print(f"{lines['trained_sha256'].notna().sum()} runs compared, {len(unlike)} differ {unlike}")
+        columns = ["run", *IDENTICAL, *benchmarks]
+        now, earlier = (
+            read_csv(file, columns) for file in (arguments.output / "runs.csv", arguments.same_as)
+        )
+        trained = now[now["trained_sha256"] != ""]
+        unlike = different(trained, earlier, columns[1:])
+        print(f"{len(trained)} runs compared, {len(unlike)} differ {unlike}")
         sys.exit(bool(unlike))
 
 

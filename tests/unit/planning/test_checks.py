@@ -260,12 +260,14 @@ def test_completions_that_leave_no_position_for_a_prompt_are_refused(config, cha
 @pytest.mark.parametrize(
     "study", sorted(path.stem for path in (REPOSITORY / "config/studies").glob("*.yaml"))
 )
-def test_every_shipped_study_passes_and_only_the_released_prompt_is_noticed(complete_config, tmp_path, study):
+def test_every_shipped_study_passes_and_what_is_noticed_is_known(complete_config, tmp_path, study):
     plan = load_plan(study, complete_config)
     check_plan(plan, tmp_path)
     found = notices(plan)
     if study == "released-1.5b":  # D15: it asks for no box, and rewards nothing else
         assert len(found) == 1 and "does not ask for the format boxed" in found[0]
+    elif study == "rates":  # the rate of all is LoRA's own
+        assert len(found) == 1 and "settings.shared: trains lora exactly as setting 'tuned' does" in found[0]
     else:
         assert found == []
 
