@@ -9,11 +9,11 @@ other seeds by Kendall's tau.
 """
 
 import argparse
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kendalltau
 
 from rlvr.config.resolved import BASE
 from rlvr.files import read_csv
@@ -30,16 +30,10 @@ def method_deviation(accuracy: pd.DataFrame) -> float:
     return float(np.sqrt(max(between, 0.0)))
 
 
-def kendall(one: pd.Series, other: pd.Series) -> float:
-    """Return Kendall's tau-a of two orders of the same methods."""
-    pairs = list(itertools.combinations(one.index, 2))
-    agree = [np.sign(one[a] - one[b]) * np.sign(other[a] - other[b]) for a, b in pairs]
-    return float(np.mean(agree))
-
-
 def orders(accuracy: pd.DataFrame) -> list[float]:
     """Return tau of each seed's order of the methods with that of the mean of the other seeds."""
-    return [kendall(accuracy.loc[seed], accuracy.drop(index=seed).mean()) for seed in accuracy.index]
+    means = {seed: accuracy.drop(index=seed).mean() for seed in accuracy.index}
+    return [float(kendalltau(accuracy.loc[seed], mean).statistic) for seed, mean in means.items()]
 
 
 def describe(accuracy: pd.DataFrame) -> dict[str, object]:
@@ -68,11 +62,12 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = read_csv(arguments.runs, ["method", "setting", "train_seed", arguments.benchmark])
     runs = runs[~runs["method"].isin([BASE, *arguments.without])]
+    runs[arguments.benchmark] = pd.to_numeric(runs[arguments.benchmark], errors="coerce")
     for setting, group in runs.groupby("setting"):
         accuracy = group.pivot(index="train_seed", columns="method", values=arguments.benchmark)
         complete = accuracy.dropna(axis=1)
         print(f"{setting}:")
-        for name, value in describe(complete.astype(float)).items():
+        for name, value in describe(complete).items():
             print(f"  {name}: {value}")
         if missing := sorted(set(accuracy) - set(complete)):
             print(f"  left out, since a seed has no accuracy: {', '.join(missing)}")

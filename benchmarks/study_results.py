@@ -36,7 +36,7 @@ def run_line(run: PlannedRun, study: StudyManifest, folder: StudyFolder) -> dict
             "model_sha256": info.model_sha256,
             "data_sha256": info.data_sha256,
             "git_commit": info.git_commit,
-            "machine": f"one thread of {info.hardware.cpu_count} cores, {info.hardware.processor}",
+            "machine": f"{info.hardware.cpu_count} cores, {info.hardware.processor}",
         }
     if run.trained:
         line["trained_sha256"] = sha256_of(folder.run(run.entry.run).trained)

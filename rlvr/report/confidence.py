@@ -38,7 +38,7 @@ class Confidence:
 
 def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     """Return how sure the ranking of one model is."""
-    seeds, each = _fewest_seeds(inputs, model), seeds_of_model(inputs, model)
+    (seeds, most), each = _seeds(inputs, model), seeds_of_model(inputs, model)
     conditions = [
         Condition(met=seeds >= SEEDS, text=f"{each}, {SEEDS} wanted"),
         *_rates(inputs, model),
@@ -51,7 +51,7 @@ def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     ]
     unmet = sum(not condition.met for condition in conditions)
     if seeds < 2:
-        reason = each if " to " in each else "one training seed per method"
+        reason = "one training seed per method" if most < 2 else each
         return Confidence(level="Weak", reason=reason, conditions=conditions)
     if not unmet:
         return Confidence(level="Strong", reason="every condition is met", conditions=conditions)
@@ -59,9 +59,11 @@ def confidence(inputs: Inputs, model: str, ranking: Ranking) -> Confidence:
     return Confidence(level="Fair", reason=reason, conditions=conditions)
 
 
-def _fewest_seeds(inputs: Inputs, model: str) -> int:
+def _seeds(inputs: Inputs, model: str) -> tuple[int, int]:
+    """Return the fewest and the most training seeds of a method."""
     frame = inputs.summary
-    return int(frame.loc[(frame["model"] == model) & (frame["method"] != BASE), "train_seeds"].min())
+    seeds = frame.loc[(frame["model"] == model) & (frame["method"] != BASE), "train_seeds"]
+    return int(seeds.min()), int(seeds.max())
 
 
 def _rates(inputs: Inputs, model: str) -> Iterator[Condition]:
