@@ -4,7 +4,7 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from rlvr.models.tiny import build_tokenizer
-from tests.helpers.families import family_config
+from tests.helpers.families import DEVICE, family_config
 
 TOKENS = {"vocab_size": len(build_tokenizer()), "pad_token_id": 0, "eos_token_id": 1}
 
@@ -36,4 +36,4 @@ def causal_model(family: str, dtype: str = "float32", **settings) -> torch.nn.Mo
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.data.mul_(4)
-    return model.to(getattr(torch, dtype)).eval()
+    return model.to(DEVICE, getattr(torch, dtype)).eval()

@@ -1,11 +1,15 @@
 """Tiny random models of many families: what the methods must fit, or refuse with modules and a way out."""
 
 import copy
+import os
 from functools import cache
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+
+DEVICE = os.environ.get("RLVR_TEST_DEVICE", "cpu")
+"""Where the small models of the tests are: `cuda` runs what holds for every method on a GPU."""
 
 SIZES = {
     "vocab_size": 32,
@@ -118,4 +122,4 @@ def _original(name: str) -> PreTrainedModel:
 
 def family_model(name: str, dtype: str = "float32") -> PreTrainedModel:
     """A model of a family, plain and of its own; its weights depend on nothing but the name."""
-    return copy.deepcopy(_original(name)).to(getattr(torch, dtype))
+    return copy.deepcopy(_original(name)).to(DEVICE, getattr(torch, dtype))

@@ -38,7 +38,11 @@ def fits(name: str, family: str) -> bool:
 
 
 def cases(
-    test: int, names: list[str] = NAMES, dtypes: tuple[str, ...] = DTYPES, always: int = 2
+    test: int,
+    names: list[str] = NAMES,
+    dtypes: tuple[str, ...] = DTYPES,
+    always: int = 2,
+    families: tuple[str, ...] = FAMILIES,
 ) -> list[object]:
     """Parameters (name, dtype, family) of a test, of which ``always`` for each method are not exhaustive.
 
@@ -46,14 +50,18 @@ def cases(
     precision and every family comes up.
     """
     return [
-        pytest.param(*case, marks=[] if case in _always(test, case[0], dtypes, always) else EXHAUSTIVE)
-        for case in product(names, dtypes, FAMILIES)
+        pytest.param(
+            *case, marks=[] if case in _always(test, case[0], dtypes, always, families) else EXHAUSTIVE
+        )
+        for case in product(names, dtypes, families)
         if fits(case[0], case[2])
     ]
 
 
-def _always(test: int, name: str, dtypes: tuple[str, ...], always: int) -> set[Case]:
-    fitting = [family for family in FAMILIES if fits(name, family)]
+def _always(
+    test: int, name: str, dtypes: tuple[str, ...], always: int, families: tuple[str, ...]
+) -> set[Case]:
+    fitting = [family for family in families if fits(name, family)]
     first = NAMES.index(name) + test
     return {
         (name, dtypes[(first + turn) % len(dtypes)], fitting[(first // len(dtypes) + turn) % len(fitting)])

@@ -9,9 +9,9 @@ from rlvr.dapo.loss_scale import LossScale
 from rlvr.methods import Method, get_method, make_method
 from rlvr.methods.policy import build_policy
 from rlvr.models.autocast import autocast
-from tests.helpers.families import family_model
+from tests.helpers.families import DEVICE, family_model
 
-INPUTS = torch.arange(24).reshape(2, 12) % 32
+INPUTS = (torch.arange(24).reshape(2, 12) % 32).to(DEVICE)
 STEPS = 3
 SMALL = {"rank": 4, "alpha": 8}
 """Settings that fit the small model, for every method that has them and no others in `small_settings`."""
@@ -65,7 +65,7 @@ def untrained(
 def logits(model: torch.nn.Module, dtype: str = "float32") -> torch.Tensor:
     """Logits in the precision that training runs in."""
     with autocast(model, dtype):
-        return model.eval()(input_ids=INPUTS).logits.float()
+        return model.eval()(input_ids=INPUTS).logits.float().cpu()
 
 
 def distance(policy: torch.nn.Module, dtype: str = "float32", family: str = "qwen2") -> float:

@@ -9,7 +9,7 @@ kernels by batch size; there, two batch sizes can differ by rounding and, rarely
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from rlvr.config.training import Sampling
 from rlvr.rollout.engines.attention import grouped_attention
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.cache import roomy_cache
+from rlvr.rollout.engines.graphed import GraphedForward, fits_graph
 from rlvr.rollout.engines.sampling import sample_tokens, seeded_uniforms
 
 LEAST_ROWS = 4
@@ -32,6 +33,9 @@ LEAST_ROWS = 4
 
 ENDED_SHARE = 1 / 8
 """Share of ended rows at which a batch is shrunk: each time copies the cache, and costs about one token."""
+
+LOOK_STEPS = {"cuda": 8}
+"""Steps, if not 1, after which it is looked which rows have ended: then the host must wait for the device."""
 
 
 class Decoded(NamedTuple):
@@ -67,7 +71,8 @@ def decode_batch(
         if cache is None:
             tokens, logprobs = _decode_by_generate(model, prompts, mask, uniforms, sampling, end_ids)
         else:
-            tokens, logprobs = _decode(model, prompts, mask, cache, uniforms, sampling, end_ids)
+            forward = forward_of(model, cache, width + sampling.max_new_tokens)
+            tokens, logprobs = _decode(forward, prompts, mask, uniforms, sampling, end_ids)
     rows = zip(tokens[: len(requests)].tolist(), logprobs[: len(requests)].tolist(), strict=True)
     return [Decoded(*row) for row in rows]
 
@@ -94,11 +99,60 @@ def shared_prefill(model: PreTrainedModel, prompts: Tensor, mask: Tensor) -> Dyn
     return cache
 
 
+class Forward(Protocol):
+    """Gives the logits of the next tokens of a batch that rows leave."""
+
+    def __call__(self, ids: Tensor, present: Tensor) -> Tensor:
+        """Return the logits [rows, vocabulary] after the last of these tokens, which the cache lacks."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep the rows of these indices, in their order."""
+
+
+class PlainForward:
+    """The model's own forward pass, in whatever way its family prepares the inputs."""
+
+    def __init__(self, model: PreTrainedModel, cache: DynamicCache) -> None:
+        self.model, self.cache = model, cache
+        self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+
+    def __call__(self, ids: Tensor, present: Tensor) -> Tensor:
+        """Return the next logits, see :class:`Forward`."""
+        positions = {"position_ids": present.sum(dim=1, keepdim=True) - 1} if self.takes_positions else {}
+        inputs = cast(Any, self.model).prepare_inputs_for_generation(
+            ids,
+            next_sequence_length=1,
+            past_key_values=self.cache,
+            attention_mask=present,
+            use_cache=True,
+            **positions,
+        )
+        output = cast(Any, self.model)(**inputs, return_dict=True)
+        self.cache = output.past_key_values
+        return output.logits[:, -1]
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep some rows, see :class:`Forward`."""
+        self.cache.reorder_cache(cast(Any, rows))
+
+
+def forward_of(model: PreTrainedModel, cache: DynamicCache, longest: int) -> Forward:
+    """Return the forward pass that continues a cache: recorded as a CUDA graph where that is possible.
+
+    Args:
+        model: as for :func:`decode_batch`.
+        cache: of all tokens but the last of each prompt.
+        longest: tokens of prompt and completion, at most.
+    """
+    if fits_graph(model, cache):
+        return GraphedForward(model, cache, longest)
+    return PlainForward(model, cache)
+
+
 def _decode(
-    model: PreTrainedModel,
+    forward: Forward,
     prompts: Tensor,
     mask: Tensor,
-    cache: DynamicCache,
     uniforms: Tensor,
     sampling: Sampling,
     end_ids: Sequence[int],
@@ -112,39 +166,23 @@ def _decode(
     ends = torch.tensor(end_ids, device=ids.device)
     batch = torch.arange(rows, device=ids.device)
     ended = torch.zeros(rows, dtype=torch.bool, device=ids.device)
+    look = LOOK_STEPS.get(ids.device.type, 1)
     for step in range(count):
         length = width + step
-        logits, cache = _next_logits(model, ids[batch, :length], present[batch, :length], cache)
+        logits = forward(ids[batch, :length], present[batch, :length])
         sampled = sample_tokens(logits, uniforms[batch, step], sampling)
         ids[batch, length], logprobs[batch, step] = sampled
         ended = ended | torch.isin(sampled.tokens, ends)
+        if step % look:
+            continue
         remaining = len(batch) - int(ended.sum())
         if not remaining:
             break
         if len(batch) > LEAST_ROWS and len(batch) - remaining >= ENDED_SHARE * len(batch):
             kept = ended.int().argsort(stable=True)[: max(remaining, LEAST_ROWS)].sort().values
-            cache.reorder_cache(cast(Any, kept))
+            forward.keep(kept)
             batch, ended = batch[kept], ended[kept]
     return ids[:, width : length + 1], logprobs[:, : step + 1]
-
-
-def _next_logits(
-    model: PreTrainedModel, ids: Tensor, present: Tensor, cache: DynamicCache
-) -> tuple[Tensor, DynamicCache]:
-    """Return the logits [rows, vocabulary] after the last token, which the cache lacks, and the cache."""
-    positions = {}
-    if "position_ids" in inspect.signature(model.forward).parameters:
-        positions["position_ids"] = present.sum(dim=1, keepdim=True) - 1
-    inputs = cast(Any, model).prepare_inputs_for_generation(
-        ids,
-        next_sequence_length=1,
-        past_key_values=cache,
-        attention_mask=present,
-        use_cache=True,
-        **positions,
-    )
-    output = cast(Any, model)(**inputs, return_dict=True)
-    return output.logits[:, -1], output.past_key_values
 
 
 def _decode_by_generate(

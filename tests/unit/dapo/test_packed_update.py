@@ -42,7 +42,7 @@ def values_and_gradient(policy, dtype: str, packed: bool) -> tuple[torch.Tensor,
     torch.manual_seed(0)
     with autocast(policy, dtype):
         logprobs, _ = completion_logprobs(policy, sequences(), 0.8, packed)
-    (logprobs * torch.linspace(-1, 2, len(logprobs))).sum().backward()
+    (logprobs * torch.linspace(-1, 2, len(logprobs), device=logprobs.device)).sum().backward()
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
     return logprobs.detach(), torch.cat([gradient.flatten().float() for gradient in gradients])

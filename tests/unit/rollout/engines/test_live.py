@@ -15,6 +15,7 @@ from rlvr.rollout.engines import build_once
 from rlvr.rollout.engines.base import Request, Tokens
 from rlvr.rollout.engines.live import LiveEngine
 from rlvr.rollout.sync import LiveSync
+from tests.helpers.families import DEVICE
 from tests.helpers.grid import cases
 from tests.helpers.small_methods import method_of, policy_of, train
 
@@ -31,12 +32,13 @@ def engine_of(policy: torch.nn.Module, dtype: str) -> LiveEngine:
 @torch.no_grad()
 def own_logprobs(policy: torch.nn.Module, tokens: Tokens, dtype: str) -> torch.Tensor:
     """Log-probabilities under the policy in evaluation mode, from one plain forward pass."""
-    ids = torch.tensor([[*tokens.prompt_ids, *tokens.completion_ids]])
+    ids = torch.tensor([[*tokens.prompt_ids, *tokens.completion_ids]], device=DEVICE)
     policy.eval()
     with autocast(policy, dtype):
         logits = policy(input_ids=ids).logits[0, len(tokens.prompt_ids) - 1 : -1].float()
     policy.train()
-    return logits.log_softmax(-1).gather(1, torch.tensor(tokens.completion_ids)[:, None])[:, 0]
+    own = logits.log_softmax(-1).gather(1, torch.tensor(tokens.completion_ids, device=DEVICE)[:, None])
+    return own[:, 0].cpu()
 
 
 def largest_difference(engine: LiveEngine, policy: torch.nn.Module, dtype: str) -> float:
