@@ -87,7 +87,9 @@ def test_the_completions_are_those_of_the_plain_forward_pass(monkeypatch, grown,
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "family"), cases(12, always=1, families=("qwen2", "qwen3", "llama"))
+    ("name", "dtype", "family"),
+    # In 16 bits the keys of a float32 policy have another precision than its values.
+    [*cases(12, always=1, families=("qwen2", "qwen3", "llama")), ("full", "bfloat16", "qwen2")],
 )
 def test_a_policy_that_samples_is_the_one_that_is_trained(monkeypatch, grown, name, dtype, family):
     """With adapters in place, before and after training: a recording of older weights would not agree."""
