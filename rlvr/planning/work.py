@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from rlvr.config.choices import DType
 from rlvr.config.devices import Device
@@ -12,7 +13,7 @@ from rlvr.methods.base.shapes import ModelShape
 from rlvr.methods.base.spec import Method
 from rlvr.planning.memory import BYTES, WHOLE
 
-UPDATE_EFFICIENCY = {"gpu": 0.276, "cpu": 0.64}
+UPDATE_EFFICIENCY = {"gpu": 0.25, "cpu": 0.64}
 """Rate of an update with LoRA as a share of the device's matrix products, recomputation counted, measured."""
 RELATIVE_RATE = {
     "full": 1.40, "dora": 0.53, "adalora": 0.81, "miss": 1.07, "vera": 0.79, "ia3": 0.99, "ln_tuning": 1.37,
@@ -21,12 +22,15 @@ RELATIVE_RATE = {
 """Rate of an update beside LoRA's, measured; 1 for the others."""
 DECODE_EFFICIENCY = {"gpu": 0.5, "cpu": 0.4}
 """Rate of sampling as a share of the device's matrix products, where these bound it."""
-HOST_SECONDS = {"transformers": 2.76e-3, "vllm": 0.1e-3}
-"""Time of the host for each block and token of a batch, beside a GPU."""
+Way = Literal["plain", "recorded", "vllm"]
+"""How a step of sampling is done: kernel by kernel, as a CUDA graph, or by vLLM."""
+HOST_SECONDS: dict[Way, float] = {"plain": 2.2e-3, "recorded": 0.155e-3, "vllm": 0.1e-3}
+"""Time for each block and token of a batch beside products and memory traffic, on a GPU."""
 CPU_HOST_SECONDS = 0.5e-3
 """The same on a CPU."""
-CACHE_PASSES = {"transformers": 3, "vllm": 1}
-"""How often a step reads or writes the cache: Transformers copies it to append a token."""
+CACHE_PASSES: dict[Way, float] = {"plain": 3, "recorded": 1.4, "vllm": 1}
+"""Traffic of a step, in sizes of the cache at the data sheet's bandwidth: plain steps copy it when it grows,
+recorded ones read room that is not filled yet."""
 STEP_SECONDS = {"gpu": 5.0, "cpu": 0.1}
 """Rewards, weight sync and log of a step."""
 SAFETY = 2.0
@@ -149,6 +153,13 @@ class Rollouts:
     dtype: DType
 
 
+def way_of(rollouts: Rollouts, device: Device) -> Way:
+    """Return how steps are done; models with a sliding window, which are not recorded, are not told apart."""
+    if rollouts.engine == "vllm":
+        return "vllm"
+    return "recorded" if device.kind == "gpu" and rollouts.batching == "static" else "plain"
+
+
 def sampling_seconds(rollouts: Rollouts, shape: ModelShape, device: Device, compute: Compute) -> float:
     """Return the time of sampling: of each token of a batch, the larger of products and memory traffic.
 
@@ -168,11 +179,12 @@ def sampling_seconds(rollouts: Rollouts, shape: ModelShape, device: Device, comp
         active = rows * compute.mean_length
     size = BYTES[rollouts.dtype]
     weights = matrix_parameters(shape)
-    passes = CACHE_PASSES[rollouts.engine]
+    way = way_of(rollouts, device)
+    passes = CACHE_PASSES[way]
     traffic = weights * size + passes * active * shape.cached * size * (compute.prompt_tokens + length / 2)
     rate = device.tflops[rollouts.dtype] * 1e12 * DECODE_EFFICIENCY[device.kind]
     products = 2 * weights * active / rate
-    host = CPU_HOST_SECONDS if device.kind == "cpu" else HOST_SECONDS[rollouts.engine]
+    host = CPU_HOST_SECONDS if device.kind == "cpu" else HOST_SECONDS[way]
     prefill = rollouts.samples * compute.prompt_tokens * 2 * weights / rate
     each = max(products, traffic / (device.bandwidth_gb_per_second * 1e9)) + host * shape.depth
     return steps * each + prefill
