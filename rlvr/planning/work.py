@@ -28,9 +28,13 @@ HOST_SECONDS: dict[Way, float] = {"plain": 2.2e-3, "recorded": 0.155e-3, "vllm":
 """Time for each block and token of a batch beside products and memory traffic, on a GPU."""
 CPU_HOST_SECONDS = 0.5e-3
 """The same on a CPU."""
-CACHE_PASSES: dict[Way, float] = {"plain": 3, "recorded": 1.4, "vllm": 1}
-"""Traffic of a step, in sizes of the cache at the data sheet's bandwidth: plain steps copy it when it grows,
-recorded ones read room that is not filled yet."""
+CACHE_PASSES: dict[Way, float] = {"plain": 3, "recorded": 1.6, "vllm": 1}
+"""Traffic of a step, in sizes of the cache at the data sheet's bandwidth: recorded steps read room that is
+not filled yet, and rows that have ended."""
+GROWTH, SHRINKS = 1.25, 0.25
+"""As in `rlvr.rollout.engines.graphed` and `static`, which are not imported: they take torch along."""
+RECORDING_SECONDS = 0.3
+"""Of one step, each time a batch shrinks or its cache grows."""
 STEP_SECONDS = {"gpu": 5.0, "cpu": 0.1}
 """Rewards, weight sync and log of a step."""
 SAFETY = 2.0
@@ -186,8 +190,13 @@ def sampling_seconds(rollouts: Rollouts, shape: ModelShape, device: Device, comp
     products = 2 * weights * active / rate
     host = CPU_HOST_SECONDS if device.kind == "cpu" else HOST_SECONDS[way]
     prefill = rollouts.samples * compute.prompt_tokens * 2 * weights / rate
+    recording = 0.0
+    if way == "recorded":
+        longest = compute.prompt_tokens + rollouts.sampling.max_new_tokens
+        times = math.log(longest / compute.prompt_tokens, GROWTH) + math.log(rows, 1 / (1 - SHRINKS))
+        recording = math.ceil(rollouts.samples / rows) * times * RECORDING_SECONDS
     each = max(products, traffic / (device.bandwidth_gb_per_second * 1e9)) + host * shape.depth
-    return steps * each + prefill
+    return steps * each + prefill + recording
 
 
 def evaluation_work(

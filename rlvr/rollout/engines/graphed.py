@@ -33,10 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 def fits_graph(model: PreTrainedModel, prefilled: Cache) -> bool:
-    """Tell whether a model can be recorded: it takes static caches, and no layer of this one has a window."""
+    """Tell whether a model takes static caches and such a mask, and no layer of the cache has a window."""
     return (
         model.device.type in DEVICES
         and model._can_compile_fullgraph
+        and not getattr(model.config, "alibi", False)  # made of a mask with two dimensions (Falcon)
         and "position_ids" in inspect.signature(model.forward).parameters
         and all(type(layer) is RoomyLayer and layer.is_initialized for layer in prefilled.layers)
     )
@@ -59,6 +60,8 @@ class GraphedForward:
         self.ready = False
         """Whether the inputs, and the graph if there is one, are those of these rows and slots."""
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.logits: Tensor | None = None
+        """What the graph computes."""
         self.recordable: bool | None = None if model.device.type == "cuda" else False
         """None: not known yet."""
 
@@ -80,7 +83,7 @@ class GraphedForward:
         if not self.ready:
             self.ready = True
             self._record(held=length - 1)
-        if self.graph is None:
+        if self.graph is None or self.logits is None:
             return self._forward()
         self.graph.replay()
         return self.logits
@@ -93,7 +96,7 @@ class GraphedForward:
 
     def _forget(self) -> None:
         """Drop what was recorded, before the tensors it reads."""
-        self.graph, self.ready = None, False
+        self.graph, self.logits, self.ready = None, None, False
 
     def _make_room(self, length: int) -> None:
         self._forget()
@@ -137,32 +140,38 @@ class GraphedForward:
             return
         self._forward()  # what is built or chosen once must be there
         if self.recordable is None:
-            self.recordable = self._runs_ahead()
+            self.recordable = self._never_waits()
         for layer in self.layers:
             layer.cumulative_length.fill_(held)  # as if nothing had been tried
         if not self.recordable:
             return
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # The watchdog of several ranks calls CUDA in a thread of its own.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self.logits = self._forward()
         except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
             raise UserError(
-                f"{type(self.model).__name__} cannot be recorded as a CUDA graph "
-                f"({str(error).splitlines()[0]}); set `batching: continuous`, which records nothing"
+                f"{type(self.model).__name__} cannot be recorded as a CUDA graph ({error}); set "
+                "`batching: continuous`, which records nothing"
             ) from error
         self.graph = graph
 
-    def _runs_ahead(self) -> bool:
-        """Tell whether the host never waits for the device, and say so if it does."""
+    def _never_waits(self) -> bool:
+        """Tell whether the host runs ahead of the device, and say so if not."""
+        before = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
         try:
             self._forward()
         except RuntimeError as error:
-            _say_slow(type(self.model).__name__, str(error).splitlines()[0])
+            if "synchronizing" not in str(error):
+                raise
+            _say_slow(type(self.model).__name__)
             return False
         finally:
-            torch.cuda.set_sync_debug_mode("default")
+            torch.cuda.set_sync_debug_mode(before)
         return True
 
 
@@ -187,5 +196,8 @@ def _compute_dtype(model: PreTrainedModel) -> torch.dtype:
 
 
 @cache
-def _say_slow(model: str, reason: str) -> None:
-    logger.warning("%s cannot be recorded as a CUDA graph, so sampling is slow: %s", model, reason)
+def _say_slow(model: str) -> None:
+    logger.warning(
+        "%s waits for the device in its forward pass: it is not recorded as a CUDA graph and samples slowly",
+        model,
+    )

@@ -20,8 +20,9 @@ from rlvr.rollout.engines.static import Decoded, decode_batch
 
 logger = logging.getLogger(__name__)
 
-CHECKED_TOKENS = 64
-"""Tokens of the first call that are compared with a forward pass without cache and padding."""
+CHECKED_TOKENS = 256
+"""Tokens of the first call that are compared with a forward pass without cache and padding: enough for a
+static cache to grow."""
 
 
 class CompletionSampler:

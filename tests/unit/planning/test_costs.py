@@ -12,10 +12,12 @@ from rlvr.config.training import Training
 from rlvr.errors import UserError
 from rlvr.methods.presets import method_presets
 from rlvr.methods.shape_cache import shape_of_architecture
+from rlvr.planning import work
 from rlvr.planning.costs import Costs, costs_on, misfits, needs_of_runs, read_needs, write_needs
 from rlvr.planning.memory import GIB, trained_memory
 from rlvr.planning.plan import Plan, load_plan, train_configs
 from rlvr.planning.work import rounds_per_step
+from rlvr.rollout.engines import graphed, static
 
 MEASURED_GIB = {
     "full": 42.3, "lora": 17.1, "dora": 21.2, "adalora": 17.2, "miss": 15.7, "pissa": 17.3, "milora": 17.3,
@@ -208,3 +210,7 @@ def test_the_plan_counts_the_logits_that_training_holds_at_once():
     from rlvr.planning.memory import LOGITS
 
     assert {"cpu": CHUNK_LOGITS["cpu"], "gpu": CHUNK_LOGITS["cuda"]} == LOGITS
+
+
+def test_the_plan_knows_when_a_step_of_sampling_is_recorded():
+    assert (graphed.GROWTH, static.ENDED_SHARE["cuda"]) == (work.GROWTH, work.SHRINKS)

@@ -36,7 +36,7 @@ def test_ended_completions_leave_the_batch():
     for step, count in enumerate(rows[1:]):
         going_on = sum(one > step for one in lengths)
         assert going_on <= count
-        assert count == LEAST_ROWS or count - going_on < ENDED_SHARE * count + 1
+        assert count == LEAST_ROWS or count - going_on < ENDED_SHARE["cpu"] * count + 1
     assert sum(rows[1:]) < 0.7 * 24 * max(lengths)
 
 
