@@ -63,17 +63,16 @@ class _TargetLogprobs(torch.autograd.Function):
         with torch.autocast(logits.device.type, enabled=False):  # in float32, without a copy of both
             expected = torch.bmm(probabilities[:, None], scaled[:, :, None]).flatten()
         entropy = largest - log_of_largest - expected
-        ctx.probabilities, ctx.targets, ctx.temperature = probabilities, targets, temperature
-        ctx.dtype = logits.dtype
+        ctx.save_for_backward(probabilities, targets)  # so that a checkpoint drops them, unlike attributes
+        ctx.temperature, ctx.dtype = temperature, logits.dtype
         ctx.mark_non_differentiable(entropy)
         return logprobs, entropy
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         factors = gradient[:, None] / ctx.temperature
-        gradients = ctx.probabilities.mul_(-factors)
-        ctx.probabilities = None
-        gradients.scatter_add_(1, ctx.targets[:, None], factors)
+        probabilities, targets = ctx.saved_tensors
+        gradients = probabilities.mul_(-factors).scatter_add_(1, targets[:, None], factors)
         return gradients.to(ctx.dtype), None, None
 
 

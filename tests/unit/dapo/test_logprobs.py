@@ -1,5 +1,7 @@
 """Log-probabilities in chunks are the model's own, whatever it does to its last hidden states."""
 
+import gc
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -170,3 +172,17 @@ def test_a_model_that_padding_changes_is_not_sampled():
     requests = [Request(tuple(range(7, 9 + 3 * i)), seed=i) for i in range(8)]
     with pytest.raises(UserError, match=r"GPT2LMHeadModel.*cannot be sampled in batches.*KL"):
         engine.generate(requests, Sampling(max_new_tokens=12))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_no_table_of_a_chunk_outlives_its_pass(monkeypatch, frozen):
+    """What is held after the forward pass does not grow with the number of tokens times the vocabulary."""
+    vocabulary, rows = TOKENS["vocab_size"], 3
+    monkeypatch.setattr(token_logprobs, "CHUNK_LOGITS", {"cpu": rows * vocabulary})
+    model = causal_model("llama")
+    model.lm_head.requires_grad_(not frozen)
+    values, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE, packed=False)
+    assert values.requires_grad
+    gc.collect()
+    held = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.shape == (rows, vocabulary)]
+    assert not held
