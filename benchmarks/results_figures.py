@@ -31,7 +31,7 @@ NAMES = {
 
 TITLES = {
     "served": "Share of the update that is served in bfloat16, rounded to nearest (scale, 3 seeds)",
-    "rounded": "What serving in bfloat16 does to accuracy on SmolLM2 (3 seeds, 95 %)",
+    "rounded": "What serving in bfloat16 does to accuracy on SmolLM2 (rounding, 5 seeds, 95 %)",
     "rates": "Accuracy on unseen sums at rates of their own and at LoRA's (10 seeds, 95 %)",
 }
 
@@ -56,9 +56,9 @@ def served() -> Markup:
 
 
 def rounded() -> Markup:
-    """Return what serving in bfloat16 does to each method of `smollm2-precision`."""
-    table = pd.read_csv(RESULTS / "smollm2-precision" / "comparisons.csv")
-    within = table.query("method == baseline and benchmark == 'arithmetic-l2'")
+    """Return what serving in bfloat16 does to each method of `rounding`."""
+    table = pd.read_csv(RESULTS / "rounding" / "comparisons.csv")
+    within = table.query("contrast == 'settings' and benchmark == 'arithmetic-l2'")
     rounding = {"bfloat16": "to nearest", "stochastic": "stochastic"}
     started = {"released": "dora-peft"}
     rows = [
