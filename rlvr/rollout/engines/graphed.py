@@ -3,7 +3,7 @@
 A GPU computes one token of each completion faster than Python launches the kernels that do it. A CUDA graph
 launches the same kernels at once: what is computed is the model's own forward pass. It needs tensors that
 stay where they are, so keys and values are in layers of a static cache, where a mask hides what is not filled
-yet. The layers grow by a quarter, and each growth, like each change of the number of rows, records anew.
+yet. The layers grow by a quarter. Each growth and each change of the number of rows takes another recording.
 
 Shape suffixes: B rows, S slots of the cache.
 """
