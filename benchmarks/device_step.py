@@ -35,7 +35,7 @@ from rlvr.data.problems import write_problems
 from rlvr.environment import current_environment
 from rlvr.files import write_json
 from rlvr.planning.plan import load_plan, train_configs
-from rlvr.rollout.engines import static
+from rlvr.rollout.engines import graphed, static
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.live import LiveEngine
 from rlvr.rollout.engines.sampling import Sampled
@@ -124,8 +124,8 @@ def step_seconds(engine: CompletionSampler, length: int, recorded: bool) -> floa
         return sample(*arguments)
 
     requests = [Request((100,) * length, seed) for seed in range(ROLLOUTS)]
-    fits_graph = static.fits_graph if recorded else lambda *_: False
-    with patch.multiple(static, sample_tokens=timed_sample, fits_graph=fits_graph):
+    devices = graphed.DEVICES if recorded else ()
+    with patch.object(static, "sample_tokens", timed_sample), patch.object(graphed, "DEVICES", devices):
         engine.generate(requests, Sampling(max_new_tokens=STEPS[recorded]))
     return (times[-1] - times[FIRST]) / (len(times) - 1 - FIRST)
 

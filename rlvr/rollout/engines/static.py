@@ -9,7 +9,7 @@ kernels by batch size; there, two batch sizes can differ by rounding and, rarely
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from rlvr.config.training import Sampling
 from rlvr.rollout.engines.attention import grouped_attention
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.cache import roomy_cache
-from rlvr.rollout.engines.graphed import GraphedForward, fits_graph
+from rlvr.rollout.engines.forward import Forward, forward_of
 from rlvr.rollout.engines.sampling import sample_tokens, seeded_uniforms
 
 LEAST_ROWS = 4
@@ -35,8 +35,8 @@ ENDED_SHARE = {"cpu": 1 / 8, "cuda": 1 / 4}
 """Share of ended rows at which a batch is shrunk. Each time copies the cache, which costs about one step, and
 on a GPU records the next step, which takes 0.3 s."""
 
-LOOK_STEPS = {"cuda": 8}
-"""Steps between checks which rows have ended, 1 if not named: a check makes the host wait for the device."""
+LOOK_STEPS = {"cpu": 1, "cuda": 8}
+"""Steps between checks which rows have ended: each makes the host wait for the device."""
 
 
 class Decoded(NamedTuple):
@@ -100,56 +100,6 @@ def shared_prefill(model: PreTrainedModel, prompts: Tensor, mask: Tensor) -> Dyn
     return cache
 
 
-class Forward(Protocol):
-    """Gives the logits of the next tokens of a batch that rows leave."""
-
-    def __call__(self, ids: Tensor, present: Tensor) -> Tensor:
-        """Return the logits [rows, vocabulary] after the last of these tokens, which the cache lacks."""
-
-    def keep(self, rows: Tensor) -> None:
-        """Keep the rows of these indices, in their order."""
-
-
-class PlainForward:
-    """The model's own forward pass, in whatever way its family prepares the inputs."""
-
-    def __init__(self, model: PreTrainedModel, cache: DynamicCache) -> None:
-        self.model, self.cache = model, cache
-        self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
-
-    def __call__(self, ids: Tensor, present: Tensor) -> Tensor:
-        """Return the next logits, see :class:`Forward`."""
-        positions = {"position_ids": present.sum(dim=1, keepdim=True) - 1} if self.takes_positions else {}
-        inputs = cast(Any, self.model).prepare_inputs_for_generation(
-            ids,
-            next_sequence_length=1,
-            past_key_values=self.cache,
-            attention_mask=present,
-            use_cache=True,
-            **positions,
-        )
-        output = cast(Any, self.model)(**inputs, return_dict=True)
-        self.cache = output.past_key_values
-        return output.logits[:, -1]
-
-    def keep(self, rows: Tensor) -> None:
-        """Keep some rows, see :class:`Forward`."""
-        self.cache.reorder_cache(cast(Any, rows))
-
-
-def forward_of(model: PreTrainedModel, cache: DynamicCache, longest: int) -> Forward:
-    """Return the forward pass that continues a cache: recorded as a CUDA graph where that is possible.
-
-    Args:
-        model: as for :func:`decode_batch`.
-        cache: of all tokens but the last of each prompt.
-        longest: tokens of prompt and completion, at most.
-    """
-    if fits_graph(model, cache):
-        return GraphedForward(model, cache, longest)
-    return PlainForward(model, cache)
-
-
 def _decode(
     forward: Forward,
     prompts: Tensor,
@@ -167,7 +117,7 @@ def _decode(
     ends = torch.tensor(end_ids, device=ids.device)
     batch = torch.arange(rows, device=ids.device)
     ended = torch.zeros(rows, dtype=torch.bool, device=ids.device)
-    look, share = LOOK_STEPS.get(ids.device.type, 1), ENDED_SHARE.get(ids.device.type, 1 / 8)
+    look, share = LOOK_STEPS[ids.device.type], ENDED_SHARE[ids.device.type]
     for step in range(count):
         length = width + step
         logits = forward(ids[batch, :length], present[batch, :length])

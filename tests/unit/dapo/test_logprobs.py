@@ -11,6 +11,7 @@ from rlvr.dapo import token_logprobs
 from rlvr.dapo.head import check_head
 from rlvr.dapo.logprobs import completion_logprobs
 from rlvr.errors import UserError
+from rlvr.models.autocast import autocast
 from rlvr.models.first_pass import first_pass
 from rlvr.models.tiny import build_tokenizer
 from rlvr.rollout.engines.base import Request, Tokens
@@ -175,11 +176,15 @@ def test_a_model_that_padding_changes_is_not_sampled():
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_no_table_of_a_chunk_outlives_its_pass(monkeypatch, frozen):
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("family", "dtype"), [("llama", "float32"), ("qwen2", "bfloat16"), ("gemma2", "float32")]
+)
+def test_no_table_of_a_chunk_outlives_its_pass(monkeypatch, family, dtype, packed, frozen):
     """What is held after the forward pass does not grow with the number of tokens times the vocabulary."""
     vocabulary, rows = TOKENS["vocab_size"], 3
     monkeypatch.setattr(token_logprobs, "CHUNK_LOGITS", {"cpu": rows * vocabulary})
-    model = causal_model("llama")
+    model = causal_model(family)
     model.lm_head.requires_grad_(not frozen)
 
     def tables() -> int:
@@ -188,6 +193,7 @@ def test_no_table_of_a_chunk_outlives_its_pass(monkeypatch, frozen):
         return sum(one.shape == (rows, vocabulary) for one in tensors)
 
     others = tables()  # of other tests
-    values, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE, packed=False)
+    with autocast(model, dtype):
+        values, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE, packed)
     assert values.requires_grad
     assert tables() == others

@@ -10,7 +10,7 @@ import torch
 from rlvr.config.training import Sampling
 from rlvr.dapo.head import plain_model
 from rlvr.models.tiny import build_tokenizer
-from rlvr.rollout.engines import graphed, static
+from rlvr.rollout.engines import forward, graphed, static
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.live import LiveEngine
 from tests.helpers.causal_models import causal_model
@@ -40,7 +40,7 @@ def grown(request, monkeypatch):
             recorded.append(self.graph is not None)
 
     monkeypatch.setattr(graphed, "SLOTS", 8)
-    monkeypatch.setattr(static, "GraphedForward", Observed)
+    monkeypatch.setattr(forward, "GraphedForward", Observed)
     monkeypatch.setattr(graphed, "DEVICES", (DEVICE,))
     yield slots
     assert recorded
@@ -71,7 +71,7 @@ def plainly(monkeypatch, decode):
         return decode()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "opt", "gpt2", "gpt_neox"])
 def test_the_completions_are_those_of_the_plain_forward_pass(monkeypatch, grown, family, dtype):
     model = causal_model(family, dtype)
@@ -111,7 +111,7 @@ def test_a_layer_with_a_window_is_left_to_the_plain_forward_pass(monkeypatch):
         model = causal_model(family)
         prompts = torch.full((4, 3), 5, device=model.device)
         cache = static.shared_prefill(model, prompts, torch.ones_like(prompts))
-        assert isinstance(static.forward_of(model, cache, 16), static.PlainForward)
+        assert isinstance(forward.forward_of(model, cache, 16), forward.PlainForward)
 
 
 def test_a_bias_made_of_the_mask_is_left_to_the_plain_forward_pass(monkeypatch):

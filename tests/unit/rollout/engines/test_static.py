@@ -7,11 +7,13 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rlvr.config.training import Sampling
+from rlvr.rollout.engines import static
 from rlvr.rollout.engines.attention import grouped_attention, grouped_attention_forward
 from rlvr.rollout.engines.base import Request
 from rlvr.rollout.engines.cache import SPARE, roomy_cache
 from rlvr.rollout.engines.static import ENDED_SHARE, LEAST_ROWS, decode_batch
 from tests.helpers.causal_models import causal_model
+from tests.helpers.families import DEVICE
 
 ENDS = [1, 2, 4]
 LONG = Sampling(max_new_tokens=60)
@@ -49,6 +51,23 @@ def test_the_completions_are_those_of_rows_that_stay():
         end = length(one.token_ids)
         assert alone.token_ids[:end] == one.token_ids[:end]
         assert alone.logprobs[:end] == one.logprobs[:end]
+
+
+@pytest.mark.parametrize(
+    "sampling", [LONG, Sampling(max_new_tokens=60, top_p=0.9), Sampling(max_new_tokens=60, temperature=0)]
+)
+def test_how_often_ended_rows_are_looked_for_changes_no_completion(monkeypatch, sampling):
+    """As on a GPU: every eighth step, and rows leave by quarters."""
+    model, decoded = causal_model("llama"), []
+    for look, share in ((1, 1 / 8), (8, 1 / 4)):
+        monkeypatch.setattr(static, "LOOK_STEPS", {DEVICE: look})
+        monkeypatch.setattr(static, "ENDED_SHARE", {DEVICE: share})
+        rows = decode_batch(model, requests(24), sampling, ENDS, 8)
+        ends = [length(row.token_ids) for row in rows]
+        decoded.append(
+            [(row.token_ids[:end], row.logprobs[:end]) for row, end in zip(rows, ends, strict=True)]
+        )
+    assert decoded[0] == decoded[1]
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3])
