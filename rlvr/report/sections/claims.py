@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from rlvr.artifacts import OVERALL, ClaimRecord
+from rlvr.config.claims import Pair
 from rlvr.config.resolved import Variant
 from rlvr.report.charts.intervals import Estimate
 from rlvr.report.inputs import Inputs
@@ -31,7 +33,7 @@ class Answered:
 
     Attributes:
         verdict: in words; with one training seed only for which side the points are.
-        estimate: the difference of this study; of a claim that it does not test, that of the same methods.
+        estimate: the difference that answers it; None where the study does not test it.
         paper: the paper's difference.
         detectable: minimum detectable difference, at 80 % power, NaN where unknown.
         link: to the row of the table of methods.
@@ -45,6 +47,34 @@ class Answered:
     paper: Estimate | None
     link: str
     registered: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SameMethods:
+    """A comparison of the two methods of a claim that the study does not test.
+
+    Attributes:
+        where: model, preset and setting, those that the study has several of.
+        link: to the row of the table of methods.
+    """
+
+    where: str
+    estimate: Estimate
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Touched:
+    """A claim of the paper that the study does not test, but whose two methods it compares.
+
+    Attributes:
+        here: its comparisons of the two, in the order of the study.
+        hypotheses: those of the study's own hypotheses that are about the two.
+    """
+
+    claim: Answered
+    here: list[SameMethods]
+    hypotheses: list[Answered]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +97,7 @@ class Claims:
     tested: list[Answered]
     numbers: list[NumberBeside]
     scaled: bool
+    touched: list[Touched]
     not_tested: list[Answered]
     margin: float
     hypotheses: list[Answered]
@@ -79,14 +110,19 @@ def build(inputs: Inputs) -> Claims | None:
     if not inputs.claims:
         return None
     answered = [_answered(inputs, record) for record in inputs.claims]
+    hypotheses = [_answered(inputs, record) for record in inputs.hypotheses]
+    not_tested = [one for one in answered if one.record.verdict == "not_tested"]
+    touched = [one for one in (_touched(inputs, claim, hypotheses) for claim in not_tested) if one.here]
+    ids = {one.claim.record.id for one in touched}
     return Claims(
         counts=dict(Counter(one.verdict for one in answered)),
         tested=[one for one in answered if one.record.verdict != "not_tested"],
         numbers=_numbers(inputs),
         scaled=inputs.study.scale is not None,
-        not_tested=[one for one in answered if one.record.verdict == "not_tested"],
+        touched=touched,
+        not_tested=[one for one in not_tested if one.record.id not in ids],
         margin=inputs.claims[0].margin,
-        hypotheses=[_answered(inputs, record) for record in inputs.hypotheses],
+        hypotheses=hypotheses,
         hypothesis_margin=inputs.hypotheses[0].margin if inputs.hypotheses else math.nan,
     )
 
@@ -139,21 +175,47 @@ def _answered(inputs: Inputs, record: ClaimRecord) -> Answered:
 
 
 def _row_of(inputs: Inputs, record: ClaimRecord) -> dict[str, Any] | None:
-    """Return the comparison that answers a claim, or the only one of the same two methods."""
+    """Return the comparison that answers a claim."""
+    found = _rows(inputs, record.row) if record.row else []
+    return found[0] if len(found) == 1 else None
+
+
+def _touched(inputs: Inputs, claim: Answered, hypotheses: list[Answered]) -> Touched:
+    """Return what a study says of the two methods of a claim that it does not test."""
+    pair, here = claim.record.contrast, []
+    # A claim about two settings of one study has no counterpart in another, whose settings are others.
+    if pair is not None and pair.setting == pair.baseline_setting:
+        here = _rows(inputs, {"contrast": "methods", **_methods(pair), "benchmark": pair.benchmark})
+    return Touched(
+        claim=claim,
+        here=[_same_methods(inputs, row) for row in here],
+        hypotheses=[
+            one
+            for one in hypotheses
+            if pair and one.record.contrast and _methods(one.record.contrast) == _methods(pair)
+        ],
+    )
+
+
+def _methods(pair: Pair) -> dict[str, str]:
+    return {"method": pair.method, "baseline": pair.baseline}
+
+
+def _same_methods(inputs: Inputs, row: dict[str, Any]) -> SameMethods:
+    variant = Variant(row["model"], row["method"], row["preset"], row["setting"])
+    where = [variant.model] * inputs.several_models + [inputs.conditions(variant)]
+    return SameMethods(
+        where=" · ".join(filter(None, where)),
+        estimate=estimate_of(row, "difference"),
+        link=table_link(inputs, row),
+    )
+
+
+def _rows(inputs: Inputs, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the comparisons with these values."""
     frame = inputs.comparisons
-    if record.row:
-        wanted = dict(record.row)
-    elif record.contrast and record.contrast.setting == record.contrast.baseline_setting:
-        wanted = {
-            "contrast": "methods",
-            "method": record.contrast.method,
-            "baseline": record.contrast.baseline,
-            "benchmark": record.contrast.benchmark,
-        }
-    else:
-        return None
-    found = frame[(frame[list(wanted)] == pd.Series(wanted)).all(axis=1)].to_dict("records")
-    return {str(key): value for key, value in found[0].items()} if len(found) == 1 else None
+    found = frame[(frame[list(wanted)] == pd.Series(dict(wanted))).all(axis=1)]
+    return [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
 
 
 SECTION = Section(part="claims", order=10, id="claims", title="", template="claims.html", build=build)
