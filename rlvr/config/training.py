@@ -179,7 +179,7 @@ class Training(Settings):
     only weights that are sent can have that, and with `engine: vllm`; otherwise `live`."""
     mismatch_alarm: PositiveFloat | None = None
     """KL(engine || trainer) per token, in nats, that stops a run; `null`: 1e-4 in float32, otherwise 0.1."""
-    tokens_per_microbatch: PositiveInt = 512
+    tokens_per_microbatch: PositiveInt = 768
     """Tokens of a forward and backward pass, a prompt once for all its completions; the default is 1024 where
     `dtype` has 16 bits. It changes no result but for rounding: memory, on SmolLM2 (135M, LoRA, float32) 2 MB
     for each, and speed. A longer sequence is a pass of its own."""

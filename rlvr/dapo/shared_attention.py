@@ -9,20 +9,16 @@ block, gives them to the original function (grouped heads share their keys there
 something else, which :mod:`rlvr.dapo.packing_check` finds.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from rlvr.dapo.packing import Row
 from rlvr.rollout.engines.attention import grouped_attention_forward
-
-MOST_SCORES = 2**22
-"""Attention scores of a block that are held at once, float32."""
+from rlvr.rollout.engines.bfloat16_attention import MOST_SCORES
 
 
 def shared_attention(
@@ -53,22 +49,13 @@ def shared_attention(
     outputs = []
     for block in packed_row.blocks:
         queries, keys = _gather(query, block.queries_BT), _gather(key, block.keys_BK)
-        with _kernel(queries, keys):
-            output, _ = grouped_attention_forward(
-                module, queries, keys, _gather(value, block.keys_BK), block.mask(sliding_window), **settings
-            )
+        values, mask = _gather(value, block.keys_BK), block.mask(sliding_window)
+        few = queries.shape[:-1].numel() * keys.shape[-2] <= MOST_SCORES  # a backward pass holds all of them
+        output, _ = grouped_attention_forward(
+            module, queries, keys, values, mask, hold_scores=few, **settings
+        )
         outputs.append(output.flatten(0, 1))
     return torch.cat(outputs).index_select(0, packed_row.places_N)[None], None
-
-
-def _kernel(queries: Tensor, keys: Tensor) -> AbstractContextManager[None]:
-    """Choose the kernel: on a CPU in 16 bits the fused one takes twice as long, backward pass included.
-
-    The other one holds all scores, so only where they are few.
-    """
-    scores = queries.shape[:-1].numel() * keys.shape[-2]
-    plain = queries.device.type == "cpu" and queries.element_size() == 2 and scores <= MOST_SCORES
-    return sdpa_kernel(SDPBackend.MATH) if plain else nullcontext()
 
 
 def _gather(states: Tensor, places_BT: Tensor) -> Tensor:

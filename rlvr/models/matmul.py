@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 LEAST_PARAMETERS = 10**7
 """Of a model, so that its time is spent in products; others keep PyTorch's kernels, which start faster."""
-LEAST_ENTRIES = 2**16
+LEAST_ENTRIES = 2**14
 """Of the second operand. Not of both, so that a row of a result does not depend on the number of rows."""
+THIN = 128
+"""Columns of a second operand that oneDNN takes faster as the first one."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +53,27 @@ def _replaced_kernels() -> torch.library.Library:
     return library
 
 
+def add_product(total: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
+    """Return total + alpha a b, in place of the total where that is the faster way."""
+    if _replaced_kernels.cache_info().currsize:
+        return torch.addmm(total, a, b, alpha=alpha)
+    return total.addmm_(a, b, alpha=alpha)
+
+
 def _mm(a: Tensor, b: Tensor) -> Tensor:
+    if _is_gradient_of_thin(a, b):
+        return _mm(b.t(), a.t()).t().contiguous()
     if _gains(a, b):
         return _linear(a, b)
     return torch.mm(a, b, out=a.new_empty(a.shape[0], b.shape[1]))
 
 
 def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    if _gains(a, b) and bias.shape == b.shape[1:] and bias.dtype == a.dtype and beta == alpha == 1:
-        return _linear(a, b, bias)
+    if _gains(a, b) and bias.dtype == a.dtype and beta == 1:
+        if alpha == 1 and bias.shape == b.shape[1:]:
+            return _linear(a, b, bias)
+        if bias.shape == (len(a), b.shape[1]) and bias.is_contiguous():
+            return _linear_and_sum(a if alpha == 1 else a * alpha, b, bias)
     return torch.addmm(bias, a, b, beta=beta, alpha=alpha, out=a.new_empty(a.shape[0], b.shape[1]))
 
 
@@ -69,6 +83,12 @@ def _gains(a: Tensor, b: Tensor) -> bool:
     return float32 and fits and _is_dense(a) and _is_dense(b)
 
 
+def _is_gradient_of_thin(a: Tensor, b: Tensor) -> bool:
+    """Whether b is thin and a lies transposed, as in the gradient of a thin matrix such as LoRA's B."""
+    transposed = a.t().is_contiguous() and not a.is_contiguous()
+    return transposed and b.shape[1] <= THIN < len(a) and _gains(b.t(), a.t())
+
+
 def _is_dense(matrix: Tensor) -> bool:
     """Whether rows or columns follow each other without a gap; oneDNN takes many times longer for others."""
     return matrix.is_contiguous() or matrix.t().is_contiguous()
@@ -76,3 +96,7 @@ def _is_dense(matrix: Tensor) -> bool:
 
 def _linear(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
+
+
+def _linear_and_sum(a: Tensor, b: Tensor, total: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise.binary(a, total, b.t(), None, "add")

@@ -8,6 +8,8 @@ from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from rlvr.models.matmul import add_product
+
 
 class FusedLoraLinear(Linear):
     """W0 x + s B A x as one product with A, one with B that scales, and a sum that one of the products makes.
@@ -31,7 +33,7 @@ class FusedLoraLinear(Linear):
         result = self.base_layer(rows)
         for name in adapters:
             inner = self.lora_A[name](self.lora_dropout[name](rows))
-            result = result.addmm_(inner, self.lora_B[name].weight.T, alpha=self.scaling[name])
+            result = add_product(result, inner, cast(Tensor, self.lora_B[name].weight).T, self.scaling[name])
         return result.unflatten(0, x.shape[:-1])
 
     def _is_plain(self, adapter: str) -> bool:

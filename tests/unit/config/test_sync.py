@@ -39,13 +39,13 @@ def test_the_policy_itself_samples_unless_sent_weights_are_asked_for(settings, s
 @pytest.mark.parametrize(
     ("settings", "tokens"),
     [
-        ({}, 512),
+        ({}, 768),
         ({"dtype": "bfloat16"}, 1024),
         ({"dtype": "float16", "tokens_per_microbatch": 512}, 512),
-        ({"rollout_dtype": "bfloat16"}, 512),
+        ({"rollout_dtype": "bfloat16"}, 768),
     ],
 )
-def test_a_microbatch_is_twice_as_large_where_its_tokens_need_half_of_the_memory(settings, tokens):
+def test_a_microbatch_is_larger_where_its_tokens_need_half_of_the_memory(settings, tokens):
     training = Training.model_validate({**REQUIRED, **settings})
     assert training.tokens_per_microbatch == tokens
     assert not {"tokens_per_microbatch"} & (training.model_fields_set - settings.keys()), "nothing was given"

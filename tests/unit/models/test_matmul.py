@@ -1,6 +1,7 @@
 """Products in float32 by oneDNN are those of PyTorch, for every operand that PyTorch takes."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 import torch
@@ -69,13 +70,62 @@ def test_other_precisions_keep_their_kernel(monkeypatch, dtype):
     assert not found
 
 
-def test_scaled_sums_small_and_empty_operands_are_right(replaced, monkeypatch):
+@pytest.mark.parametrize("alpha", [1, 2, 0.3])
+def test_a_product_added_to_a_sum_and_its_gradients_are_right(replaced, monkeypatch, alpha):
+    found: list[torch.Size] = []
+    summed = matmul._linear_and_sum
+    monkeypatch.setattr(
+        matmul, "_linear_and_sum", lambda *given: found.append(given[0].shape) or summed(*given)
+    )
+    a, b = operands()
+    total = torch.randn(ROWS, COLUMNS, generator=RANDOM)
+    given = [one.requires_grad_() for one in (total, a, b)]
+    exact = [one.detach().double().requires_grad_() for one in given]
+    got = torch.addmm(*given, alpha=alpha)
+    expected = exact[0] + alpha * (exact[1] @ exact[2])
+    torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=1e-4)
+    got.square().sum().backward()
+    expected.square().sum().backward()
+    for one, right in zip(given, exact, strict=True):
+        torch.testing.assert_close(one.grad.double(), right.grad, rtol=1e-5, atol=1e-2)
+    assert found == [torch.Size([ROWS, INNER])]
+
+
+def test_a_product_is_added_in_place_unless_kernels_are_replaced(monkeypatch):
+    monkeypatch.setattr(matmul, "_replaced_kernels", cache(lambda: None))
+    a, b = operands()
+    for replaced in (False, True):
+        if replaced:
+            matmul._replaced_kernels()
+        total = torch.ones(ROWS, COLUMNS)
+        got = matmul.add_product(total, a, b, 0.5)
+        assert (got is total) is not replaced
+        torch.testing.assert_close(got, 1 + 0.5 * (a @ b), rtol=1e-5, atol=1e-4)
+
+
+def test_the_gradient_of_a_thin_matrix_is_right_and_its_thin_operand_comes_first(replaced, monkeypatch):
+    """As of LoRA's B: oneDNN takes twice as long where a thin matrix comes second."""
+    found = calls(monkeypatch)
+    rank = 16
+    up = torch.randn(COLUMNS, rank, generator=RANDOM, requires_grad=True)
+    inner = torch.randn(INNER, rank, generator=RANDOM)
+    gradient = torch.randn(INNER, COLUMNS, generator=RANDOM)
+    torch.nn.functional.linear(inner, up).backward(gradient)
+    torch.testing.assert_close(up.grad.double(), gradient.double().t() @ inner.double(), rtol=1e-5, atol=1e-3)
+    assert up.grad.is_contiguous() and found == [torch.Size([rank, INNER])]
+
+
+def test_sums_in_parts_small_and_empty_operands_are_right(replaced, monkeypatch):
     found = calls(monkeypatch)
     a, b = operands()
     total = torch.randn(ROWS, COLUMNS, generator=RANDOM)
     expected = 0.5 * total.double() + 2 * (a.double() @ b.double())
     torch.testing.assert_close(
         torch.addmm(total, a, b, beta=0.5, alpha=2).double(), expected, rtol=1e-5, atol=1e-4
+    )
+    columns = torch.randn(ROWS, 1, generator=RANDOM)
+    torch.testing.assert_close(
+        torch.addmm(columns, a, b).double(), columns.double() + a.double() @ b.double(), rtol=1e-5, atol=1e-4
     )
     small = a[:, :7] @ b[:7]
     torch.testing.assert_close(small.double(), a[:, :7].double() @ b[:7].double(), rtol=1e-5, atol=1e-5)
