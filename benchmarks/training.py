@@ -195,8 +195,9 @@ def compared(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
 
 def native_dtypes() -> list[str]:
     """Return the precisions in which this CPU has arithmetic; the others are emulated, many times slower."""
-    bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return ["float32", "bfloat16"] if bfloat16 else ["float32"]
+    from rlvr.rollout.engines.bfloat16_attention import has_bfloat16_products
+
+    return ["float32", "bfloat16"] if has_bfloat16_products() else ["float32"]
 
 
 def main() -> None:

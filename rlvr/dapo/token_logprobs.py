@@ -8,6 +8,7 @@ over tokens with their factors, so that logits are made again in the backward pa
 Shape suffixes: M tokens, D width of a state, V vocabulary.
 """
 
+import math
 from typing import Any, cast
 
 import torch
@@ -35,10 +36,11 @@ def token_logprobs(
             return cast(tuple[Tensor, Tensor], _FrozenHead.apply(states, targets, temperature, head))
         return _values(head(states), targets, temperature)
 
-    size = max(1, CHUNK_LOGITS.get(states_MD.device.type, 2**23) // head.vocabulary)
+    rows = max(1, CHUNK_LOGITS.get(states_MD.device.type, 2**23) // head.vocabulary)
+    count = max(1, math.ceil(len(states_MD) / rows))  # alike, since each chunk reads all of the output layer
     parts = [
         checkpoint(values, *chunk, use_reentrant=False) if trained else values(*chunk)
-        for chunk in zip(states_MD.split(size), targets_M.split(size), strict=True)
+        for chunk in zip(states_MD.tensor_split(count), targets_M.tensor_split(count), strict=True)
     ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 

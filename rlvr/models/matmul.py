@@ -18,7 +18,7 @@ LEAST_PARAMETERS = 10**7
 LEAST_ENTRIES = 2**14
 """Of the second operand. Not of both, so that a row of a result does not depend on the number of rows."""
 THIN = 128
-"""Columns of a second operand that oneDNN takes faster as the first one."""
+"""Columns of a second operand with which a product is faster transposed."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,17 +62,17 @@ def add_product(total: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
 
 def _mm(a: Tensor, b: Tensor) -> Tensor:
     if _is_gradient_of_thin(a, b):
-        return _mm(b.t(), a.t()).t().contiguous()
+        return _linear(b.t(), a.t()).t().contiguous()
     if _gains(a, b):
         return _linear(a, b)
     return torch.mm(a, b, out=a.new_empty(a.shape[0], b.shape[1]))
 
 
 def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    if _gains(a, b) and bias.dtype == a.dtype and beta == 1:
+    if _gains(a, b) and bias.dtype == a.dtype and bias.is_contiguous() and beta == 1:
         if alpha == 1 and bias.shape == b.shape[1:]:
             return _linear(a, b, bias)
-        if bias.shape == (len(a), b.shape[1]) and bias.is_contiguous():
+        if bias.shape == (len(a), b.shape[1]):
             return _linear_and_sum(a if alpha == 1 else a * alpha, b, bias)
     return torch.addmm(bias, a, b, beta=beta, alpha=alpha, out=a.new_empty(a.shape[0], b.shape[1]))
 

@@ -50,7 +50,7 @@ def grouped_attention_forward(
         output = functional.scaled_dot_product_attention(
             stacked, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
         )
-    return output.reshape(rows, heads, queries, -1).transpose(1, 2), None
+    return output.reshape(rows, heads, queries, value.shape[-1]).transpose(1, 2), None
 
 
 def _is_causal(module: nn.Module, given: bool | None) -> bool:

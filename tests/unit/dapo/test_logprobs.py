@@ -190,10 +190,26 @@ def test_no_table_of_a_chunk_outlives_its_pass(monkeypatch, family, dtype, packe
     def tables() -> int:
         gc.collect()
         tensors = [one for one in gc.get_objects() if type(one) is torch.Tensor]
-        return sum(one.shape == (rows, vocabulary) for one in tensors)
+        return sum(one.ndim == 2 and one.shape[1] == vocabulary and len(one) <= rows for one in tensors)
 
     others = tables()  # of other tests
     with autocast(model, dtype):
         values, _ = completion_logprobs(model, SEQUENCES, TEMPERATURE, packed)
     assert values.requires_grad
     assert tables() == others
+
+
+def test_chunks_are_alike_and_no_larger_than_allowed(monkeypatch):
+    """Each reads all of the output layer, so that none should be of a few rows alone."""
+    sizes: list[int] = []
+    ours = token_logprobs.Head.__call__
+    monkeypatch.setattr(
+        token_logprobs.Head, "__call__", lambda self, states: sizes.append(len(states)) or ours(self, states)
+    )
+    tokens = sum(len(completion) for _, completion in SEQUENCES)
+    rows = tokens // 2 - 1  # two chunks would leave two rows or more
+    monkeypatch.setattr(token_logprobs, "CHUNK_LOGITS", {"cpu": rows * TOKENS["vocab_size"]})
+    with torch.no_grad():
+        completion_logprobs(causal_model("llama"), SEQUENCES, TEMPERATURE, packed=False)
+    assert sum(sizes) == tokens and len(sizes) == 3
+    assert max(sizes) <= rows and max(sizes) - min(sizes) <= 1

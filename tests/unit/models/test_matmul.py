@@ -123,6 +123,10 @@ def test_sums_in_parts_small_and_empty_operands_are_right(replaced, monkeypatch)
     torch.testing.assert_close(
         torch.addmm(total, a, b, beta=0.5, alpha=2).double(), expected, rtol=1e-5, atol=1e-4
     )
+    apart = torch.randn(COLUMNS, 3, generator=RANDOM)[:, 1]  # as a bias, oneDNN would read what lies between
+    torch.testing.assert_close(
+        torch.addmm(apart, a, b).double(), apart.double() + a.double() @ b.double(), rtol=1e-5, atol=1e-4
+    )
     columns = torch.randn(ROWS, 1, generator=RANDOM)
     torch.testing.assert_close(
         torch.addmm(columns, a, b).double(), columns.double() + a.double() @ b.double(), rtol=1e-5, atol=1e-4

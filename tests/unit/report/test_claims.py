@@ -65,8 +65,7 @@ def test_claims_that_are_not_tested_name_the_command(answered):
     assert len(rows) == len(missing) > 20
     for record in missing:
         (row,) = [row for row in rows if row[0].startswith(f"{record.claim} ")]
-        assert record.command in row[0]
-        assert len(row) == 4 or record.reason in row[2]
+        assert record.command in row[0] and record.reason in " ".join(row)
 
 
 def test_without_answers_there_is_no_section(small):

@@ -6,10 +6,27 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from rlvr.rollout.engines import bfloat16_attention
+from rlvr.rollout.engines import attention, bfloat16_attention
 from rlvr.rollout.engines.attention import grouped_attention_forward
 
 ROWS, QUERIES, KEYS, WIDTH = 3, 7, 19, 32
+
+
+@pytest.fixture(autouse=True)
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every CPU count as one that multiplies in bfloat16; others emulate it."""
+    monkeypatch.setattr(bfloat16_attention, "has_bfloat16_products", lambda: True)
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """Return a list that gets the shape of the queries of every attention by products."""
+    found: list[torch.Size] = []
+    ours = bfloat16_attention.attention_by_products
+    monkeypatch.setattr(
+        attention, "attention_by_products", lambda *given: found.append(given[0].shape) or ours(*given)
+    )
+    return found
 
 
 def operands(groups: int) -> list[Tensor]:
@@ -83,25 +100,37 @@ def test_one_query_sees_all_keys_and_a_module_may_say_that_it_is_not_causal():
         assert torch.allclose(got.transpose(1, 2), expected, rtol=0.02, atol=0.02)
 
 
-def test_a_query_without_a_key_leaves_no_number_that_is_not_finite():
-    query, key, value = operands(1)
-    mask = torch.zeros(1, 1, QUERIES, KEYS, dtype=torch.bool)
-    got = results(lambda *given: grouped_attention_forward(module(1), *given, mask)[0], [query, key, value])
-    assert all(one.isfinite().all() for one in got)
-
-
-def test_many_scores_other_precisions_and_dropout_are_left_to_the_library(monkeypatch):
-    called = []
-    monkeypatch.setattr(
-        "rlvr.rollout.engines.attention.attention_by_products",
-        lambda *given: called.append(given[0].dtype) or bfloat16_attention.attention_by_products(*given),
+@pytest.mark.parametrize("mask", [torch.tensor(False), torch.tensor(-torch.inf).bfloat16()])
+def test_a_query_that_sees_no_key_gets_the_mean_of_the_values(mask):
+    tensors = operands(1)
+    nothing = mask.expand(1, 1, QUERIES, KEYS)
+    output, *gradients = results(
+        lambda *given: grouped_attention_forward(module(1), *given, nothing)[0], tensors
     )
+    mean = tensors[2].double().mean(dim=2)[:, None].expand_as(output)
+    torch.testing.assert_close(output, mean, rtol=0.01, atol=0.01)
+    assert all(one.isfinite().all() for one in gradients)
+
+
+@pytest.mark.parametrize("part", [(slice(0), slice(None), slice(None)), (slice(None), slice(None), slice(0))])
+def test_empty_operands_are_left_to_the_library(part, called):
+    query, key, value = operands(1)
+    got, _ = grouped_attention_forward(module(1), query[part], key[part[:1]], value[part[:1]], None)
+    assert got.shape == (len(query[part]), query[part].shape[2], 2, WIDTH) and not called
+
+
+def test_many_scores_other_precisions_and_dropout_are_left_to_the_library(monkeypatch, called):
     tensors = operands(3)
     grouped_attention_forward(module(3), *tensors, None)
-    assert called == [torch.bfloat16]
+    assert len(called) == 1
     grouped_attention_forward(module(3), *(one.float() for one in tensors), None)
+    grouped_attention_forward(module(3), *(one.half() for one in tensors), None)
     grouped_attention_forward(module(3), *tensors, None, dropout=0.5)
+    grouped_attention_forward(module(3), *tensors, None, hold_scores=False)
     monkeypatch.setattr(bfloat16_attention, "MOST_SCORES", 10)
+    grouped_attention_forward(module(3), *tensors, None)
+    monkeypatch.setattr(bfloat16_attention, "MOST_SCORES", 2**22)
+    monkeypatch.setattr(bfloat16_attention, "has_bfloat16_products", lambda: False)
     grouped_attention_forward(module(3), *tensors, None)
     assert len(called) == 1
 
