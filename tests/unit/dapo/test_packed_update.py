@@ -1,5 +1,7 @@
 """An update that computes each prompt once is the update that computes it for every completion."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -12,7 +14,8 @@ from tests.helpers.grid import cases
 from tests.helpers.small_methods import method_of, rate_of, train, training, untrained
 
 ROUNDING = {"float32": (2e-5, 2e-4), "bfloat16": (0.05, 0.05), "float16": (0.01, 0.02)}
-"""Largest difference of log-probabilities in nats, and of gradients relative to the norm of all."""
+"""Largest difference of log-probabilities in nats, and of gradients relative to the norm of all; in 16 bits these
+may also differ by twice what rounding alone changes."""
 CANNOT = {
     "nemotron": "hands no arguments on to its attention",
     "stablelm": "hands no arguments on to its attention",
@@ -54,8 +57,12 @@ def assert_layouts_agree(policy, dtype: str) -> None:
         values_and_gradient(policy, dtype, packed) for packed in (False, True)
     )
     torch.testing.assert_close(packed, padded, atol=at_most, rtol=0)
+    difference, allowed = float((found - expected).norm()), relative * float(expected.norm())
     assert float(expected.norm()) > 0
-    assert float((found - expected).norm()) <= relative * float(expected.norm())
+    if dtype != "float32" and difference > allowed:
+        _, exact = values_and_gradient(deepcopy(policy).float(), "float32", packed=False)
+        allowed = 2 * float((expected - exact).norm())
+    assert difference <= allowed
 
 
 @pytest.mark.parametrize(("name", "dtype", "family"), cases(11, always=1))
