@@ -14,8 +14,8 @@ from tests.helpers.grid import cases
 from tests.helpers.small_methods import method_of, rate_of, train, training, untrained
 
 ROUNDING = {"float32": (2e-5, 2e-4), "bfloat16": (0.05, 0.05), "float16": (0.01, 0.02)}
-"""Largest difference of log-probabilities in nats, and of gradients relative to the norm of all; in 16 bits these
-may also differ by twice what rounding alone changes."""
+"""Largest difference of log-probabilities in nats, and of gradients relative to the norm of all; in 16 bits
+these may also differ by twice what rounding alone changes."""
 CANNOT = {
     "nemotron": "hands no arguments on to its attention",
     "stablelm": "hands no arguments on to its attention",
