@@ -108,6 +108,7 @@ def decide(
     p_holm: float,
     criterion: Criterion,
     agrees: bool | None,
+    of_paper: bool = True,
 ) -> Answer:
     """Return the verdict on a claim.
 
@@ -117,6 +118,7 @@ def decide(
         p_holm: its :func:`claim_p`, corrected over the family.
         criterion: level, margin and training seeds.
         agrees: whether the size agrees with the paper's; None where sizes cannot be compared.
+        of_paper: whether the paper makes the claim; a hypothesis of our own has no size to compare with.
     """
     side = points(direction, evidence, criterion)
     significant = p_holm < criterion.alpha
@@ -132,8 +134,9 @@ def decide(
     if agrees is False:
         return Answer("not_replicated", side, "the paper's size is outside the interval")
     if significant:
-        size = "and the size agrees" if agrees else "its size cannot be compared with the paper's"
-        return Answer("replicated", side, f"the direction holds, {size}")
+        what = "the difference is within the margin" if direction == "equal" else "the direction holds"
+        size = ", and the size agrees" if agrees else ", its size cannot be compared with the paper's"
+        return Answer("replicated", side, what + (size if of_paper else ""))
     return Answer(
         "inconclusive", side, f"points {side} the claim, within the uncertainty over training seeds"
     )

@@ -173,6 +173,9 @@ def test_a_study_answers_hypotheses_of_its_own(on_disk, repository, tmp_path):
     assert (mine.row["preset"], mine.row["baseline_preset"]) == ("released", "paper")
     assert mine.p_holm == mine.p_value and mine.verdict != "not_tested"
     assert found["dora-above-lora"].source == "paper"
+    (config / "claims" / "mine.yaml").write_text(HYPOTHESES.replace("margin: 0.05", "margin: 0.9"))
+    held = answer(on_disk, config)["released-equals-paper"]
+    assert (held.verdict, held.reason) == ("replicated", "the difference is within the margin")
     on_disk.name = "another"
     assert "released-equals-paper" not in answer(on_disk, config)
     (config / "claims" / "again.yaml").write_text(HYPOTHESES)
