@@ -9,6 +9,7 @@ dead if its process is gone (on the same machine), or if its heartbeat has stopp
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import shutil
@@ -29,6 +30,8 @@ from rlvr.files import read_json, write_json
 
 BEAT_SECONDS = 15.0
 STALE_SECONDS = 180.0
+READS = 5
+"""Of a file before it counts as damaged: between a read and a look, one lock may end and another begin."""
 _HOLDER = "holder.json"
 
 logger = logging.getLogger(__name__)
@@ -154,26 +157,43 @@ def _placed(path: Path, holder: Holder) -> bool:
 
 def holder_of(path: Path) -> Holder | None:
     """Return the holder of a lock, an unknown one if the file is damaged; None if there is no lock."""
-    try:
-        return Holder(**read_json(path / _HOLDER))
-    except (UserError, TypeError):
-        if not (path / _HOLDER).exists():
-            return None
-        return Holder("an unknown host", 0, None, "", None, "an unknown time", "")
+    for _ in range(READS):
+        try:
+            return Holder(**read_json(path / _HOLDER))
+        except (UserError, TypeError):
+            if not (path / _HOLDER).exists():
+                return None
+    return Holder("an unknown host", 0, None, "", None, "an unknown time", "")
 
 
 def _remove(path: Path, dead: Holder) -> None:
     """Remove the lock of a dead holder, unless another process has just taken it over."""
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
+    with contextlib.suppress(FileNotFoundError), _one_at_a_time(path.parent):
+        now = holder_of(path)
+        if now is None or now.token != dead.token:
+            return
+        aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
         os.rename(path, aside)
-    except FileNotFoundError:
-        return
-    found = holder_of(aside)
-    if found is not None and found.token != dead.token:
+        found = holder_of(aside)
+        if found is not None and found.token != dead.token:  # by a process on another machine
+            with contextlib.suppress(OSError):
+                os.rename(aside, path)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Exclude other processes that take over a lock in this folder, as far as its file system has `flock`.
+
+    Otherwise two that see the same dead holder could meet between the look at a lock and its removal.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
         with contextlib.suppress(OSError):
-            os.rename(aside, path)
-    shutil.rmtree(aside, ignore_errors=True)
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 # --- is a holder alive? --------------------------------------------------------------------------
