@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlvr import locks
-from rlvr.errors import TryAgain
+from rlvr.errors import TryAgain, UserError
 from rlvr.locks import exclusive
 
 
@@ -181,6 +181,29 @@ def test_taking_over_never_removes_the_lock_of_a_living_process(path):
     with exclusive(path) as lock:
         locks._remove(path, dead)
         lock.check()
+
+
+def test_taking_over_never_removes_a_lock_that_is_about_to_begin(path):
+    """A dead holder's lock is gone already, and the folder of the next one has no file yet."""
+    ended(holder_that_lives(path))
+    dead = locks.holder_of(path)
+    (path / "holder.json").unlink()
+    locks._remove(path, dead)
+    assert path.exists()
+
+
+def test_a_file_that_vanishes_under_a_read_is_not_damaged(path, monkeypatch):
+    """Between the read and the look at what failed, one lock ended and another began."""
+    read, failures = locks.read_json, iter([UserError("no such file")])
+
+    def read_late(file):
+        for error in failures:
+            raise error
+        return read(file)
+
+    with exclusive(path) as lock:
+        monkeypatch.setattr(locks, "read_json", read_late)
+        assert locks.holder_of(path) == lock.holder
 
 
 def test_of_many_processes_exactly_one_holds_the_lock_at_a_time(path, tmp_path):

@@ -144,8 +144,8 @@ def _tested(
         one_seed = evidence.one_seed
         family = sum(other.contrast is not None for other in claims.family_of(claim))
         agrees = size_agrees(evidence, paper, family, claims.test_of(claim))
-    ours = claims.source_of(claim) != PAPER
-    answer = decide(claim.direction, evidence, p_holm, claims.test_of(claim), agrees, of_paper=not ours)
+    of_paper = claims.source_of(claim) == PAPER
+    answer = decide(claim.direction, evidence, p_holm, claims.test_of(claim), agrees, of_paper)
     return ClaimRecord(
         **_always(claim, claims, folder),
         verdict=answer.verdict,

@@ -108,7 +108,7 @@ def decide(
     p_holm: float,
     criterion: Criterion,
     agrees: bool | None,
-    of_paper: bool = True,
+    of_paper: bool,
 ) -> Answer:
     """Return the verdict on a claim.
 

@@ -155,7 +155,12 @@ def test_shapes_that_do_not_fit_are_refused_as_by_pytorch(replaced):
 @pytest.mark.parametrize("rows", [4, 5, 16, 17, 64, 299])
 def test_a_row_does_not_depend_on_the_number_of_rows(replaced, rows):
     a, b = operands(300)
-    assert torch.equal(a[:rows] @ b, (a @ b)[:rows])
+    thin = torch.randn(INNER, 60, generator=RANDOM)  # as of LoRA's A, just large enough
+    total = torch.randn(300, COLUMNS, generator=RANDOM)
+    for second in (b, thin):
+        assert torch.equal(a[:rows] @ second, (a @ second)[:rows])
+    summed = torch.addmm(total, a, b, alpha=0.3)
+    assert torch.equal(torch.addmm(total[:rows], a[:rows], b, alpha=0.3), summed[:rows])
 
 
 def test_kernels_are_replaced_for_large_models_in_float32_on_cpus_that_gain(monkeypatch):
